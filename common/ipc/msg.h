@@ -1,0 +1,116 @@
+/*
+ * The messages on the star: between syncd, which dials, and electiond, clientd and logd, which answer.
+ * A message is one frame (see frame.h): type, flags, seq, zxid, body. Where nothing is said seq, zxid and flags
+ * are 0 and the body is empty. "proto" bodies are protobuf-c messages of control.proto; all others are raw.
+ * Batching needs no message of its own: what one loop turn causes leaves as one sendmsg of many frames.
+ *
+ * A frame that a receiver does not know, cannot parse or does not expect in its state ends the link (never the
+ * daemon): syncd dials again and both sides start over with HELLO, which is the only recovery path.
+ */
+#ifndef IPC_MSG_H
+#define IPC_MSG_H
+
+enum msg_type {
+	/*
+	 * First frame on every link, both ways, syncd first. proto Hello. logd answers when its tail is parsed and
+	 * on disk, so its positions are true; clientd and electiond answer at once. Another suite version or another
+	 * configuration makes the daemon that sees it exit with EXIT_SUITE_MISMATCH (io/daemon.h).
+	 */
+	MSG_HELLO = 1,
+
+	/*
+	 * syncd -> clientd: what the node is now. seq = role number, rising; proto Role. Ends every earlier role:
+	 * clientd drops what it had prepared or pending beyond `committed`, answers ROLE_ACK, then LOAD (always: also
+	 * when it holds a tree; then it says up to where). syncd ignores REQUEST, PROPOSE, SYNC, DROP, TOUCH,
+	 * REVALIDATE and READY that come before the ROLE_ACK of the newest role.
+	 */
+	MSG_ROLE = 2,
+	/* clientd -> syncd: seq = the role number taken. */
+	MSG_ROLE_ACK = 3,
+
+	/*
+	 * clientd -> syncd -> logd: bring me the data. flags LOAD_HAVE_TREE: only txns above zxid are wanted, if the
+	 * log reaches back to it (else a snapshot comes, and clientd starts from that). seq is chosen by syncd.
+	 */
+	MSG_LOAD = 4,
+	/* logd -> syncd -> clientd: seq = that of LOAD; carries one descriptor, the reading end of a bulk channel. */
+	MSG_LOAD_CHANNEL = 5,
+	/*
+	 * clientd -> syncd: all of the bulk channel is taken in; zxid = last logged zxid it brought. From here on
+	 * clientd answers requests as soon as all that was proposed when the role began is committed.
+	 */
+	MSG_READY = 6,
+
+	/*
+	 * clientd -> syncd, on a leader: a write. seq = number of the request it answers, 0 for own clients' writes,
+	 * expiry and sweeps; zxid = last proposed + 1, anything else ends the link; body = the serialized txn
+	 * (TxnHeader, record, TxnDigest), the very bytes that PROPOSAL carries and the log stores.
+	 */
+	MSG_PROPOSE = 7,
+	/* syncd -> clientd: zxid and all before it are committed. On a learner the body is that one txn. */
+	MSG_COMMIT = 8,
+	/*
+	 * syncd -> clientd on a leader (a learner's write), clientd -> syncd on a learner (an own client's write).
+	 * seq = number; body = origin u64 (learner connection number; 0 on a learner), then authinfo vector<Id>,
+	 * sessionId long, cxid int, type int, request record: the rest exactly as in ZooKeeper's REQUEST packet.
+	 */
+	MSG_REQUEST = 9,
+	/*
+	 * syncd -> clientd: answer in order with the requests, seq = number; clientd -> syncd: the answer. On a
+	 * learner clientd sends its own client's sync the same way and gets it back when its turn has come.
+	 */
+	MSG_SYNC = 10,
+	/* clientd -> syncd: request seq is consumed without a txn. */
+	MSG_DROP = 11,
+	/* Sessions heard of: body = (session long, timeout int)*. clientd -> syncd on a learner, the reverse on a leader. */
+	MSG_TOUCH = 12,
+	/* body = origin u64, session long, then timeout int (question) or valid byte (answer); seq = number. */
+	MSG_REVALIDATE = 13,
+
+	/*
+	 * logd -> syncd -> clientd: write a snapshot into the channel whose writing end this carries (one descriptor).
+	 * clientd walks its tree in slices; the stream is exact at the zxid of its BULK_SNAPSHOT_BEGIN.
+	 */
+	MSG_SNAPSHOT = 14,
+
+	/* syncd -> logd: zxid, body = txn as in PROPOSE. zxids rise; within an epoch without gaps. */
+	MSG_APPEND = 15,
+	/* logd -> syncd: all appended up to zxid is on disk (after one fdatasync for all that came in the turn). */
+	MSG_DURABLE = 16,
+	/* syncd -> logd: cut the log behind zxid and remove snapshots above it; answered by the same type, seq, after sync. */
+	MSG_TRUNCATE = 17,
+	/* syncd -> logd: store the epochs, proto Epochs; answered by the same type and seq when on disk. */
+	MSG_EPOCHS = 18,
+	/* logd -> syncd -> clientd: proto Disk: the disk failed, or works again (zxid = what is durable then). */
+	MSG_DISK = 19,
+
+	/* syncd -> electiond: hold an election. proto Look. */
+	MSG_LOOK = 20,
+	/* electiond -> syncd: proto Result. */
+	MSG_RESULT = 21,
+	/* syncd -> electiond, clientd: body = the configuration text in force, zxid = its version. */
+	MSG_CONFIG = 22,
+
+	/* Bulk channels (a socketpair, not a star link). */
+	/* A snapshot follows, exact at zxid (fuzzy where another server wrote it). A second one means: start again. */
+	MSG_BULK_SNAPSHOT = 32,
+	/* body = the next bytes of the snapshot file, inflated. */
+	MSG_BULK_DATA = 33,
+	/* The snapshot is whole. */
+	MSG_BULK_SNAPSHOT_END = 34,
+	/* zxid, body = serialized txn. */
+	MSG_BULK_TXN = 35,
+	/* Nothing more comes; zxid = the last logged zxid. Without this the reader must not trust what it has. */
+	MSG_BULK_END = 36,
+
+	/* Control sockets (zkctl dials): seq is chosen by zkctl and repeated in the answer. Bodies are proto. */
+	MSG_STATUS = 64, /* question: empty; answer: proto Status */
+	MSG_PROBE = 65, /* question: proto ProbeRequest; answer: proto ProbeReply; debug builds only */
+	MSG_RESTART = 66, /* to zkd: proto RestartRequest; answer: proto Answer */
+	MSG_LOG_LEVEL = 67, /* proto LogLevelRequest; answer: proto Answer */
+};
+
+/* Flags of MSG_LOAD. */
+enum { LOAD_HAVE_TREE = 1 };
+
+#endif
