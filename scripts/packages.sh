@@ -1,0 +1,28 @@
+# Sourced by the scripts beside it: which Debian packages zkd needs, and how to install what is missing.
+
+BUILD_PACKAGES="autoconf automake make gcc libc6-dev pkg-config libev-dev libsodium-dev
+	protobuf-c-compiler libprotobuf-c-dev zlib1g-dev nettle-dev libseccomp-dev libjansson-dev"
+TEST_PACKAGES="check clang libclang-rt-14-dev binutils python3 python3-pytest python3-kazoo
+	zookeeper zookeeper-bin libzookeeper-mt-dev mandoc groff git iproute2 util-linux procps
+	systemd xz-utils bsdextrautils"
+
+# install_packages NAME...: installs those that are not there; as root, or with sudo.
+install_packages() {
+	missing=
+	for package in "$@"; do
+		dpkg-query -W -f '${Status}\n' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+	done
+	[ -n "$missing" ] || return 0
+	if [ "$(id -u)" -eq 0 ]; then
+		as_root=
+	elif command -v sudo >/dev/null; then
+		as_root=sudo
+	else
+		echo "These packages are missing and this is neither root nor a machine with sudo; install them first:" >&2
+		echo " $missing" >&2
+		return 1
+	fi
+	echo "installing:$missing"
+	$as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq &&
+		$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+}
