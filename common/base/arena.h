@@ -13,8 +13,8 @@ struct arena_block;
 
 struct arena {
 	struct arena_block *head; /* block in use; older ones behind it */
-	size_t used; /* bytes handed out since the last reset */
-	size_t max; /* most bytes it may hand out between resets */
+	size_t used;              /* bytes handed out since the last reset */
+	size_t max;               /* most bytes it may hand out between resets */
 };
 
 void arena_init(struct arena *a, size_t max);

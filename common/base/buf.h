@@ -17,10 +17,10 @@
 
 struct buf {
 	uint8_t *data;
-	size_t off; /* first unread byte */
-	size_t end; /* one past the last byte */
-	size_t cap; /* allocated */
-	size_t max; /* most unread bytes it may hold */
+	size_t off;    /* first unread byte */
+	size_t end;    /* one past the last byte */
+	size_t cap;    /* allocated */
+	size_t max;    /* most unread bytes it may hold */
 	bool overflow; /* sticky: an append did not fit */
 };
 

@@ -59,7 +59,8 @@ list_first(const struct list *head)
 
 #define list_for_each(e, head) for (struct list *e = (head)->next; e != (head); e = e->next)
 /* The body may remove e. */
-#define list_for_each_safe(e, head)                                                                                  \
-	for (struct list *e = (head)->next, *e##_next = e->next; e != (head); e = e##_next, e##_next = e->next)
+#define list_for_each_safe(e, head)                                                                          \
+	for (struct list *e = (head)->next, *e##_next = e->next; e != (head);                                \
+	     e = e##_next, e##_next = e->next)
 
 #endif

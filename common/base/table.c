@@ -106,7 +106,8 @@ table_remove(struct table *t, struct table_entry *e)
 }
 
 static void
-each_in(struct table_entry **slots, size_t from, size_t n, void (*visit)(struct table_entry *, void *), void *ctx)
+each_in(struct table_entry **slots, size_t from, size_t n, void (*visit)(struct table_entry *, void *),
+	void *ctx)
 {
 	for (size_t i = from; i < n; i++)
 		for (struct table_entry *e = slots[i], *next; e != NULL; e = next) {
@@ -128,7 +129,8 @@ table_hash(struct slice key, const uint8_t seed[16])
 {
 	uint64_t h;
 
-	_Static_assert(crypto_shorthash_BYTES == sizeof h && crypto_shorthash_KEYBYTES == 16, "SipHash sizes");
+	_Static_assert(crypto_shorthash_BYTES == sizeof h && crypto_shorthash_KEYBYTES == 16,
+		       "SipHash sizes");
 	crypto_shorthash((unsigned char *)&h, key.data, key.len, seed);
 	return h;
 }

@@ -11,26 +11,27 @@
 #include <stdarg.h>
 
 enum trace_level {
-	TRACE_DEBUG, /* each decision; off unless asked for */
-	TRACE_NOTICE, /* an operator wants to see it once: role, epoch, snapshot, session expiry at large */
+	TRACE_DEBUG,   /* each decision; off unless asked for */
+	TRACE_NOTICE,  /* an operator wants to see it once: role, epoch, snapshot, session expiry at large */
 	TRACE_WARNING, /* somebody or something misbehaved and was dealt with */
-	TRACE_ERROR, /* needs the operator */
+	TRACE_ERROR,   /* needs the operator */
 };
 
 struct trace {
 	enum trace_level least; /* lines below this are not formatted */
-	void (*emit)(struct trace *t, enum trace_level level, const char *room, const char *event, const char *text);
+	void (*emit)(struct trace *t, enum trace_level level, const char *room, const char *event,
+		     const char *text);
 };
 
-void trace_line(struct trace *t, enum trace_level level, const char *room, const char *event, const char *fmt, ...)
-    __attribute__((format(printf, 5, 6)));
+void trace_line(struct trace *t, enum trace_level level, const char *room, const char *event, const char *fmt,
+		...) __attribute__((format(printf, 5, 6)));
 
 /* The test is inline, so that a trace that is off costs a compare. */
-#define trace(t, level, room, event, ...)                                                                             \
-	do {                                                                                                           \
-		struct trace *trace_to = (t);                                                                          \
-		if (trace_to != NULL && (level) >= trace_to->least)                                                    \
-			trace_line(trace_to, (level), (room), (event), __VA_ARGS__);                                   \
+#define trace(t, level, room, event, ...)                                                                    \
+	do {                                                                                                 \
+		struct trace *trace_to = (t);                                                                \
+		if (trace_to != NULL && (level) >= trace_to->least)                                          \
+			trace_line(trace_to, (level), (room), (event), __VA_ARGS__);                         \
 	} while (0)
 
 #endif
