@@ -41,7 +41,7 @@ struct snapshot_stat {
 struct snapshot_node {
 	struct slice path; /* "" for the root */
 	struct slice data; /* may be null */
-	int64_t acl;	   /* key, or SNAPSHOT_ACL_OPEN */
+	int64_t acl;       /* key, or SNAPSHOT_ACL_OPEN */
 	struct snapshot_stat stat;
 };
 

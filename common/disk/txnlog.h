@@ -35,9 +35,9 @@
 enum {
 	TXNLOG_HEADER_BYTES = 16,
 	TXNLOG_ENTRY_EXTRA = 13,   /* checksum, length and end byte around a txn */
-	TXNLOG_TXN_MIN = 32,	   /* a TxnHeader alone */
+	TXNLOG_TXN_MIN = 32,       /* a TxnHeader alone */
 	TXNLOG_TXN_MAX = 64 << 20, /* as FRAME_BODY_MAX: what the suite itself can carry */
-	TXNLOG_SECTOR = 512,	   /* the unit in which a disk may lose un-synced writes */
+	TXNLOG_SECTOR = 512,       /* the unit in which a disk may lose un-synced writes */
 };
 
 /* What every serialized txn begins with. */
@@ -54,7 +54,7 @@ int txnlog_peek(struct slice txn, struct txnlog_head *head);
 
 struct txnlog_entry {
 	uint64_t offset; /* of its checksum in the file */
-	uint64_t end;	 /* offset one past its end byte */
+	uint64_t end;    /* offset one past its end byte */
 	struct txnlog_head head;
 	struct slice txn; /* borrowed until the next call on the reader */
 };
@@ -78,21 +78,22 @@ enum txnlog_end_kind {
 /* How the log ended. Offsets are in the file. */
 struct txnlog_end {
 	enum txnlog_end_kind kind;
-	uint64_t good;	    /* one past the last valid entry before any trouble: where to append, or to cut */
+	uint64_t good;      /* one past the last valid entry before any trouble: where to append, or to cut */
 	uint64_t last_zxid; /* of that entry; 0 when there is none */
 	uint64_t entries;   /* valid ones up to good */
-	uint64_t size;	    /* bytes of the file */
+	uint64_t size;      /* bytes of the file */
 	/* Of the first bad record (TORN, DAMAGED), which begins at good. */
-	const char *what;	  /* "checksum", "length", "end byte", "txn header", "unfinished" */
+	const char
+	    *what; /* "checksum", "length", "end byte", "zeros", "unfinished"; FOREIGN: "magic", "version" */
 	uint64_t expected, found; /* of the field named by what */
-	bool complete;		  /* length and end byte stand, only the content is wrong */
+	bool complete;            /* length and end byte stand, only the content is wrong */
 	bool lost_sector; /* holds a whole sector of zeros, as an un-synced write leaves it after a power loss
 			   */
 	/* DAMAGED. */
 	uint64_t resume; /* offset of the first valid entry behind it */
 	uint64_t resume_zxid;
 	uint64_t last_end; /* one past the last valid entry of the file */
-	uint64_t after;	   /* valid entries behind it */
+	uint64_t after;    /* valid entries behind it */
 };
 
 enum txnlog_next {
@@ -106,11 +107,14 @@ struct txnlog_reader {
 	/* Private. */
 	struct buf in;
 	uint64_t offset; /* in the file, of the first unread byte */
-	uint64_t zeros;	 /* zeros fed behind what is in the buffer, not yet taken in */
+	uint64_t zeros;  /* zeros fed behind what is in the buffer, not yet taken in */
 	size_t max_txn;
 	size_t give; /* bytes of the entry handed out last, dropped at the next call */
 	int state;
 	bool eof;
+	enum txnlog_end_kind scan_kind; /* what the end will be called unless more is found */
+	uint64_t run;                   /* scanning: offset where the zeros just passed began */
+	uint64_t seen;                  /* scanning: zxid of the last valid entry behind the damage */
 };
 
 /* For a whole file; txns longer than max_txn count as damage. */
