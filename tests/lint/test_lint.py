@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+"""The lints must be able to fail: each is given a small project that breaks one rule, and must name the breach."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CC = os.environ.get("CC", "cc").split()
+
+sys.path.insert(0, HERE)
+sys.dont_write_bytecode = True
+import layers  # noqa: E402
+
+
+class Scratch(unittest.TestCase):
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix="zkd-lint-")
+        self.addCleanup(shutil.rmtree, self.dir)
+
+    def write(self, path, text):
+        full = os.path.join(self.dir, path)
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        with open(full, "w") as f:
+            f.write(text)
+        return full
+
+
+class Pure(Scratch):
+    def lint(self, text, obj="thing"):
+        source = self.write(f"{obj}.c", text)
+        subprocess.run([*CC, "-c", "-o", f"{self.dir}/{obj}.o", source], check=True)
+        subprocess.run(["ar", "crD", f"{self.dir}/libthing.a", f"{self.dir}/{obj}.o"], check=True)
+        r = subprocess.run(
+            [sys.executable, f"{HERE}/pure.py", "--builddir", self.dir, "libthing.a"], stdout=subprocess.PIPE, text=True
+        )
+        return r.returncode, r.stdout
+
+    def test_clean(self):
+        code, out = self.lint(
+            "#include <string.h>\nstatic const char *const names[] = { \"a\", \"b\" };\n"
+            "const char *pick(int i) { return names[i & 1]; }\nvoid f(char *p) { memset(p, 0, strlen(p)); }\n"
+        )
+        self.assertEqual((code, out), (0, "libthing.a is pure\n"))
+
+    def test_clock(self):
+        code, out = self.lint("#include <time.h>\nlong f(void) { return (long)time(0); }\n")
+        self.assertEqual(code, 1)
+        self.assertIn("libthing.a(thing.o) needs time", out)
+
+    def test_malloc_outside_mem(self):
+        text = "#include <stdlib.h>\nvoid *f(size_t n) { return malloc(n); }\n"
+        code, out = self.lint(text)
+        self.assertEqual(code, 1)
+        self.assertIn("libthing.a(thing.o) needs malloc", out)
+        os.unlink(f"{self.dir}/libthing.a")
+        self.assertEqual(self.lint(text, "mem")[0], 0)
+
+    def test_writable_globals(self):
+        for text in (
+            "static int n; int f(void) { return n++; }\n",
+            "static int n = 1; int f(void) { return n++; }\n",
+            "int n; int f(void) { return n++; }\n",
+            "static __thread int n; int f(void) { return n++; }\n",
+            "static const char *n = \"x\"; const char *f(void) { return n++; }\n",
+        ):
+            code, out = self.lint(text)
+            self.assertEqual(code, 1, text)
+            self.assertIn("has the writable global n", out)
+
+    def test_missing_library(self):
+        r = subprocess.run(
+            [sys.executable, f"{HERE}/pure.py", "--builddir", self.dir], stdout=subprocess.PIPE, text=True
+        )
+        self.assertEqual(r.returncode, 1)
+        self.assertIn("libbase.a is not built", r.stdout)
+
+
+class Layers(Scratch):
+    def setUp(self):
+        super().setUp()
+        self.write("common/base/buf.h", "#include <stdint.h>\n")
+        self.write("common/jute/records.h", '#include "base/buf.h"\n')
+        self.write("common/ipc/frame.h", '#include "base/buf.h"\n')
+        self.write("common/io/loop.h", "#include <ev.h>\n")
+        self.write("logd/store.h", "")
+        self.write("clientd/clientd.am", "clientd_libtree_a_SOURCES = clientd/tree.c \\\n\tclientd/tree.h\n")
+        self.write("clientd/tree.h", '#include "jute/records.h"\n')
+        self.write("clientd/shell.h", "")
+        self.write("clientd/main.c", '#include <sys/socket.h>\n#include "io/loop.h"\n#include "tree.h"\n#include "shell.h"\n')
+
+    def breaches(self, path, text):
+        self.write(path, text)
+        problems, _ = layers.check(self.dir)
+        return problems
+
+    def test_clean(self):
+        self.assertEqual(self.breaches("clientd/tree.c", '#include "tree.h"\n#include <string.h>\n#include "base/buf.h"\n'), [])
+
+    def test_breaches(self):
+        for path, text in (
+            ("common/base/x.c", '#include "jute/records.h"\n'),
+            ("common/jute/x.c", '#include "ipc/frame.h"\n'),
+            ("common/ipc/x.c", '#include "jute/records.h"\n'),
+            ("common/ipc/x.c", "#include <sys/socket.h>\n"),
+            ("common/base/x.c", "#  include <time.h>\n"),
+            ("common/disk/x.c", '#include "ipc/frame.h"\n'),
+            ("common/io/x.c", '#include "jute/records.h"\n'),
+            ("clientd/x.c", '#include "logd/store.h"\n'),
+            ("clientd/x.c", '#include "../logd/store.h"\n'),
+            ("zkctl/x.c", '#include "logd/store.h"\n'),
+            ("clientd/tree.c", "#include <ev.h>\n"),
+            ("clientd/tree.c", "#include <sys/socket.h>\n"),
+            ("clientd/tree.c", "#include <time.h>\n"),
+            ("clientd/tree.c", '#include "io/loop.h"\n'),
+            ("clientd/tree.c", '#include "shell.h"\n'),
+        ):
+            with self.subTest(path=path, text=text):
+                problems = self.breaches(path, text)
+                os.unlink(os.path.join(self.dir, path))
+                self.assertEqual(len(problems), 1, problems)
+                self.assertTrue(problems[0].startswith(path), problems)
+
+
+if __name__ == "__main__":
+    unittest.main()
