@@ -1,0 +1,123 @@
+"""Apache ZooKeeper for tests: one standalone Java server of the Debian package, in a folder of its own."""
+
+import contextlib
+import glob
+import os
+import shutil
+import subprocess
+import tempfile
+
+from zkd_node import NodeError, four_letter, free_port, wait_until
+
+JAVA = shutil.which("java")
+JARS = "/usr/share/java"
+START_SECONDS = 60
+
+
+def installed():
+    return JAVA is not None and os.path.exists(f"{JARS}/zookeeper.jar")
+
+
+def classpath():
+    """The server's class path as the package's own script would make it."""
+    environment = "/etc/zookeeper/conf/environment"
+    if os.path.exists(environment):
+        with open(environment) as f:
+            for line in f:
+                if line.startswith("CLASSPATH="):
+                    return line.split("=", 1)[1].strip().strip('"')
+    return ":".join(glob.glob(f"{JARS}/*.jar"))
+
+
+class ApacheNode:
+    """The same with-statement, port, hosts, word and client as zkd_node.Node."""
+
+    def __init__(self, port=None, keys=None, properties=None, folder=None):
+        self.port = port or free_port()
+        self.own_folder = folder is None
+        self.folder = folder or tempfile.mkdtemp(prefix="apache-zk-test-")
+        self.data = os.path.join(self.folder, "data")
+        self.log_path = os.path.join(self.folder, "zookeeper.log")
+        self.keys = {
+            "tickTime": 2000,
+            "dataDir": self.data,
+            "clientPort": self.port,
+            "clientPortAddress": "127.0.0.1",
+            "4lw.commands.whitelist": "*",
+            "admin.enableServer": "false",
+            **(keys or {}),
+        }
+        self.properties = {"zookeeper.extendedTypesEnabled": "true", **(properties or {})}
+        self.process = None
+        os.makedirs(self.data, exist_ok=True)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *rest):
+        self.close()
+
+    @property
+    def hosts(self):
+        return f"127.0.0.1:{self.port}"
+
+    def start(self):
+        config = os.path.join(self.folder, "zoo.cfg")
+        with open(config, "w") as f:
+            f.writelines(f"{k}={v}\n" for k, v in self.keys.items() if v is not None)
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    JAVA,
+                    "-Xmx128m",
+                    "-XX:+UseSerialGC",
+                    "-XX:TieredStopAtLevel=1",
+                    *(f"-D{k}={v}" for k, v in self.properties.items()),
+                    "-cp",
+                    classpath(),
+                    "org.apache.zookeeper.server.quorum.QuorumPeerMain",
+                    config,
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+            )
+
+        def ready():
+            if self.process.poll() is not None:
+                raise NodeError(f"Apache ZooKeeper ended with {self.process.returncode}\n{self.log_end()}")
+            return "Mode: " in self.word("srvr")
+
+        wait_until(ready, START_SECONDS, "Apache ZooKeeper serves")
+
+    def stop(self):
+        self.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(20)
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    def close(self):
+        if self.process is not None:
+            self.stop()
+        if self.own_folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def log_end(self, lines=40):
+        with open(self.log_path, errors="replace") as f:
+            return "".join(f.readlines()[-lines:])
+
+    def word(self, word, timeout=5.0):
+        return four_letter(self.port, word, timeout)
+
+    def client(self, start=True, **options):
+        from kazoo.client import KazooClient
+
+        zk = KazooClient(hosts=self.hosts, **options)
+        if start:
+            zk.start(timeout=20)
+        return zk
