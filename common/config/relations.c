@@ -1,0 +1,182 @@
+/* Relations between keys, and what follows from others. Source: ZooKeeper, QuorumPeerConfig. */
+#include <errno.h>
+#include <string.h>
+
+#include "room.h"
+
+/* Largest server number that fits beside the TTL in an ephemeral owner (ZooKeeper: EphemeralType). */
+enum { SID_MAX_EXTENDED = 254 };
+
+static size_t count_participants(const struct config *c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->nservers; i++)
+		n += !c->servers[i].observer;
+	return n;
+}
+
+bool config_is_ensemble(const struct config *c)
+{
+	size_t participants = count_participants(c);
+
+	return participants > 1 || (participants == 1 && !c->standalone_enabled);
+}
+
+const struct config_server *config_find_server(const struct config *c, int64_t sid)
+{
+	for (size_t i = 0; i < c->nservers; i++)
+		if (c->servers[i].sid == sid)
+			return &c->servers[i];
+	return NULL;
+}
+
+bool config_word_allowed(const struct config *c, const char *word)
+{
+	/* ZooKeeper: FourLetterCommands; read-only mode needs isro. */
+	if (c->words_all || (c->read_only_mode_enabled && memcmp(word, "isro", 4) == 0))
+		return true;
+	for (size_t i = 0; i < c->nwords; i++)
+		if (strlen(c->words[i]) == 4 && memcmp(c->words[i], word, 4) == 0)
+			return true;
+	return false;
+}
+
+const char *config_daemon_name(enum config_daemon d)
+{
+	static const char *const names[CONFIG_DAEMONS] = {
+		[CONFIG_ELECTIOND] = "electiond",
+		[CONFIG_SYNCD] = "syncd",
+		[CONFIG_CLIENTD] = "clientd",
+		[CONFIG_LOGD] = "logd",
+	};
+
+	return names[d];
+}
+
+static int ticks_to_ms(const struct config *c, int ticks)
+{
+	int ms;
+
+	return __builtin_mul_overflow(c->tick_time_ms, ticks, &ms) ? INT32_MAX : ms;
+}
+
+static void derive(struct config *c)
+{
+	if (c->data_log_dir == NULL)
+		c->data_log_dir = c->data_dir;
+	if (c->min_session_timeout_ms == -1)
+		c->min_session_timeout_ms = ticks_to_ms(c, 2);
+	if (c->max_session_timeout_ms == -1)
+		c->max_session_timeout_ms = ticks_to_ms(c, 20);
+	if (c->jute_max_buffer_extra_bytes == 0)
+		c->jute_max_buffer_extra_bytes =
+		    c->jute_max_buffer_bytes < 1024 ? 1024 : c->jute_max_buffer_bytes;
+}
+
+static void check_ensemble(const struct config *c, struct origin o, struct config_report *r)
+{
+	size_t participants = count_participants(c);
+
+	if (c->nservers > participants && participants < 2)
+		report_error(
+		    r, o, NULL,
+		    "observers need an ensemble; allowed: at least two server.N that are participants");
+	if (!c->standalone_enabled && participants == 0)
+		report_error(r, o, "standaloneEnabled",
+			     "\"false\" needs a server list; allowed: at least one server.N");
+	if (!config_is_ensemble(c))
+		return;
+	if (c->init_limit_ticks == 0)
+		report_error(r, o, "initLimit",
+			     "missing; an ensemble needs it; allowed: 1..2147483647 (ticks)");
+	if (c->sync_limit_ticks == 0)
+		report_error(r, o, "syncLimit",
+			     "missing; an ensemble needs it; allowed: 1..2147483647 (ticks)");
+}
+
+static void check_myid(const struct config *c, struct origin o, struct config_report *r)
+{
+	if (c->myid < 0)
+		return;
+	if (config_is_ensemble(c) && config_find_server(c, c->myid) == NULL)
+		report_error(r, o, "myid", "\"%lld\" is no server of the list; allowed: the N of a server.N",
+			     (long long)c->myid);
+	if (c->extended_types_enabled && c->myid > SID_MAX_EXTENDED)
+		report_error(r, o, "myid", "\"%lld\" is too high with extendedTypesEnabled; allowed: 0..%d",
+			     (long long)c->myid, SID_MAX_EXTENDED);
+}
+
+/* The client part of this server's own line is where it listens (ZooKeeper: setupClientPort). */
+static void take_own_client_part(struct config *c, struct origin o, struct config_report *r)
+{
+	const struct config_server *s = c->myid < 0 ? NULL : config_find_server(c, c->myid);
+	const char *host;
+
+	if (s == NULL || s->client.port < 0)
+		return;
+	host = s->client.host;
+	if (host != NULL && (strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0))
+		host = NULL;
+	if (c->client_port >= 0 && (c->client_port != s->client.port ||
+				    (c->client_port_address != NULL &&
+				     (host == NULL || strcmp(host, c->client_port_address) != 0)))) {
+		report_error(r, o, "clientPort",
+			     "\"%d\" is not the client address of server.%lld, port %d; allowed: one of "
+			     "the two, or the same in both",
+			     c->client_port, (long long)s->sid, s->client.port);
+		return;
+	}
+	c->client_port = s->client.port;
+	c->client_port_address = host;
+}
+
+void relations_check(struct config *c, struct origin o, struct config_report *r)
+{
+	derive(c);
+	if (c->data_dir == NULL)
+		report_error(r, o, "dataDir", "missing; allowed: the path of a folder");
+	if (c->min_session_timeout_ms > c->max_session_timeout_ms)
+		report_error(r, o, "minSessionTimeout",
+			     "\"%d\" is above maxSessionTimeout \"%d\"; allowed: at most that",
+			     c->min_session_timeout_ms, c->max_session_timeout_ms);
+	check_ensemble(c, o, r);
+	check_myid(c, o, r);
+	take_own_client_part(c, o, r);
+	if (c->client_port < 0 && c->client_port_address != NULL)
+		report_error(r, o, "clientPort",
+			     "missing, but clientPortAddress is set; allowed: 0..65535 (port)");
+	else if (c->client_port < 0 && c->nservers == 0)
+		report_notice(r, o, "clientPort", "missing; no client will be able to connect");
+	if (!c->force_sync)
+		report_notice(r, o, "forceSync", "no: a power failure loses acknowledged writes");
+	if (c->skip_acl)
+		report_notice(r, o, "skipACL", "yes: no ACL is checked, every client may do everything");
+}
+
+int config_take_myid(struct config *c, struct slice content, const char *file, struct config_report *r)
+{
+	char line[32], quoted[QUOTED_BYTES];
+	size_t len = 0, before = r->nerrors;
+	struct origin o = { file, 1 };
+
+	/* ZooKeeper reads the first line; blanks around the number are forgiven here. */
+	while (content.len > 0 && *content.data == ' ') {
+		content.data++;
+		content.len--;
+	}
+	while (len < content.len && len < sizeof line - 1 && content.data[len] > ' ') {
+		line[len] = (char)content.data[len];
+		len++;
+	}
+	line[len] = '\0';
+	if (!read_number(line, false, &c->myid) || c->myid < 0) {
+		c->myid = -1;
+		report_error(r, o, NULL, "%s is not a server number; allowed: 0..9223372036854775807",
+			     quote_value(line, quoted));
+		return -EINVAL;
+	}
+	check_myid(c, o, r);
+	take_own_client_part(c, o, r);
+	return r->nerrors > before ? -EINVAL : 0;
+}
