@@ -14,7 +14,8 @@ enum {
 	AT_ZXID = 16,
 };
 
-static void write_header(uint8_t *p, const struct frame *f, size_t body_bytes)
+static void
+write_header(uint8_t *p, const struct frame *f, size_t body_bytes)
 {
 	put_be32(p + AT_LENGTH, (uint32_t)(FRAME_HEADER_BYTES - AT_TYPE + body_bytes));
 	put_be16(p + AT_TYPE, f->type);
@@ -23,7 +24,8 @@ static void write_header(uint8_t *p, const struct frame *f, size_t body_bytes)
 	put_be64(p + AT_ZXID, f->zxid);
 }
 
-void frame_put(struct buf *out, const struct frame *f)
+void
+frame_put(struct buf *out, const struct frame *f)
 {
 	ASSERT(f->body.len <= FRAME_BODY_MAX);
 	uint8_t *p = buf_reserve(out, FRAME_HEADER_BYTES + f->body.len);
@@ -36,12 +38,14 @@ void frame_put(struct buf *out, const struct frame *f)
 	buf_commit(out, FRAME_HEADER_BYTES + f->body.len);
 }
 
-void frame_put_short(struct buf *out, uint16_t type, uint64_t seq, uint64_t zxid)
+void
+frame_put_short(struct buf *out, uint16_t type, uint64_t seq, uint64_t zxid)
 {
 	frame_put(out, &(struct frame){ .type = type, .seq = seq, .zxid = zxid });
 }
 
-size_t frame_begin(struct buf *out, const struct frame *f)
+size_t
+frame_begin(struct buf *out, const struct frame *f)
 {
 	size_t begun = buf_len(out);
 	uint8_t *p = buf_reserve(out, FRAME_HEADER_BYTES);
@@ -53,7 +57,8 @@ size_t frame_begin(struct buf *out, const struct frame *f)
 	return begun;
 }
 
-int frame_end(struct buf *out, size_t begun)
+int
+frame_end(struct buf *out, size_t begun)
 {
 	size_t body;
 
@@ -68,7 +73,8 @@ int frame_end(struct buf *out, size_t begun)
 	return 0;
 }
 
-int64_t frame_parse(struct slice data, struct frame *f)
+int64_t
+frame_parse(struct slice data, struct frame *f)
 {
 	uint32_t length;
 

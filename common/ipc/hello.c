@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-void hello_fill(Zkd__Hello *h, const struct hello_identity *mine)
+void
+hello_fill(Zkd__Hello *h, const struct hello_identity *mine)
 {
 	zkd__hello__init(h);
 	h->daemon = (char *)mine->daemon;
@@ -13,8 +14,9 @@ void hello_fill(Zkd__Hello *h, const struct hello_identity *mine)
 	h->incarnation = mine->incarnation;
 }
 
-enum hello_verdict hello_check(const Zkd__Hello *h, const struct hello_identity *mine,
-			       const char *expected_daemon, const char **why)
+enum hello_verdict
+hello_check(const Zkd__Hello *h, const struct hello_identity *mine, const char *expected_daemon,
+	    const char **why)
 {
 	if (strcmp(h->daemon, expected_daemon) != 0) {
 		*why = "another daemon than expected";

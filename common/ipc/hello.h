@@ -14,10 +14,10 @@ enum { HELLO_HASH_BYTES = 32 };
 
 /* What a daemon is; the same for all its links. */
 struct hello_identity {
-	const char *daemon;		       /* electiond, syncd, clientd, logd */
-	const char *suite;		       /* version of the suite */
+	const char *daemon;                    /* electiond, syncd, clientd, logd */
+	const char *suite;                     /* version of the suite */
 	uint8_t config_hash[HELLO_HASH_BYTES]; /* of the effective configuration */
-	uint64_t incarnation;		       /* differs for each start */
+	uint64_t incarnation;                  /* differs for each start */
 };
 
 enum hello_verdict {

@@ -5,18 +5,21 @@
 
 #include "ipc/frame.h"
 
-static void *take_from_arena(void *arena, size_t size)
+static void *
+take_from_arena(void *arena, size_t size)
 {
 	return arena_alloc(arena, size);
 }
 
-static void leave_in_arena(void *arena, void *p)
+static void
+leave_in_arena(void *arena, void *p)
 {
 	(void)arena;
 	(void)p;
 }
 
-int proto_put(struct buf *out, uint16_t type, uint64_t seq, uint64_t zxid, const ProtobufCMessage *m)
+int
+proto_put(struct buf *out, uint16_t type, uint64_t seq, uint64_t zxid, const ProtobufCMessage *m)
 {
 	size_t size = protobuf_c_message_get_packed_size(m), begun;
 	uint8_t *p;
@@ -30,7 +33,8 @@ int proto_put(struct buf *out, uint16_t type, uint64_t seq, uint64_t zxid, const
 	return frame_end(out, begun);
 }
 
-void *proto_take(struct arena *a, const ProtobufCMessageDescriptor *type, struct slice body)
+void *
+proto_take(struct arena *a, const ProtobufCMessageDescriptor *type, struct slice body)
 {
 	ProtobufCAllocator allocator = { .alloc = take_from_arena,
 					 .free = leave_in_arena,

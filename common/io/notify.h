@@ -1,0 +1,31 @@
+/*
+ * Life signs to whoever started us, by systemd's protocol: one datagram per call to NOTIFY_SOCKET. Nothing blocks and
+ * nothing is lost that matters: a sign that does not fit into the socket is followed by the next one.
+ */
+#ifndef IO_NOTIFY_H
+#define IO_NOTIFY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct notify {
+	int fd;               /* -1: nobody listens */
+	uint64_t watchdog_us; /* 0: nobody counts our beats */
+};
+
+/*
+ * Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, removes them from the environment and connects the socket, so
+ * that it works after the door is locked.
+ */
+void notify_open(struct notify *n);
+void notify_close(struct notify *n);
+
+/* Sends "KEY=value" lines as they are. Safe from any thread. Returns 0 or -errno; nobody needs to look. */
+int notify_send(const struct notify *n, const char *text);
+int notify_ready(const struct notify *n);
+int notify_beat(const struct notify *n);
+int notify_stopping(const struct notify *n);
+/* One sentence for people; line ends in it become spaces. */
+int notify_status(const struct notify *n, const char *text);
+
+#endif
