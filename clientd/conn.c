@@ -1,0 +1,464 @@
+/*
+ * Connections: bytes in, frames to request.c and connect.c, bytes out; limits, pauses, the end. Invariants: a
+ * connection is in front.conns until it is dead, in front.attached iff session != 0, in front.timers iff it is NEW or
+ * CLOSING; its input is worked on only while nothing pauses it; FRONT_CLOSE is queued exactly once.
+ */
+#include <stdio.h>
+
+#include "front_int.h"
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/mem.h"
+
+enum {
+	FRAME_PREFIX = 4,
+	KEEP_BYTES = 16 << 10, /* an empty buffer larger than this gives its memory back */
+};
+
+/* How many connections come from one address. */
+struct address {
+	struct table_entry entry;
+	uint8_t bytes[16];
+	uint8_t len;
+	uint32_t count;
+};
+
+static bool
+match_address(const struct table_entry *e, const void *key)
+{
+	const struct address *a = container_of(e, const struct address, entry);
+	const struct front_peer *peer = key;
+
+	return a->len == peer->address_len && memcmp(a->bytes, peer->address, a->len) == 0;
+}
+
+static uint64_t
+hash_address(const struct front *f, const struct front_peer *peer)
+{
+	return table_hash(slice_of(peer->address, peer->address_len), f->config.tree.seed);
+}
+
+static struct address *
+find_address(const struct front *f, const struct front_peer *peer)
+{
+	struct table_entry *e = table_find(&f->addresses, hash_address(f, peer), match_address, peer);
+
+	return e == NULL ? NULL : container_of(e, struct address, entry);
+}
+
+static void
+count_address(struct front *f, const struct front_peer *peer)
+{
+	struct address *a = find_address(f, peer);
+
+	if (a == NULL) {
+		a = mem_zalloc(1, sizeof *a);
+		memcpy(a->bytes, peer->address, sizeof a->bytes);
+		a->len = peer->address_len;
+		table_insert(&f->addresses, &a->entry, hash_address(f, peer));
+	}
+	a->count++;
+}
+
+static void
+uncount_address(struct front *f, const struct front_peer *peer)
+{
+	struct address *a = find_address(f, peer);
+
+	if (--a->count == 0) {
+		table_remove(&f->addresses, &a->entry);
+		mem_free(a);
+	}
+}
+
+static void
+free_address(struct table_entry *e, void *ctx)
+{
+	(void)ctx;
+	mem_free(container_of(e, struct address, entry));
+}
+
+void
+conn_forget_addresses(struct front *f)
+{
+	table_each(&f->addresses, free_address, NULL);
+	table_free(&f->addresses);
+}
+
+/* Why the door stays shut for this peer, or NULL. */
+static const char *
+refuse_peer(const struct front *f, const struct front_peer *peer)
+{
+	const struct address *a;
+
+	if (f->config.max_connections != 0 && f->nconns >= f->config.max_connections)
+		return "maxCnxns";
+	a = f->config.max_per_address == 0 ? NULL : find_address(f, peer);
+	return a != NULL && a->count >= f->config.max_per_address ? "maxClientCnxns" : NULL;
+}
+
+/* All timers run equally long, so the list is in their order. */
+static void
+start_timer(struct front *f, struct front_conn *c)
+{
+	list_remove(&c->timer);
+	c->timer_ms = f->now_ms + FRONT_SILENT_MS;
+	list_append(&f->timers, &c->timer);
+}
+
+static void
+init_auth(struct front_conn *c)
+{
+	c->ip = (struct jute_id){ .scheme = SLICE_LIT("ip"), .id = slice_str(c->peer.text) };
+	c->auth = (struct auth){ &c->ip, 1 };
+}
+
+void
+conn_opened(struct front *f, const struct front_event *e)
+{
+	const char *limit = refuse_peer(f, e->peer);
+	struct front_conn *c;
+
+	if (limit != NULL) {
+		f->rejected++;
+		trace(f->trace, TRACE_WARNING, "front", "refuse", "peer=%s:%u limit=%s connections=%u",
+		      e->peer->text, e->peer->port, limit, f->nconns);
+		front_do(f, FRONT_CLOSE, NULL)->owner = e->owner;
+		return;
+	}
+	c = mem_zalloc(1, sizeof *c);
+	c->owner = e->owner;
+	c->peer = *e->peer;
+	c->reading = true;
+	c->established_ms = f->wall_ms;
+	list_append(&f->conns, &c->link);
+	list_init(&c->timer);
+	list_init(&c->stalled);
+	buf_init(&c->in, FRAME_PREFIX + (size_t)f->config.frame_max + FRONT_READ_MAX);
+	buf_init(&c->out, FRONT_OUT_MAX);
+	buf_init(&c->waiting,
+		 FRONT_WAITING_MAX + FRAME_PREFIX + (size_t)f->config.frame_max + sizeof(struct waiting));
+	init_auth(c);
+	watch_join(f->watches, &c->watcher);
+	f->nconns++;
+	count_address(f, &c->peer);
+	start_timer(f, c);
+	front_do(f, FRONT_ADOPT, c);
+}
+
+/* ---- Input ---- */
+
+static void
+show_garbage(const uint8_t first[4], char text[5])
+{
+	for (int i = 0; i < 4; i++)
+		text[i] = first[i] > ' ' && first[i] < 0x7f ? (char)first[i] : '.';
+	text[4] = '\0';
+}
+
+static void
+refuse_length(struct front *f, struct front_conn *c, const uint8_t *prefix, int32_t len)
+{
+	char reason[96], text[5];
+
+	show_garbage(prefix, text);
+	snprintf(reason, sizeof reason, "frame length %d outside 1..%u, first bytes \"%s\"", len,
+		 f->config.frame_max, text);
+	conn_kill(f, c, reason);
+}
+
+/* Works on the first frame in data; the bytes it took, 0 when more have to come or c is paused or gone. */
+static size_t
+take_frame(struct front *f, struct front_conn *c, struct slice data)
+{
+	struct slice frame;
+	int32_t len;
+	bool taken;
+
+	if (data.len < FRAME_PREFIX)
+		return 0;
+	if (!c->greeted && word_answer(f, c, data.data))
+		return 0;
+	c->greeted = true;
+	len = (int32_t)get_be32(data.data);
+	if (len < 1 || (uint32_t)len > f->config.frame_max) {
+		refuse_length(f, c, data.data, len);
+		return 0;
+	}
+	if (data.len - FRAME_PREFIX < (uint32_t)len)
+		return 0;
+	frame = slice_of(data.data + FRAME_PREFIX, (size_t)len);
+	taken = c->state == CONN_NEW ? connect_request(f, c, frame) : request_frame(f, c, frame);
+	return taken ? FRAME_PREFIX + (size_t)len : 0;
+}
+
+static bool
+may_run(const struct front_conn *c)
+{
+	return c->state < CONN_CLOSING && c->paused == 0;
+}
+
+/* Works on the frames in data until something stops it; the bytes that are done with. */
+static size_t
+take_frames(struct front *f, struct front_conn *c, struct slice data)
+{
+	size_t done = 0, n;
+
+	while (may_run(c)) {
+		n = take_frame(f, c, slice_of(data.data + done, data.len - done));
+		if (n == 0)
+			break;
+		done += n;
+	}
+	return done;
+}
+
+void
+conn_run(struct front *f, struct front_conn *c)
+{
+	size_t done;
+
+	if (buf_len(&c->in) == 0 || !may_run(c))
+		return;
+	done = take_frames(f, c, buf_slice(&c->in));
+	if (c->state >= CONN_CLOSING)
+		return;
+	buf_consume(&c->in, done);
+	if (buf_len(&c->in) == 0)
+		buf_reset(&c->in, KEEP_BYTES);
+}
+
+void
+conn_input(struct front *f, const struct front_event *e)
+{
+	struct front_conn *c = e->conn;
+	size_t done = 0;
+
+	if (c->state >= CONN_CLOSING)
+		return;
+	/* The usual case: whole frames straight from the shell's buffer, nothing copied. */
+	if (buf_len(&c->in) == 0 && c->paused == 0)
+		done = take_frames(f, c, e->bytes);
+	if (c->state >= CONN_CLOSING || done == e->bytes.len)
+		return;
+	buf_put(&c->in, e->bytes.data + done, e->bytes.len - done);
+	if (c->in.overflow)
+		conn_kill(f, c, "more input than it may have waiting");
+	else if (buf_len(&c->in) > e->bytes.len - done)
+		conn_run(f, c);
+}
+
+/* ---- Pauses ---- */
+
+static void
+set_reading(struct front *f, struct front_conn *c, bool on)
+{
+	if (c->reading == on)
+		return;
+	c->reading = on;
+	front_do(f, FRONT_READ, c)->on = on;
+}
+
+void
+conn_pause(struct front *f, struct front_conn *c, enum pause why)
+{
+	c->paused |= why;
+	if (why == PAUSE_CREDIT && list_empty(&c->stalled))
+		list_append(&f->stalled, &c->stalled);
+	set_reading(f, c, false);
+}
+
+void
+conn_unpause(struct front *f, struct front_conn *c, enum pause why)
+{
+	if ((c->paused & why) == 0)
+		return;
+	c->paused &= (uint8_t)~why;
+	if (why == PAUSE_CREDIT)
+		list_remove(&c->stalled);
+	if (c->paused != 0 || c->state >= CONN_CLOSING)
+		return;
+	conn_run(f, c);
+	if (may_run(c))
+		set_reading(f, c, true);
+}
+
+/* ---- Output ---- */
+
+void
+conn_written(struct front *f, struct front_conn *c)
+{
+	if (c->state == CONN_DEAD)
+		return;
+	if (c->out.overflow) {
+		conn_kill(f, c, "does not read: too much output waits");
+		return;
+	}
+	if (!c->dirty) {
+		c->dirty = true;
+		front_do(f, FRONT_WRITE, c);
+	}
+	if (buf_len(&c->out) > FRONT_OUT_PAUSE)
+		conn_pause(f, c, PAUSE_OUTPUT);
+}
+
+void
+conn_wrote(struct front *f, const struct front_event *e)
+{
+	struct front_conn *c = e->conn;
+
+	buf_consume(&c->out, e->count);
+	if (buf_len(&c->out) == 0) {
+		buf_reset(&c->out, KEEP_BYTES);
+		c->dirty = false;
+		if (c->state == CONN_CLOSING) {
+			conn_kill(f, c, NULL);
+			return;
+		}
+	}
+	if (buf_len(&c->out) <= FRONT_OUT_PAUSE / 2)
+		conn_unpause(f, c, PAUSE_OUTPUT);
+}
+
+struct slice
+front_output(const struct front_conn *c)
+{
+	return buf_slice(&c->out);
+}
+
+/* ---- Sessions' connections ---- */
+
+static bool
+match_session(const struct table_entry *e, const void *key)
+{
+	return container_of(e, const struct front_conn, by_session)->session == *(const int64_t *)key;
+}
+
+struct front_conn *
+conn_of_session(const struct front *f, int64_t session)
+{
+	struct table_entry *e =
+	    table_find(&f->attached, table_hash_u64((uint64_t)session), match_session, &session);
+
+	return e == NULL ? NULL : container_of(e, struct front_conn, by_session);
+}
+
+void
+conn_attach(struct front *f, struct front_conn *c, int64_t session)
+{
+	ASSERT(c->session == 0 && session != 0);
+	c->session = session;
+	table_insert(&f->attached, &c->by_session, table_hash_u64((uint64_t)session));
+	list_remove(&c->timer);
+}
+
+/* ---- The end ---- */
+
+void
+conn_finish(struct front *f, struct front_conn *c)
+{
+	if (c->state >= CONN_CLOSING)
+		return;
+	if (buf_len(&c->out) == 0) {
+		conn_kill(f, c, NULL);
+		return;
+	}
+	c->state = CONN_CLOSING;
+	list_remove(&c->stalled);
+	set_reading(f, c, false);
+	start_timer(f, c);
+}
+
+static void
+free_auth(struct front_conn *c)
+{
+	for (int32_t i = 0; c->ids != NULL && i < c->auth.n; i++)
+		if (c->ids[i].id.data != c->ip.id.data) {
+			mem_free((void *)c->ids[i].scheme.data);
+			mem_free((void *)c->ids[i].id.data);
+		}
+	mem_free(c->ids);
+	c->ids = NULL;
+	c->auth.n = 0;
+}
+
+void
+conn_kill(struct front *f, struct front_conn *c, const char *reason)
+{
+	if (c->state == CONN_DEAD)
+		return;
+	if (reason != NULL)
+		trace(f->trace, TRACE_WARNING, "front", "close", "peer=%s:%u session=0x%llx reason=\"%s\"",
+		      c->peer.text, c->peer.port, (unsigned long long)c->session, reason);
+	c->state = CONN_DEAD;
+	if (c->session != 0)
+		table_remove(&f->attached, &c->by_session);
+	c->session = 0;
+	list_remove(&c->link);
+	list_remove(&c->timer);
+	list_remove(&c->stalled);
+	uncount_address(f, &c->peer);
+	f->nconns--;
+	front_do(f, FRONT_CLOSE, c);
+}
+
+static void
+release(struct front_conn *c)
+{
+	if (c->close_taken && c->inflight == 0)
+		mem_free(c);
+}
+
+/* Not at once in conn_kill: whoever called that may stand in the middle of the buffers, or of the watches. */
+void
+conn_closed(struct front *f, struct front_conn *c)
+{
+	watch_leave(f->watches, &c->watcher);
+	buf_free(&c->in);
+	buf_free(&c->out);
+	buf_free(&c->waiting);
+	free_auth(c);
+	c->close_taken = true;
+	release(c);
+}
+
+void
+conn_landed(struct front_conn *c)
+{
+	ASSERT(c->inflight > 0);
+	c->inflight--;
+	release(c);
+}
+
+void
+conn_hangup(struct front *f, const struct front_event *e)
+{
+	struct front_conn *c = e->conn;
+
+	/* A client may shut down its side and still read our last words; the timer sees to those that do not. */
+	if (c->state == CONN_CLOSING && e->count != 0) {
+		set_reading(f, c, false);
+		return;
+	}
+	if (c->state == CONN_NEW && buf_len(&c->in) > 0)
+		conn_kill(f, c, "closed in the middle of its first frame");
+	else
+		conn_kill(f, c, NULL);
+}
+
+void
+conn_expire_timers(struct front *f)
+{
+	struct list *e;
+
+	while ((e = list_first(&f->timers)) != NULL) {
+		struct front_conn *c = container_of(e, struct front_conn, timer);
+
+		if (c->timer_ms > f->now_ms)
+			return;
+		conn_kill(f, c,
+			  c->state == CONN_NEW ? "no connect request in time"
+					       : "does not read its last reply");
+	}
+}

@@ -1,0 +1,152 @@
+/*
+ * The handshake: a connect request becomes a new session (a txn), a re-attached one, or an end (PROTOCOLS 2.2;
+ * ZooKeeper: ZooKeeperServer.processConnectRequest, finishSessionInit).
+ */
+#include "front_int.h"
+
+#include "base/bytes.h"
+#include "jute/passwd.h"
+
+static int32_t
+clamp_timeout(const struct front *f, int32_t wanted_ms)
+{
+	int32_t least = (int32_t)f->config.min_session_ms, most = (int32_t)f->config.max_session_ms;
+
+	return wanted_ms < least ? least : wanted_ms > most ? most : wanted_ms;
+}
+
+/* session 0 refuses. The last byte goes out only to those who sent theirs: old clients count the bytes. */
+static void
+respond(struct front *f, struct front_conn *c, int64_t session)
+{
+	uint8_t passwd[PASSWD_BYTES] = { 0 };
+	struct jute_connect_response response = {
+		.time_out = session == 0 ? 0 : c->timeout_ms,
+		.session_id = session,
+		.passwd = slice_of(passwd, sizeof passwd),
+		.has_read_only = c->sent_read_only,
+	};
+
+	if (session != 0)
+		passwd_derive(session, passwd);
+	jute_write_int(&c->out, c->sent_read_only ? 37 : 36);
+	jute_write_connect_response(&c->out, &response);
+	c->stats.sent++;
+	f->stats.sent++;
+	conn_written(f, c);
+}
+
+static void
+refuse_session(struct front *f, struct front_conn *c, int64_t session)
+{
+	trace(f->trace, TRACE_DEBUG, "front", "session refused", "peer=%s:%u session=0x%llx", c->peer.text,
+	      c->peer.port, (unsigned long long)session);
+	respond(f, c, 0);
+	conn_finish(f, c);
+}
+
+static void
+create_session(struct front *f, struct front_conn *c)
+{
+	uint8_t body[4];
+	struct prep_request rq = {
+		.type = ZK_OP_CREATE_SESSION,
+		.session = session_ids_take(&f->ids, tree_sessions_const(f->tree)),
+		.auth = c->auth,
+		.body = slice_of(body, sizeof body),
+		.wall_ms = f->wall_ms,
+		.now_ms = (int64_t)f->now_ms,
+	};
+
+	put_be32(body, (uint32_t)c->timeout_ms);
+	list_remove(&c->timer);
+	conn_attach(f, c, rq.session);
+	c->state = CONN_OPENING;
+	conn_pause(f, c, PAUSE_OPENING);
+	if (write_propose(f, 0, c, &rq, f->now_ms) != 0)
+		conn_kill(f, c, "its session cannot be proposed");
+}
+
+static void
+open_session(struct front *f, struct front_conn *c)
+{
+	c->state = CONN_OPEN;
+	c->stats.last_op = ZK_OP_CREATE_SESSION;
+	respond(f, c, c->session);
+	conn_unpause(f, c, PAUSE_OPENING);
+}
+
+void
+connect_created(struct front *f, struct front_conn *c)
+{
+	if (c->state == CONN_OPENING)
+		open_session(f, c);
+}
+
+/* An id is easily guessed, so nothing happens to the session's connection before the password was looked at. */
+static void
+renew_session(struct front *f, struct front_conn *c, const struct jute_connect_request *rq)
+{
+	struct sessions *sessions = tree_sessions(f->tree);
+	struct session_view view;
+	struct front_conn *old;
+	/* A null password is no password: sessions_renew would take it for one that was checked elsewhere. */
+	struct slice passwd = rq->passwd.data == NULL ? slice_of("", 0) : rq->passwd;
+
+	if (!sessions_get(sessions, rq->session_id, &view) || !view.applied || view.closing ||
+	    !sessions_renew(sessions, rq->session_id, passwd, 0, c->timeout_ms, (int64_t)f->now_ms)) {
+		refuse_session(f, c, rq->session_id);
+		return;
+	}
+	old = conn_of_session(f, rq->session_id);
+	if (old != NULL)
+		conn_kill(f, old, NULL);
+	conn_attach(f, c, rq->session_id);
+	open_session(f, c);
+}
+
+static void
+serve(struct front *f, struct front_conn *c, const struct jute_connect_request *rq)
+{
+	if (rq->last_zxid_seen > (int64_t)front_shown_zxid(f)) {
+		trace(f->trace, TRACE_NOTICE, "front", "client is ahead",
+		      "peer=%s:%u seen=0x%llx ours=0x%llx", c->peer.text, c->peer.port,
+		      (unsigned long long)rq->last_zxid_seen, (unsigned long long)front_shown_zxid(f));
+		conn_kill(f, c, NULL);
+	} else if (rq->session_id != 0) {
+		renew_session(f, c, rq);
+	} else if (f->disk_failed) {
+		conn_kill(f, c, NULL);
+	} else {
+		create_session(f, c);
+	}
+}
+
+bool
+connect_request(struct front *f, struct front_conn *c, struct slice frame)
+{
+	struct jute_connect_request rq;
+	struct jute_reader r;
+
+	arena_reset(&f->arena);
+	jute_reader_init(&r, frame, UINT32_MAX);
+	if (!jute_read_connect_request(&r, &f->arena, &rq)) {
+		conn_kill(f, c, "malformed connect request");
+		return true;
+	}
+	if (!front_serving(f)) {
+		f->closed_not_serving++;
+		conn_kill(f, c, NULL);
+		return true;
+	}
+	if (rq.session_id == 0 && !f->disk_failed && !write_credit(f)) {
+		conn_pause(f, c, PAUSE_CREDIT);
+		return false;
+	}
+	c->stats.received++;
+	f->stats.received++;
+	c->sent_read_only = rq.has_read_only;
+	c->timeout_ms = clamp_timeout(f, rq.time_out);
+	serve(f, c, &rq);
+	return true;
+}

@@ -1,0 +1,304 @@
+/*
+ * What the files of libfront share: the state of the front and of a connection, and the calls between its parts.
+ * front.c has the events and actions, conn.c bytes and frames, connect.c the handshake, request.c the order of
+ * requests, ops.c the reading ones, write.c proposals and commits, link.c and load.c the talk with syncd, words.c
+ * the four-letter words.
+ */
+#ifndef CLIENTD_FRONT_INT_H
+#define CLIENTD_FRONT_INT_H
+
+#include "front.h"
+
+#include "base/arena.h"
+#include "base/list.h"
+#include "base/table.h"
+#include "disk/snapshot.h"
+#include "prep.h"
+#include "tree.h"
+#include "watch.h"
+
+enum conn_state {
+	CONN_NEW,     /* nothing or only part of the connect request has come */
+	CONN_OPENING, /* its createSession is on the way */
+	CONN_OPEN,
+	CONN_CLOSING, /* nothing more is read; closes when its output is written */
+	CONN_DEAD,    /* closed; kept while pending writes name it */
+};
+
+/* Why a connection's requests are not being worked on. */
+enum pause {
+	PAUSE_OPENING = 1,  /* waits for its session */
+	PAUSE_OUTPUT = 2,   /* does not read its replies */
+	PAUSE_WAITING = 4,  /* too much waits behind its writes */
+	PAUSE_CREDIT = 8,   /* its next write waits for credit */
+	PAUSE_LEAVING = 16, /* has asked for the end of its session */
+};
+
+enum { AUTH_IDS_MAX = 64 }; /* on one connection; the next auth packet is refused */
+
+struct conn_stats {
+	uint64_t received, sent; /* packets */
+	uint64_t latency_count, latency_total_ms;
+	uint32_t latency_min_ms, latency_max_ms, latency_last_ms;
+	uint64_t response_ms; /* wall clock of the last reply */
+	int64_t last_zxid;
+	int32_t last_cxid, last_op;
+};
+
+struct front_conn {
+	struct list link;    /* front.conns */
+	struct list timer;   /* front.timers while NEW or CLOSING */
+	struct list stalled; /* front.stalled while PAUSE_CREDIT */
+	uint64_t timer_ms;
+	void *owner;
+	struct front_peer peer;
+	enum conn_state state;
+	uint8_t paused;      /* enum pause */
+	bool reading;        /* what the shell was told last */
+	bool dirty;          /* a FRONT_WRITE is queued, or the shell waits for writability */
+	bool greeted;        /* the first four bytes were no word */
+	bool sent_read_only; /* the connect request had that byte */
+	bool close_taken;    /* the shell has let go of the handle */
+	uint32_t inflight;   /* pending entries that name this connection */
+	uint32_t nwaiting;   /* requests in waiting */
+	struct buf in;       /* input not worked on yet */
+	struct buf out;
+	struct buf waiting;            /* struct waiting entries, oldest first */
+	struct table_entry by_session; /* front.attached while session != 0 */
+	int64_t session;
+	int32_t timeout_ms;
+	struct watcher watcher;
+	struct auth auth;
+	struct jute_id *ids;    /* auth.ids once auth packets have come; owned, with their strings */
+	struct jute_id ip;      /* auth.ids before */
+	int64_t established_ms; /* wall clock */
+	struct conn_stats stats;
+};
+
+/* One request that waits for its turn: in conn.waiting, followed by `len` bytes of its body. */
+enum waiting_kind {
+	WAITING_READ,  /* to be worked on when it comes to the front */
+	WAITING_TXN,   /* its reply comes with its pending entry */
+	WAITING_SYNC,  /* to be worked on when its pending entry is through */
+	WAITING_ERROR, /* to be answered with err */
+};
+struct waiting {
+	enum waiting_kind kind;
+	uint32_t len;
+	int32_t xid, op;
+	int32_t err;
+	uint64_t start_ms;
+};
+
+/* One txn, or one sync, between proposal and commit: in front.pending, followed by `len` bytes of txn. */
+enum pending_kind { PENDING_TXN, PENDING_SYNC };
+struct pending {
+	enum pending_kind kind;
+	uint32_t len;
+	uint64_t zxid;           /* of the txn; for a sync of the last txn before it */
+	struct front_conn *conn; /* NULL: nobody here waits for it */
+	uint64_t start_ms;
+	int32_t xid, op;
+};
+
+/* Where the talk with syncd stands; each ROLE goes back to FRONT_LOADING. */
+enum front_phase {
+	PHASE_DOWN,        /* no link */
+	PHASE_IDLE,        /* link, no role yet */
+	PHASE_LOADING,     /* LOAD is asked */
+	PHASE_CATCHING_UP, /* READY is said; what was proposed when the role began is not all committed */
+	PHASE_SERVING,
+};
+
+struct front_role {
+	uint64_t number;
+	bool leads, standalone, learner;
+	uint32_t epoch;
+	uint64_t proposed, committed;
+	uint32_t window_txns;
+	uint64_t window_bytes;
+	uint64_t sid;
+};
+
+struct load {
+	bool open; /* LOAD_CHANNEL has come */
+	struct tree_load *tree;
+	struct snapshot_reader reader;
+	uint64_t last;     /* newest txn that came through the channel */
+	uint64_t retry_ms; /* ask again then; UINT64_MAX: not waiting */
+};
+
+struct snapshot_out {
+	bool active, told, walked;
+	struct buf raw; /* what the tree has written */
+	struct buf out; /* framed, for the channel */
+};
+
+struct action_queue {
+	struct front_action *v;    /* ring */
+	uint32_t head, count, cap; /* cap is a power of two */
+};
+
+struct front {
+	struct front_config config;
+	struct trace *trace;
+	uint64_t now_ms, due_ms; /* of the event in hand; the deadline given out last */
+	int64_t wall_ms;
+	struct action_queue actions;
+	struct arena arena; /* of the event in hand */
+
+	struct list conns, timers, stalled;
+	uint32_t nconns;
+	struct table attached;  /* sessions' connections */
+	struct table addresses; /* connections per address */
+	struct watches *watches;
+
+	enum front_phase phase;
+	struct front_role role;
+	bool disk_failed;
+	struct buf link;
+	bool link_told;
+	struct load load;
+	struct snapshot_out snap;
+
+	struct tree *tree; /* NULL before the first load */
+	struct prep *prep; /* while leading and loaded */
+	struct session_ids ids;
+	uint64_t committed; /* commit floor of this role */
+	struct buf pending;
+	uint32_t npending;
+	bool expiry_suspended;
+	uint64_t sweep_ms;
+	uint32_t sweep_left;
+	struct buf scratch;
+
+	struct conn_stats stats; /* of all connections; last_* unused */
+	uint64_t rejected, closed_not_serving;
+	uint64_t created_ms; /* of the first event */
+};
+
+/* ---- front.c ---- */
+struct front_action *front_do(struct front *f, enum front_action_type type, struct front_conn *c);
+uint64_t front_shown_zxid(const struct front *f);
+static inline bool
+front_serving(const struct front *f)
+{
+	return f->phase == PHASE_SERVING;
+}
+
+/* ---- conn.c ---- */
+void conn_opened(struct front *f, const struct front_event *e);
+void conn_input(struct front *f, const struct front_event *e);
+void conn_wrote(struct front *f, const struct front_event *e);
+void conn_hangup(struct front *f, const struct front_event *e);
+/* Works on input that was left lying, when nothing stops it any more. */
+void conn_run(struct front *f, struct front_conn *c);
+void conn_pause(struct front *f, struct front_conn *c, enum pause why);
+void conn_unpause(struct front *f, struct front_conn *c, enum pause why);
+/* Something was appended to c->out: announces it, and keeps the limits. */
+void conn_written(struct front *f, struct front_conn *c);
+/* Nothing more is read; closes when all output is written. */
+void conn_finish(struct front *f, struct front_conn *c);
+/* Closes now. What the client did wrong, or NULL, goes to the log. */
+void conn_kill(struct front *f, struct front_conn *c, const char *reason);
+/* The shell has taken its FRONT_CLOSE. */
+void conn_closed(struct front *f, struct front_conn *c);
+/* A pending entry no longer names c. */
+void conn_landed(struct front_conn *c);
+void conn_expire_timers(struct front *f);
+struct front_conn *conn_of_session(const struct front *f, int64_t session);
+void conn_attach(struct front *f, struct front_conn *c, int64_t session);
+void conn_forget_addresses(struct front *f);
+
+/* ---- connect.c ---- */
+/* The connect request. False when it has to wait for credit. */
+bool connect_request(struct front *f, struct front_conn *c, struct slice frame);
+/* Its createSession is committed. */
+void connect_created(struct front *f, struct front_conn *c);
+
+/* ---- request.c ---- */
+struct request {
+	int32_t xid, op;
+	struct slice body;
+	uint64_t start_ms;
+};
+/* One frame of an established session. False when it has to wait for credit. */
+bool request_frame(struct front *f, struct front_conn *c, struct slice frame);
+/* Queues a sync that write_sync has put among the pending. */
+void request_queue_sync(struct front *f, struct front_conn *c, const struct request *rq);
+/* Nothing is pending: answers a sync at once. */
+void request_answer(struct front *f, struct front_conn *c, const struct request *rq);
+/* c's oldest waiting entry, a txn or sync, is through: answers a sync (a txn is answered already) and takes it off. */
+void request_landed(struct front *f, struct front_conn *c);
+/* Works off what waits at the front until the next write. */
+void request_drain(struct front *f, struct front_conn *c);
+/*
+ * A reply: begin writes the header with err 0, the caller appends the body, end sets the error (dropping the body if
+ * there is one), the length and the statistics.
+ */
+size_t reply_begin(struct front_conn *c, int32_t xid, uint64_t zxid);
+void reply_end(struct front *f, struct front_conn *c, size_t begun, const struct request *rq,
+	       enum zk_error err);
+void reply_error(struct front *f, struct front_conn *c, const struct request *rq, uint64_t zxid,
+		 enum zk_error err);
+void stats_latency(struct conn_stats *s, uint64_t ms);
+
+/* ---- ops.c ---- */
+/* Appends the response record to c->out, or returns an error and may leave half of it there. */
+typedef enum zk_error op_fn(struct front *f, struct front_conn *c, const struct request *rq);
+op_fn op_exists, op_get_data, op_get_acl, op_get_children, op_get_children2, op_get_all_children_number,
+    op_get_ephemerals, op_multi_read, op_who_am_i, op_set_watches, op_set_watches2, op_add_watch,
+    op_check_watches, op_remove_watches, op_ping, op_sync;
+/* Answered at once, out of order, as ZooKeeper does. */
+void op_auth(struct front *f, struct front_conn *c, const struct request *rq);
+void op_sasl(struct front *f, struct front_conn *c, const struct request *rq);
+/* One notification to c. */
+void notify(struct front *f, struct front_conn *c, uint64_t zxid, enum zk_event event, struct slice path);
+
+/* ---- write.c ---- */
+/* Whether one more own txn may go to syncd. */
+bool write_credit(const struct front *f);
+/* Makes a txn and proposes it. seq: the learner's request it answers, 0 for an own one. conn may be NULL. */
+int write_propose(struct front *f, uint64_t seq, struct front_conn *conn, const struct prep_request *rq,
+		  uint64_t start_ms);
+/* The sync of an own client: takes its place behind what is proposed. */
+void write_sync(struct front *f, struct front_conn *c, const struct request *rq);
+/* Adds a txn from the log to what waits for its commit. */
+void write_replayed(struct front *f, uint64_t zxid, struct slice txn);
+/* All up to zxid is committed. 0, or -errno: what was committed cannot be applied. */
+int write_committed(struct front *f, uint64_t zxid);
+/* Forgets all that is pending. */
+void write_forget(struct front *f);
+/* Closes the connections of writes in flight. */
+void write_abandon(struct front *f, const char *reason);
+void write_tick(struct front *f);
+uint64_t write_deadline(const struct front *f);
+/* Credit may have come back: goes on with connections that waited for it. */
+void write_resume(struct front *f);
+
+/* ---- link.c ---- */
+void link_up(struct front *f, const struct front_event *e);
+void link_down(struct front *f, const struct front_event *e);
+void link_frame(struct front *f, const struct front_event *e);
+void link_put(struct front *f, uint16_t type, uint16_t flags, uint64_t seq, uint64_t zxid, struct slice body);
+void link_bad(struct front *f, const char *why);
+/* Frames lie in f->link. */
+void link_told(struct front *f);
+
+/* ---- load.c ---- */
+void load_ask(struct front *f);
+void load_abort(struct front *f);
+void load_channel(struct front *f);
+void load_bulk(struct front *f, const struct front_event *e);
+void load_closed(struct front *f, const struct front_event *e);
+void load_serve(struct front *f); /* serves if all that was proposed when the role began is applied */
+void snap_opened(struct front *f, const struct front_event *e);
+void snap_wrote(struct front *f, const struct front_event *e);
+void snap_closed(struct front *f, const struct front_event *e);
+void snap_abort(struct front *f);
+
+/* ---- words.c ---- */
+/* If the first four bytes are a word (or what hangs up telnet), answers, ends the connection and returns true. */
+bool word_answer(struct front *f, struct front_conn *c, const uint8_t first[4]);
+
+#endif
