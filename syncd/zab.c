@@ -52,6 +52,7 @@ zab_free(struct zab *z)
 	window_free(&z->window);
 	mem_free(z->actions);
 	z->actions = NULL;
+	z->nactions = z->actions_cap = 0;
 }
 
 struct zab_action *
@@ -95,7 +96,7 @@ link_gone(struct zab *z, enum zab_link link)
 void
 zab_end_link(struct zab *z, enum zab_link link, const char *reason)
 {
-	trace(z->config.trace, TRACE_WARNING, "zab", "link ended", "peer=%s reason=\"%s\"", link_names[link],
+	trace(z->config.trace, TRACE_DEBUG, "zab", "link ended", "peer=%s reason=\"%s\"", link_names[link],
 	      reason);
 	link_gone(z, link);
 	zab_act(z, ZAB_CLOSE, link)->reason = reason;
@@ -105,7 +106,7 @@ static void
 on_down(struct zab *z, const struct zab_event *event)
 {
 	ASSERT(zab_is_up(z, event->link));
-	trace(z->config.trace, TRACE_NOTICE, "zab", "link down", "peer=%s zxid=0x%llx",
+	trace(z->config.trace, TRACE_DEBUG, "zab", "link down", "peer=%s zxid=0x%llx",
 	      link_names[event->link], (unsigned long long)z->proposed);
 	link_gone(z, event->link);
 }
@@ -139,7 +140,7 @@ on_up(struct zab *z, const struct zab_event *event)
 	info->since_ms = z->now_ms;
 	info->incarnation = event->hello.incarnation;
 	info->greetings++;
-	trace(z->config.trace, TRACE_NOTICE, "zab", "link up", "peer=%s durable=0x%llx applied=0x%llx",
+	trace(z->config.trace, TRACE_DEBUG, "zab", "link up", "peer=%s durable=0x%llx applied=0x%llx",
 	      link_names[event->link], (unsigned long long)event->hello.durable,
 	      (unsigned long long)event->hello.applied);
 	if (event->link == ZAB_LOGD)
