@@ -39,7 +39,7 @@ make_room(struct buf *b, size_t n)
 	size_t len = buf_len(b), cap;
 
 	/* Sliding costs len; do it only when at least as much is won, so that each byte moves O(1) times. */
-	if (b->off >= len && b->cap - len >= n) {
+	if (b->data != NULL && b->off >= len && b->cap - len >= n) {
 		memmove(b->data, b->data + b->off, len);
 	} else {
 		cap = b->cap < BUF_FIRST ? BUF_FIRST : b->cap * 2;

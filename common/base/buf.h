@@ -35,16 +35,17 @@ buf_len(const struct buf *b)
 	return b->end - b->off;
 }
 
+/* The first unread byte; never NULL, so that nothing read is an empty slice and no null one. */
 static inline const uint8_t *
 buf_head(const struct buf *b)
 {
-	return b->data + b->off;
+	return b->data == NULL ? (const uint8_t *)"" : b->data + b->off;
 }
 
 static inline struct slice
 buf_slice(const struct buf *b)
 {
-	return slice_of(b->data + b->off, b->end - b->off);
+	return slice_of(buf_head(b), buf_len(b));
 }
 
 /*

@@ -149,6 +149,15 @@ START_TEST(buf_slides_and_grows)
 }
 END_TEST
 
+START_TEST(buf_without_memory)
+{
+	ck_assert(buf_head(&buf) != NULL && buf_slice(&buf).data != NULL && buf_len(&buf) == 0);
+	buf_put_slice(&buf, SLICE_NULL);
+	ck_assert(!buf.overflow && buf_len(&buf) == 0);
+	ck_assert_ptr_nonnull(buf_reserve(&buf, 0));
+}
+END_TEST
+
 START_TEST(buf_reserve_and_commit)
 {
 	uint8_t *p = buf_reserve(&buf, 10);
@@ -637,6 +646,7 @@ add_buf(Suite *s)
 	tcase_add_test(t, buf_refuses_absurd_sizes);
 	tcase_add_test(t, buf_max_counts_unread_bytes);
 	tcase_add_test(t, buf_slides_and_grows);
+	tcase_add_test(t, buf_without_memory);
 	tcase_add_test(t, buf_reserve_and_commit);
 	tcase_add_test(t, buf_truncate_keeps_the_front);
 	tcase_add_test(t, buf_reset_keeps_small_memory);

@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""Writes the seed corpora: small inputs that reach deep into each parser. Run it when a format or a target changes.
+
+usage: seeds.py            (writes tests/fuzz/corpus/TARGET/NAME)
+"""
+
+import os
+import re
+import struct
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+
+
+def put(target, name, data):
+    folder = os.path.join(HERE, "corpus", target)
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, name), "wb") as f:
+        f.write(data)
+
+
+def data_file(name):
+    with open(os.path.join(TOP, "tests", "unit", "data", name), "rb") as f:
+        return f.read()
+
+
+def string(b):
+    return struct.pack(">i", len(b)) + b
+
+
+class Records:
+    """The table of common/jute/records.def, read as a grammar."""
+
+    def __init__(self):
+        with open(os.path.join(TOP, "common", "jute", "records.def")) as f:
+            text = re.sub(r"/\*.*?\*/", "", f.read(), flags=re.S)
+        self.fields = {}
+        for line in text.splitlines():
+            m = re.fullmatch(r"(\w+)\((\w+)(?:, *(\w+))?\)", line)
+            if not m or m.group(1) == "VECTOR_OF":
+                continue
+            kind, a, b = m.groups()
+            if kind == "RECORD":
+                name, self.fields[a] = a, []
+            elif kind != "END":
+                self.fields[name].append((kind, a, b))
+
+    def encode(self, name):
+        out = b""
+        for kind, a, _ in self.fields[name]:
+            if kind in ("BOOL", "TAIL_BOOL"):
+                out += b"\1"
+            elif kind == "INT":
+                out += struct.pack(">i", 3)
+            elif kind in ("LONG", "ULONG"):
+                out += struct.pack(">q", 0x100000007)
+            elif kind == "BUFFER":
+                out += string(b"data")
+            elif kind == "STRING":
+                out += string(b"/path")
+            elif kind == "STRINGS":
+                out += struct.pack(">i", 2) + string(b"/a") + string(b"")
+            elif kind == "NESTED":
+                out += self.encode(a)
+            elif kind == "VECTOR":
+                out += struct.pack(">i", 2) + self.encode(a) * 2
+        return out
+
+
+def jute():
+    records = Records()
+    for i, name in enumerate(records.fields):
+        put("jute", name, bytes([i]) + records.encode(name))
+    put("jute", "null_path", bytes([list(records.fields).index("create_request")]) + b"\xff" * 16)
+    put("jute", "count_bomb", bytes([list(records.fields).index("set_watches2")]) + bytes(8) + b"\x7f\xff\xff\xff" + bytes(64))
+
+
+def path():
+    for i, p in enumerate(
+        ["/", "/a/b", "/a/../b", "/a/./b", "//", "/a/", "/\u00e9/\u20ac", "/\U0001f600", "/\u0080", "/\uf8ff", "/a.b/..."]
+    ):
+        put("path", f"{i:02d}", p.encode())
+    put("path", "surrogate", b"/\xed\xa0\x80")
+    put("path", "overlong", b"/\xc0\xaf")
+
+
+def frame(kind, body, seq=1, zxid=0, flags=0):
+    return struct.pack(">IHHQQ", 20 + len(body), kind, flags, seq, zxid) + body
+
+
+def ipc():
+    def text(field, value):
+        return bytes([field << 3 | 2, len(value)]) + value
+
+    def number(field, value):
+        out = bytes([field << 3])
+        while value > 0x7F:
+            out, value = out + bytes([value & 0x7F | 0x80]), value >> 7
+        return out + bytes([value])
+
+    # fuzz_ipc takes the type modulo the number of messages: 15 is Hello, 1 Role and so on in the order of its table
+    hello = text(1, b"logd") + text(2, b"1") + text(3, b"\1" + bytes(31)) + number(4, 77) + number(5, 1 << 40)
+    put("ipc", "hello", frame(15, hello + text(11, text(2, b"no space")), 0))
+    put("ipc", "role", frame(1, number(1, 1) + number(2, 1) + number(3, 5) + number(4, 1 << 33) + number(6, 1000)))
+    put("ipc", "status", frame(8, text(1, b"zkd") + text(3, text(1, b"a") + text(2, b"b")) * 3 + text(4, text(1, b"logd"))))
+    put("ipc", "probe", frame(11, text(1, text(1, b"open") + number(2, 1) + text(3, b"EACCES")) * 2))
+    put("ipc", "three", frame(7, b"txn", 1, 2) + frame(8, b"", 0, 2) + frame(12, struct.pack(">qi", 5, 10000)))
+    put("ipc", "short", struct.pack(">I", 19) + bytes(40))
+    put("ipc", "huge", struct.pack(">I", 0xFFFFFFFF) + bytes(40))
+    put("ipc", "cut", frame(15, hello)[:-3])
+
+
+def disk():
+    log = data_file("java.log.1")
+    end = len(log.rstrip(b"\0"))
+    head = log[: min(end, 3000)]
+    put("txnlog", "java", b"\x3f" + log[:end])
+    put("txnlog", "padded", b"\xff" + log[:end] + bytes(600))
+    put("txnlog", "cut", b"\x10" + head[:-5])
+    damaged = bytearray(log[:end])
+    damaged[16 + 12 + 40] ^= 1
+    put("txnlog", "damaged", b"\x80" + bytes(damaged))
+    put("txnlog", "header", b"\x00" + log[:16])
+    put("txnlog", "foreign", b"\x05" + b"\x1f\x8b" + bytes(30))
+
+    snapshot = data_file("java.snapshot.12")
+    put("snapshot", "empty", b"\x00\x20" + data_file("java.snapshot.0"))
+    put("snapshot", "java", b"\x00\x07" + snapshot)
+    put("snapshot", "gz", b"\x02\x40" + data_file("java.snapshot.12.gz"))
+    put("snapshot", "stream", b"\x01\x11" + snapshot[16:] + b"\0\0\0\nBenWasHere")
+    put("snapshot", "cut", b"\x00\x80" + snapshot[: len(snapshot) // 2])
+
+
+def main():
+    for make in (jute, path, ipc, disk):
+        make()
+
+
+if __name__ == "__main__":
+    main()
