@@ -27,7 +27,8 @@ static const struct {
 	{ WATCH_ELECTIOND, 500 },
 };
 
-static struct watch_action *act(struct watch_actions *out, enum watch_action_type type, enum watch_daemon d)
+static struct watch_action *
+act(struct watch_actions *out, enum watch_action_type type, enum watch_daemon d)
 {
 	struct watch_action *a;
 
@@ -37,17 +38,20 @@ static struct watch_action *act(struct watch_actions *out, enum watch_action_typ
 	return a;
 }
 
-static void act_signal(struct watch_actions *out, enum watch_daemon d, int signo)
+static void
+act_signal(struct watch_actions *out, enum watch_daemon d, int signo)
 {
 	act(out, WATCH_SIGNAL, d)->value = signo;
 }
 
-static int64_t earlier(int64_t a, int64_t b)
+static int64_t
+earlier(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
 }
 
-void watch_init(struct watch *w, int64_t watchdog_ms, int64_t now)
+void
+watch_init(struct watch *w, int64_t watchdog_ms, int64_t now)
 {
 	ASSERT(watchdog_ms >= 4);
 	memset(w, 0, sizeof *w);
@@ -63,12 +67,21 @@ void watch_init(struct watch *w, int64_t watchdog_ms, int64_t now)
 	}
 }
 
-bool watch_running(const struct watch *w, enum watch_daemon d)
+void
+watch_set_watchdog(struct watch *w, int64_t watchdog_ms)
+{
+	ASSERT(watchdog_ms >= 4);
+	w->watchdog_ms = watchdog_ms;
+}
+
+bool
+watch_running(const struct watch *w, enum watch_daemon d)
 {
 	return w->unit[d].state != WATCH_DOWN && w->unit[d].state != WATCH_WAITING;
 }
 
-bool watch_all_ready(const struct watch *w)
+bool
+watch_all_ready(const struct watch *w)
 {
 	for (unsigned d = 0; d < WATCH_DAEMONS; d++)
 		if (w->unit[d].state != WATCH_READY)
@@ -76,18 +89,21 @@ bool watch_all_ready(const struct watch *w)
 	return true;
 }
 
-uint32_t watch_restarts(const struct watch *w, enum watch_daemon d)
+uint32_t
+watch_restarts(const struct watch *w, enum watch_daemon d)
 {
 	return w->unit[d].starts > 0 ? w->unit[d].starts - 1 : 0;
 }
 
-static bool is_watched(const struct watch_unit *u)
+static bool
+is_watched(const struct watch_unit *u)
 {
 	return u->state == WATCH_STARTING || u->state == WATCH_READY;
 }
 
 /* Has d started: now, or by the next tick after at. */
-static void start_at(struct watch *w, enum watch_daemon d, int64_t at, int64_t now, struct watch_actions *out)
+static void
+start_at(struct watch *w, enum watch_daemon d, int64_t at, int64_t now, struct watch_actions *out)
 {
 	struct watch_unit *u = &w->unit[d];
 
@@ -105,15 +121,16 @@ static void start_at(struct watch *w, enum watch_daemon d, int64_t at, int64_t n
 	act(out, WATCH_START, d);
 }
 
-static void stop_one(struct watch *w, enum watch_daemon d, int64_t grace_ms, int64_t now,
-		     struct watch_actions *out)
+static void
+stop_one(struct watch *w, enum watch_daemon d, int64_t grace_ms, int64_t now, struct watch_actions *out)
 {
 	w->unit[d].state = WATCH_STOPPING;
 	w->unit[d].kill_at = now + grace_ms;
 	act_signal(out, d, SIGTERM);
 }
 
-static int64_t grace_of(enum watch_daemon d)
+static int64_t
+grace_of(enum watch_daemon d)
 {
 	for (unsigned i = 0; i < WATCH_DAEMONS; i++)
 		if (stop_order[i].daemon == d)
@@ -122,7 +139,8 @@ static int64_t grace_of(enum watch_daemon d)
 }
 
 /* All are down: start them again, or leave. */
-static void finish_stop(struct watch *w, int64_t now, struct watch_actions *out)
+static void
+finish_stop(struct watch *w, int64_t now, struct watch_actions *out)
 {
 	if (w->plan == WATCH_END) {
 		act(out, WATCH_LEAVE, 0)->value = w->exit_status;
@@ -135,7 +153,8 @@ static void finish_stop(struct watch *w, int64_t now, struct watch_actions *out)
 }
 
 /* Goes on with the order of stopping until somebody has to be waited for. */
-static void advance_stop(struct watch *w, int64_t now, struct watch_actions *out)
+static void
+advance_stop(struct watch *w, int64_t now, struct watch_actions *out)
 {
 	while (w->stage < WATCH_DAEMONS) {
 		enum watch_daemon d = stop_order[w->stage].daemon;
@@ -151,7 +170,8 @@ static void advance_stop(struct watch *w, int64_t now, struct watch_actions *out
 	finish_stop(w, now, out);
 }
 
-static void begin_renew(struct watch *w, int64_t again_at, int64_t now, struct watch_actions *out)
+static void
+begin_renew(struct watch *w, int64_t again_at, int64_t now, struct watch_actions *out)
 {
 	if (w->plan == WATCH_END)
 		return;
@@ -163,7 +183,8 @@ static void begin_renew(struct watch *w, int64_t again_at, int64_t now, struct w
 	advance_stop(w, now, out);
 }
 
-static void begin_end(struct watch *w, int exit_status, int64_t now, struct watch_actions *out)
+static void
+begin_end(struct watch *w, int exit_status, int64_t now, struct watch_actions *out)
 {
 	if (w->plan == WATCH_END)
 		return;
@@ -179,7 +200,8 @@ static void begin_end(struct watch *w, int exit_status, int64_t now, struct watc
  * that saw another suite has not worked, however long it took to see it, so `refused` makes the death an
  * early one.
  */
-static int64_t backoff_ms(struct watch_unit *u, bool refused, int64_t now)
+static int64_t
+backoff_ms(struct watch_unit *u, bool refused, int64_t now)
 {
 	bool was_ready = u->ready_at != WATCH_NEVER;
 	int64_t delay = 0;
@@ -197,13 +219,15 @@ static int64_t backoff_ms(struct watch_unit *u, bool refused, int64_t now)
 	return earlier(delay, WATCH_BACKOFF_MAX_MS);
 }
 
-static bool is_hopeless(const struct watch_unit *u, int status)
+static bool
+is_hopeless(const struct watch_unit *u, int status)
 {
 	return status == STATUS_CONFIG || (status == STATUS_DATA && !u->was_ready);
 }
 
 /* A death that nobody had asked for, while all are to live. */
-static void mourn(struct watch *w, enum watch_daemon d, int status, int64_t now, struct watch_actions *out)
+static void
+mourn(struct watch *w, enum watch_daemon d, int status, int64_t now, struct watch_actions *out)
 {
 	struct watch_unit *u = &w->unit[d];
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -226,7 +250,8 @@ static void mourn(struct watch *w, enum watch_daemon d, int status, int64_t now,
 	}
 }
 
-static void on_begin(struct watch *w, const struct watch_event *ev, int64_t now, struct watch_actions *out)
+static void
+on_begin(struct watch *w, const struct watch_event *ev, int64_t now, struct watch_actions *out)
 {
 	(void)ev;
 	for (unsigned d = 0; d < WATCH_DAEMONS; d++) {
@@ -235,7 +260,8 @@ static void on_begin(struct watch *w, const struct watch_event *ev, int64_t now,
 	}
 }
 
-static void on_alive(struct watch *w, const struct watch_event *ev, int64_t now, struct watch_actions *out)
+static void
+on_alive(struct watch *w, const struct watch_event *ev, int64_t now, struct watch_actions *out)
 {
 	struct watch_unit *u = &w->unit[ev->daemon];
 
@@ -244,7 +270,8 @@ static void on_alive(struct watch *w, const struct watch_event *ev, int64_t now,
 		u->silent_at = now + w->watchdog_ms;
 }
 
-static void on_ready(struct watch *w, const struct watch_event *ev, int64_t now, struct watch_actions *out)
+static void
+on_ready(struct watch *w, const struct watch_event *ev, int64_t now, struct watch_actions *out)
 {
 	struct watch_unit *u = &w->unit[ev->daemon];
 
@@ -260,7 +287,8 @@ static void on_ready(struct watch *w, const struct watch_event *ev, int64_t now,
 	u->shedding = false;
 }
 
-static void on_exited(struct watch *w, const struct watch_event *ev, int64_t now, struct watch_actions *out)
+static void
+on_exited(struct watch *w, const struct watch_event *ev, int64_t now, struct watch_actions *out)
 {
 	enum watch_daemon d = ev->daemon;
 	struct watch_unit *u = &w->unit[d];
@@ -284,8 +312,8 @@ static void on_exited(struct watch *w, const struct watch_event *ev, int64_t now
 }
 
 /* No process came to be: as if it had died at once. */
-static void on_not_started(struct watch *w, const struct watch_event *ev, int64_t now,
-			   struct watch_actions *out)
+static void
+on_not_started(struct watch *w, const struct watch_event *ev, int64_t now, struct watch_actions *out)
 {
 	struct watch_unit *u = &w->unit[ev->daemon];
 
@@ -297,7 +325,8 @@ static void on_not_started(struct watch *w, const struct watch_event *ev, int64_
 	start_at(w, ev->daemon, now + backoff_ms(u, false, now), now, out);
 }
 
-static void on_restart(struct watch *w, const struct watch_event *ev, int64_t now, struct watch_actions *out)
+static void
+on_restart(struct watch *w, const struct watch_event *ev, int64_t now, struct watch_actions *out)
 {
 	struct watch_unit *u = &w->unit[ev->daemon];
 
@@ -309,19 +338,22 @@ static void on_restart(struct watch *w, const struct watch_event *ev, int64_t no
 		start_at(w, ev->daemon, now, now, out);
 }
 
-static void on_renew(struct watch *w, const struct watch_event *ev, int64_t now, struct watch_actions *out)
+static void
+on_renew(struct watch *w, const struct watch_event *ev, int64_t now, struct watch_actions *out)
 {
 	(void)ev;
 	begin_renew(w, now, now, out);
 }
 
-static void on_end(struct watch *w, const struct watch_event *ev, int64_t now, struct watch_actions *out)
+static void
+on_end(struct watch *w, const struct watch_event *ev, int64_t now, struct watch_actions *out)
 {
 	(void)ev;
 	begin_end(w, 0, now, out);
 }
 
-static void tick_unit(struct watch *w, enum watch_daemon d, int64_t now, struct watch_actions *out)
+static void
+tick_unit(struct watch *w, enum watch_daemon d, int64_t now, struct watch_actions *out)
 {
 	struct watch_unit *u = &w->unit[d];
 
@@ -346,7 +378,8 @@ static void tick_unit(struct watch *w, enum watch_daemon d, int64_t now, struct 
 	}
 }
 
-static void on_tick(struct watch *w, const struct watch_event *ev, int64_t now, struct watch_actions *out)
+static void
+on_tick(struct watch *w, const struct watch_event *ev, int64_t now, struct watch_actions *out)
 {
 	(void)ev;
 	for (unsigned d = 0; d < WATCH_DAEMONS; d++)
@@ -374,7 +407,8 @@ static void (*const handlers[WATCH_EVENTS])(struct watch *, const struct watch_e
  * This loop itself stood still (SIGSTOP, suspended machine): what the daemons said meanwhile may have been
  * lost, as the socket holds only a few messages. Nobody's silence counts, all begin a new watchdog period.
  */
-static void note_gap(struct watch *w, int64_t now, struct watch_actions *out)
+static void
+note_gap(struct watch *w, int64_t now, struct watch_actions *out)
 {
 	int64_t gap = now - w->last;
 
@@ -386,7 +420,8 @@ static void note_gap(struct watch *w, int64_t now, struct watch_actions *out)
 			w->unit[d].silent_at = now + w->watchdog_ms;
 }
 
-void watch_step(struct watch *w, const struct watch_event *ev, int64_t now, struct watch_actions *out)
+void
+watch_step(struct watch *w, const struct watch_event *ev, int64_t now, struct watch_actions *out)
 {
 	ASSERT(ev->type < WATCH_EVENTS && ev->daemon < WATCH_DAEMONS);
 	out->n = 0;
@@ -395,7 +430,8 @@ void watch_step(struct watch *w, const struct watch_event *ev, int64_t now, stru
 	w->last = now;
 }
 
-int64_t watch_deadline(const struct watch *w)
+int64_t
+watch_deadline(const struct watch *w)
 {
 	int64_t at = earlier(w->last + w->watchdog_ms / 4, w->end_by);
 

@@ -48,12 +48,12 @@ enum {
 #define WATCH_NEVER INT64_MAX
 
 enum watch_state {
-	WATCH_DOWN,	/* no process, and none is wanted now */
-	WATCH_WAITING,	/* no process; one is started at start_at */
+	WATCH_DOWN,     /* no process, and none is wanted now */
+	WATCH_WAITING,  /* no process; one is started at start_at */
 	WATCH_STARTING, /* a process that has not said READY */
 	WATCH_READY,
 	WATCH_STOPPING, /* told to end; killed at kill_at */
-	WATCH_HUNG,	/* fell silent: SIGABRT was sent, SIGKILL follows at kill_at */
+	WATCH_HUNG,     /* fell silent: SIGABRT was sent, SIGKILL follows at kill_at */
 };
 
 enum watch_plan {
@@ -65,8 +65,8 @@ enum watch_plan {
 struct watch_unit {
 	enum watch_state state;
 	int64_t started_at;
-	int64_t ready_at;		    /* WATCH_NEVER until this process was ready */
-	int64_t silent_at;		    /* when silence becomes a hang */
+	int64_t ready_at;                   /* WATCH_NEVER until this process was ready */
+	int64_t silent_at;                  /* when silence becomes a hang */
 	int64_t start_at, kill_at, shed_at; /* WATCH_NEVER when not armed */
 	uint32_t starts;
 	uint32_t early; /* early deaths not yet forgotten */
@@ -79,44 +79,44 @@ struct watch {
 	enum watch_plan plan;
 	unsigned stage; /* place in the order of stopping */
 	int64_t watchdog_ms;
-	int64_t last;	  /* time of the last step */
+	int64_t last;     /* time of the last step */
 	int64_t again_at; /* WATCH_RENEW: not started again before this */
-	int64_t end_by;	  /* WATCH_END */
+	int64_t end_by;   /* WATCH_END */
 	int exit_status;  /* WATCH_END: what the shell exits with */
 };
 
 enum watch_event_type {
-	WATCH_EV_BEGIN,	      /* start all */
-	WATCH_EV_ALIVE,	      /* a daemon said WATCHDOG=1 */
-	WATCH_EV_READY,	      /* a daemon said READY=1 */
+	WATCH_EV_BEGIN,       /* start all */
+	WATCH_EV_ALIVE,       /* a daemon said WATCHDOG=1 */
+	WATCH_EV_READY,       /* a daemon said READY=1 */
 	WATCH_EV_EXITED,      /* its process is gone; status as from waitpid */
 	WATCH_EV_NOT_STARTED, /* the process that WATCH_START asked for could not be made */
 	WATCH_EV_RESTART,     /* somebody asked for a new process of one daemon */
-	WATCH_EV_RENEW,	      /* the configuration changed: all anew */
-	WATCH_EV_END,	      /* told to stop */
-	WATCH_EV_TICK,	      /* time passed */
+	WATCH_EV_RENEW,       /* the configuration changed: all anew */
+	WATCH_EV_END,         /* told to stop */
+	WATCH_EV_TICK,        /* time passed */
 	WATCH_EVENTS
 };
 
 struct watch_event {
 	enum watch_event_type type;
 	enum watch_daemon daemon; /* where the event has one */
-	int status;		  /* EXITED */
+	int status;               /* EXITED */
 };
 
 enum watch_action_type {
-	WATCH_START,	/* daemon */
-	WATCH_SIGNAL,	/* daemon, value = signal */
+	WATCH_START,    /* daemon */
+	WATCH_SIGNAL,   /* daemon, value = signal */
 	WATCH_OBITUARY, /* daemon, value = wait status, wait_ms = until the restart */
-	WATCH_STOPPED,	/* daemon, value = wait status: it ended because it was told to */
-	WATCH_SILENT,	/* daemon fell silent; WATCH_SIGNAL follows */
-	WATCH_SHED_ON,	/* accept and close in the place of daemon */
+	WATCH_STOPPED,  /* daemon, value = wait status: it ended because it was told to */
+	WATCH_SILENT,   /* daemon fell silent; WATCH_SIGNAL follows */
+	WATCH_SHED_ON,  /* accept and close in the place of daemon */
 	WATCH_SHED_OFF,
-	WATCH_GAP,	/* wait_ms = how long this loop stood still: a line for the log */
+	WATCH_GAP,      /* wait_ms = how long this loop stood still: a line for the log */
 	WATCH_MISMATCH, /* daemon saw another suite or configuration: all are restarted */
 	WATCH_ALL_DOWN, /* WATCH_RENEW: nothing runs; take the new configuration and programs now */
-	WATCH_GIVE_UP,	/* daemon, value = exit status for which no restart helps */
-	WATCH_LEAVE,	/* value = exit status of the shell */
+	WATCH_GIVE_UP,  /* daemon, value = exit status for which no restart helps */
+	WATCH_LEAVE,    /* value = exit status of the shell */
 };
 
 struct watch_action {
@@ -138,6 +138,9 @@ struct watch_actions {
 
 /* Nothing runs until WATCH_EV_BEGIN. Times are monotonic milliseconds. */
 void watch_init(struct watch *w, int64_t watchdog_ms, int64_t now);
+
+/* Another period, for processes started from now on; to be called while none runs. */
+void watch_set_watchdog(struct watch *w, int64_t watchdog_ms);
 
 /* Takes one event; out is overwritten with what the shell has to do, in order. */
 void watch_step(struct watch *w, const struct watch_event *ev, int64_t now, struct watch_actions *out);

@@ -18,7 +18,8 @@ static char text[2048];
 
 static const char *const names[WATCH_DAEMONS] = { "electiond", "logd", "clientd", "syncd" };
 
-static void print_action(const struct watch_action *a, char *out, size_t size)
+static void
+print_action(const struct watch_action *a, char *out, size_t size)
 {
 	const char *d = names[a->daemon];
 
@@ -63,7 +64,8 @@ static void print_action(const struct watch_action *a, char *out, size_t size)
 	}
 }
 
-static const char *step(enum watch_event_type type, enum watch_daemon daemon, int status)
+static const char *
+step(enum watch_event_type type, enum watch_daemon daemon, int status)
 {
 	struct watch_event ev = { .type = type, .daemon = daemon, .status = status };
 	struct watch_actions out;
@@ -83,7 +85,8 @@ static const char *step(enum watch_event_type type, enum watch_daemon daemon, in
 #define expect(call, wanted) ck_assert_str_eq(call, wanted)
 
 /* Every 100 ms somebody of the healthy ones is heard, as in life; the one named mute is not. */
-static void pass(int64_t ms, int mute)
+static void
+pass(int64_t ms, int mute)
 {
 	for (int64_t end = now + ms; now < end;) {
 		now += now + 100 < end ? 100 : end - now;
@@ -93,22 +96,26 @@ static void pass(int64_t ms, int mute)
 	}
 }
 
-static const char *tick(void)
+static const char *
+tick(void)
 {
 	return step(WATCH_EV_TICK, 0, 0);
 }
 
-static int by_signal(int signo)
+static int
+by_signal(int signo)
 {
 	return signo;
 }
 
-static int by_exit(int status)
+static int
+by_exit(int status)
 {
 	return status << 8;
 }
 
-static void start_all(void)
+static void
+start_all(void)
 {
 	now = T0;
 	watch_init(&w, WATCHDOG, now);
@@ -119,7 +126,8 @@ static void start_all(void)
 	ck_assert(watch_all_ready(&w));
 }
 
-static void start_healthy(void)
+static void
+start_healthy(void)
 {
 	start_all();
 	pass(WATCH_HEALTHY_MS, -1);
@@ -523,7 +531,8 @@ END_TEST
  * is not running is due to be, and the end comes. The shell's half (a process that dies when it is killed) is
  * played here.
  */
-static void play(unsigned seed, unsigned steps)
+static void
+play(unsigned seed, unsigned steps)
 {
 	bool alive[WATCH_DAEMONS] = { false }, doomed[WATCH_DAEMONS] = { false };
 	bool left = false;
@@ -581,7 +590,8 @@ START_TEST(any_order_of_events)
 }
 END_TEST
 
-int main(void)
+int
+main(void)
 {
 	const TTest *const tests[] = {
 		each_death_restarts_that_daemon_at_once,

@@ -1,0 +1,307 @@
+/*
+ * See sockets.h. Invariant: every descriptor here is close-on-exec; a child gets the ones that it is to have, and only
+ * those, from child_spawn.
+ */
+#include "sockets.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "io/daemon.h"
+#include "io/listen.h"
+#include "io/log.h"
+
+enum {
+	CLIENT_BACKLOG = 4096, /* the kernel cuts it to net.core.somaxconn */
+	UNIX_BACKLOG = 64,
+	NOTIFY_BUFFER_BYTES = 256 << 10,
+};
+
+#define CONTROL_GROUP "zkd"
+#define NOTIFY_NAME   "zkd.notify"
+
+enum socket_access { FOR_SYNCD, FOR_PEOPLE };
+
+static const struct {
+	enum watch_daemon daemon;
+	const char *name, *file;
+	enum socket_access access;
+} unix_sockets[] = {
+	{ WATCH_ELECTIOND, "link", "electiond.link", FOR_SYNCD },
+	{ WATCH_ELECTIOND, "control", "electiond.control", FOR_PEOPLE },
+	{ WATCH_LOGD, "link", "logd.link", FOR_SYNCD },
+	{ WATCH_LOGD, "control", "logd.control", FOR_PEOPLE },
+	{ WATCH_CLIENTD, "link", "clientd.link", FOR_SYNCD },
+	{ WATCH_CLIENTD, "control", "clientd.control", FOR_PEOPLE },
+	{ WATCH_SYNCD, "control", "syncd.control", FOR_PEOPLE },
+};
+
+static struct socket *
+add_socket(struct sockets *s, enum watch_daemon d, const char *name, int fd)
+{
+	struct socket *k;
+
+	ASSERT(s->n < SOCKETS_MAX);
+	k = &s->all[s->n++];
+	*k = (struct socket){ .fd = fd, .name = name, .daemon = d };
+	return k;
+}
+
+/* Who may connect: owner and mode of a Unix socket. Without root all belongs to one user, who alone may. */
+static void
+find_access(const struct settings *set, enum socket_access access, uid_t *uid, gid_t *gid, mode_t *mode)
+{
+	const struct group *g;
+
+	*uid = (uid_t)-1;
+	*gid = (gid_t)-1;
+	*mode = 0600;
+	if (geteuid() != 0)
+		return;
+	if (access == FOR_SYNCD) {
+		*uid = set->users[WATCH_SYNCD].uid;
+	} else if ((g = getgrnam(CONTROL_GROUP)) != NULL) {
+		*gid = g->gr_gid;
+		*mode = 0660;
+	}
+}
+
+static int
+bind_unix(const struct settings *set, const struct runtime_folder *f, const char *file,
+	  enum socket_access access)
+{
+	uid_t uid;
+	gid_t gid;
+	mode_t mode;
+	int fd;
+
+	find_access(set, access, &uid, &gid, &mode);
+	fd = listen_unix(f->fd, file, mode, uid, gid, UNIX_BACKLOG);
+	if (fd < 0)
+		log_event(LOG_ERR, "cannot bind a socket", "socket=%s/%s error=\"%s\"", f->path, file,
+			  strerror(-fd));
+	return fd;
+}
+
+static int
+bind_all_unix(struct sockets *s, const struct settings *set, const struct runtime_folder *f)
+{
+	for (size_t i = 0; i < sizeof unix_sockets / sizeof unix_sockets[0]; i++) {
+		int fd = bind_unix(set, f, unix_sockets[i].file, unix_sockets[i].access);
+
+		if (fd < 0)
+			return EXIT_BIND;
+		add_socket(s, unix_sockets[i].daemon, unix_sockets[i].name, fd);
+	}
+	s->control_fd = bind_unix(set, f, "zkd.control", FOR_PEOPLE);
+	return s->control_fd < 0 ? EXIT_BIND : 0;
+}
+
+/* ADDRESS:PORT of a bound socket, as people write it. */
+static void
+print_address(int fd, char *out, size_t size)
+{
+	struct sockaddr_storage ss = { 0 };
+	socklen_t len = sizeof ss;
+	char host[INET6_ADDRSTRLEN] = "", port[8] = "";
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
+		return;
+	getnameinfo((struct sockaddr *)&ss, len, host, sizeof host, port, sizeof port,
+		    NI_NUMERICHOST | NI_NUMERICSERV);
+	snprintf(out, size, ss.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+/*
+ * One listener for host and port. A name stands for its first address that can be bound, IPv4 before IPv6 as Java
+ * does; no name means all addresses, of both kinds where the machine has both.
+ */
+static int
+bind_tcp(const char *host, int port, int backlog)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
+	static const int order_named[] = { AF_INET, AF_INET6 }, order_all[] = { AF_INET6, AF_INET };
+	const int *order = host == NULL ? order_all : order_named;
+	int fd = -EADDRNOTAVAIL;
+	char service[12];
+
+	snprintf(service, sizeof service, "%d", port);
+	for (int i = 0; i < 2 && fd < 0 && fd != -EADDRINUSE && fd != -EACCES; i++) {
+		struct addrinfo *list;
+
+		hints.ai_family = order[i];
+		if (getaddrinfo(host, service, &hints, &list) != 0)
+			continue;
+		for (struct addrinfo *a = list; a != NULL && fd < 0; a = a->ai_next)
+			fd = listen_tcp(a->ai_addr, a->ai_addrlen, backlog);
+		freeaddrinfo(list);
+	}
+	return fd;
+}
+
+static int
+tell_bind_failure(const char *key, const char *host, int port, int error)
+{
+	const char *shown = host != NULL ? host : "*";
+
+	if (error == -EADDRINUSE)
+		log_event(
+		    LOG_ERR, "the port is taken",
+		    "%s=%d address=%s hint=\"another server listens there; ss -ltnp sport = :%d names it\"",
+		    key, port, shown, port);
+	else if (error == -EACCES)
+		log_event(LOG_ERR, "no right to bind the port",
+			  "%s=%d address=%s hint=\"ports below 1024 need root or "
+			  "CAP_NET_BIND_SERVICE\"",
+			  key, port, shown);
+	else
+		log_event(LOG_ERR, "cannot bind the port", "%s=%d address=%s error=\"%s\"", key, port, shown,
+			  strerror(-error));
+	return EXIT_BIND;
+}
+
+static int
+bind_client(struct sockets *s, const struct config *c)
+{
+	int backlog = c->client_port_listen_backlog > 0 ? c->client_port_listen_backlog : CLIENT_BACKLOG;
+	struct socket *k;
+	int fd;
+
+	if (c->client_port < 0)
+		return 0;
+	fd = bind_tcp(c->client_port_address, c->client_port, backlog);
+	if (fd < 0)
+		return tell_bind_failure("clientPort", c->client_port_address, c->client_port, fd);
+	k = add_socket(s, WATCH_CLIENTD, "client", fd);
+	k->network = true;
+	print_address(fd, k->address, sizeof k->address);
+	return 0;
+}
+
+/*
+ * The address of the notify socket has to fit into 107 bytes. A folder whose path is longer has its notify socket
+ * in the abstract name space, under a name that the kernel picks: others may send there, which only wastes their
+ * time, as each message is checked for who sent it.
+ */
+static socklen_t
+notify_name(const struct runtime_folder *f, struct sockaddr_un *un)
+{
+	int n = snprintf(un->sun_path, sizeof un->sun_path, "%s/" NOTIFY_NAME, f->path);
+
+	if (n > 0 && (size_t)n < sizeof un->sun_path) {
+		unlinkat(f->fd, NOTIFY_NAME, 0);
+		return sizeof *un;
+	}
+	return sizeof un->sun_family;
+}
+
+static int
+bind_notify(struct sockets *s, const struct runtime_folder *f)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int on = 1, size = NOTIFY_BUFFER_BYTES;
+	socklen_t len = notify_name(f, &un);
+	mode_t mask;
+	int error;
+
+	s->notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (s->notify_fd < 0)
+		return -errno;
+	mask = umask(0177);
+	error = bind(s->notify_fd, (struct sockaddr *)&un, len) < 0 ? -errno : 0;
+	umask(mask);
+	len = sizeof un;
+	if (error != 0 || getsockname(s->notify_fd, (struct sockaddr *)&un, &len) < 0 ||
+	    setsockopt(s->notify_fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0)
+		return error != 0 ? error : -errno;
+	(void)setsockopt(s->notify_fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+	len -= (socklen_t)sizeof un.sun_family;
+	memcpy(s->notify_address, un.sun_path, len);
+	if (s->notify_address[0] == '\0')
+		s->notify_address[0] = '@';
+	return 0;
+}
+
+int
+sockets_open(struct sockets *s, const struct settings *set, const struct runtime_folder *f)
+{
+	int status, error;
+
+	*s = (struct sockets){ .control_fd = -1, .notify_fd = -1 };
+	status = bind_client(s, set->config);
+	if (status == 0)
+		status = bind_all_unix(s, set, f);
+	if (status != 0)
+		return status;
+	error = bind_notify(s, f);
+	if (error != 0)
+		log_event(LOG_ERR, "cannot bind a socket", "socket=%s/" NOTIFY_NAME " error=\"%s\"", f->path,
+			  strerror(-error));
+	return error != 0 ? EXIT_BIND : 0;
+}
+
+static void
+close_socket(struct socket *k)
+{
+	if (k->shed.loop != NULL)
+		acceptor_stop(&k->shed);
+	else if (k->fd >= 0)
+		close(k->fd);
+	k->fd = -1;
+	k->shedding = false;
+}
+
+void
+sockets_close_network(struct sockets *s)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (s->all[i].network)
+			close_socket(&s->all[i]);
+}
+
+void
+sockets_close(struct sockets *s)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		close_socket(&s->all[i]);
+	if (s->notify_fd >= 0)
+		close(s->notify_fd);
+	s->n = 0;
+	s->notify_fd = -1;
+}
+
+static void
+turn_away(void *owner, int fd, const struct sockaddr_storage *peer, socklen_t len)
+{
+	(void)owner;
+	(void)peer;
+	(void)len;
+	close(fd);
+}
+
+void
+sockets_shed(struct sockets *s, struct ev_loop *loop, enum watch_daemon d, bool on)
+{
+	for (unsigned i = 0; i < s->n; i++) {
+		struct socket *k = &s->all[i];
+
+		if (!k->network || k->daemon != d || k->fd < 0 || k->shedding == on)
+			continue;
+		if (!on)
+			acceptor_pause(&k->shed);
+		else if (k->shed.loop == NULL)
+			acceptor_start(&k->shed, loop, k->fd, k->name, turn_away, k);
+		else
+			acceptor_resume(&k->shed);
+		k->shedding = on;
+	}
+}
