@@ -110,6 +110,21 @@ def ipc():
     put("ipc", "cut", frame(15, hello)[:-3])
 
 
+def config():
+    put("config", "usual", b"# a comment\ntickTime=2000\ndataDir=/var/lib/zk\nclientPort=2181\ninitLimit=10\nsyncLimit=5\n")
+    put(
+        "config",
+        "ensemble",
+        b"dataDir=/d\nserver.1=a:2888:3888\nserver.2=b:2888:3888:participant;2181\n"
+        b"server.3=[::1]:2888:3888|c:1:2:observer;0.0.0.0:2181\ngroup.1=1:2\nweight.1=2\ninitLimit=5\nsyncLimit=2\n",
+    )
+    put("config", "bad", b"tickTime=fast\ntikTime=1\n=x\nclientPort=99999\ndataDir\\\n =/x\nserver.x=y\n")
+    put("config", "escapes", b"! too\ndata\\u0044ir: /a\\tb\\\n   c\nkey\\ with\\=odd = 1\n\\u12\n\r\nx y\n")
+    put("config", "overrides", b"dataDir=/d\nclientPort=1\0clientPort=2181\0zookeeper.snapCount=0x10\0nokey")
+    put("config", "refused", b"dataDir=/d\nsecureClientPort=2182\nsslQuorum=true\nquorum.auth.enableSasl=true\n")
+    put("config", "words", b"dataDir=/d\n4lw.commands.whitelist=stat, ruok,*\nautopurge.purgeInterval=12h\nuser.logd=x\n")
+
+
 def disk():
     log = data_file("java.log.1")
     end = len(log.rstrip(b"\0"))
@@ -132,7 +147,7 @@ def disk():
 
 
 def main():
-    for make in (jute, path, ipc, disk):
+    for make in (jute, path, ipc, config, disk):
         make()
 
 
