@@ -149,7 +149,7 @@ status_begin(struct status_writer *w, const char *daemon)
 	w->status.daemon = (char *)daemon;
 }
 
-static char *
+static char *__attribute__((format(printf, 2, 0)))
 format(struct status_writer *w, const char *fmt, va_list ap)
 {
 	char text[512];
