@@ -42,7 +42,7 @@ struct config_server_address {
 
 struct config_address {
 	const char *host; /* NULL: all addresses */
-	int port;	  /* -1: none */
+	int port;         /* -1: none */
 };
 
 /* server.N=host:quorum:election[:role][|...][;[host:]client[;[host:]secure]] */
@@ -52,7 +52,7 @@ struct config_server {
 	size_t naddresses; /* >= 1 */
 	bool observer;
 	struct config_address client, secure_client;
-	int64_t group;	/* group.N, -1: none */
+	int64_t group;  /* group.N, -1: none */
 	int64_t weight; /* weight.N, 1 where nothing is said */
 };
 
@@ -64,7 +64,7 @@ struct config_entry {
 
 struct config {
 	/* Folders. Paths may be relative to the working directory of whoever started the node. */
-	const char *data_dir;	  /* snapshots, myid, epochs */
+	const char *data_dir;     /* snapshots, myid, epochs */
 	const char *data_log_dir; /* transaction logs; data_dir where not set */
 	const char *runtime_dir;  /* our sockets; NULL: the rule of config_runtime_dir */
 	bool data_dir_autocreate;
@@ -73,23 +73,23 @@ struct config {
 
 	/* Client listener. */
 	const char *client_port_address; /* NULL: all addresses */
-	int client_port;		 /* 0: the kernel chooses; -1: none */
-	int client_port_listen_backlog;	 /* -1: ours to choose */
+	int client_port;                 /* 0: the kernel chooses; -1: none */
+	int client_port_listen_backlog;  /* -1: ours to choose */
 	bool client_tcp_keep_alive;
 
 	/* Time. */
 	int tick_time_ms;
-	int init_limit_ticks;	    /* 0: not set */
-	int sync_limit_ticks;	    /* 0: not set */
+	int init_limit_ticks;       /* 0: not set */
+	int sync_limit_ticks;       /* 0: not set */
 	int min_session_timeout_ms; /* never -1: filled in from tick_time_ms */
 	int max_session_timeout_ms;
 	int sessionless_cnxn_timeout_ms;
 	enum config_failure_detection failure_detection;
 
 	/* Limits. */
-	int max_client_cnxns;		     /* per address, 0: no limit */
-	int max_cnxns;			     /* in all, 0: no limit */
-	int64_t jute_max_buffer_bytes;	     /* largest request, without its length field */
+	int max_client_cnxns;                /* per address, 0: no limit */
+	int max_cnxns;                       /* in all, 0: no limit */
+	int64_t jute_max_buffer_bytes;       /* largest request, without its length field */
 	int64_t jute_max_buffer_extra_bytes; /* slack for what the server adds */
 	int global_outstanding_limit;
 
@@ -118,7 +118,7 @@ struct config {
 
 	/* Log and snapshots. */
 	int snap_count;
-	int64_t snap_size_limit_bytes;	  /* <= 0: no limit */
+	int64_t snap_size_limit_bytes;    /* <= 0: no limit */
 	int64_t txn_log_size_limit_bytes; /* <= 0: no limit */
 	int64_t prealloc_bytes;
 	bool force_sync;
@@ -174,7 +174,7 @@ extern const char config_default_text[];
 struct config_source {
 	const char
 	    *file; /* name for messages and, where fd is -1, the file to read; NULL: the embedded default */
-	int fd;	   /* the text (LISTEN_FDNAMES config), read from its start; -1: read the file */
+	int fd;    /* the text (LISTEN_FDNAMES config), read from its start; -1: read the file */
 	const char *const *overrides; /* "key=value" of -D, applied last, in order */
 	size_t noverrides;
 };

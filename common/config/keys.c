@@ -17,11 +17,11 @@
 		.name = n, .type = t, .status = st, .def = d, .tier = ti, .scale = 1, __VA_ARGS__            \
 	}
 #define RANGE(lo, hi, u) .min = lo, .max = hi, .unit = u
-#define AT(type, f)	 .field = FIELD(type, f)
-#define NOWHERE		 .field = CONFIG_NO_FIELD
+#define AT(type, f)      .field = FIELD(type, f)
+#define NOWHERE          .field = CONFIG_NO_FIELD
 
 /* Honoured. */
-#define BOOL(n, d, ti, f, text)	 ROW(n, CONFIG_BOOL, CONFIG_HONOURED, d, ti, AT(bool, f), .about = text)
+#define BOOL(n, d, ti, f, text)  ROW(n, CONFIG_BOOL, CONFIG_HONOURED, d, ti, AT(bool, f), .about = text)
 #define YESNO(n, d, ti, f, text) ROW(n, CONFIG_YESNO, CONFIG_HONOURED, d, ti, AT(bool, f), .about = text)
 #define INT(n, d, ti, f, lo, hi, u, text)                                                                    \
 	ROW(n, CONFIG_INT, CONFIG_HONOURED, d, ti, AT(int, f), RANGE(lo, hi, u), .about = text)
@@ -59,8 +59,8 @@
 #define I32 INT32_MAX
 #define I64 INT64_MAX
 
-#define NO_TLS	  "TLS is not built yet; remove the key, and keep the ports on a network you trust"
-#define NO_SASL	  "SASL is not built yet; remove the key, and use digest authentication"
+#define NO_TLS    "TLS is not built yet; remove the key, and keep the ports on a network you trust"
+#define NO_SASL   "SASL is not built yet; remove the key, and use digest authentication"
 #define NO_FORCED "forced authentication is not built yet; remove the key, and use ACLs"
 
 /* clang-format off */
@@ -328,12 +328,14 @@ const struct config_key config_keys[] = {
 /* clang-format on */
 const size_t config_nkeys = sizeof config_keys / sizeof config_keys[0];
 
-bool config_key_is_pattern(const struct config_key *k)
+bool
+config_key_is_pattern(const struct config_key *k)
 {
 	return k->name[strlen(k->name) - 1] == '*';
 }
 
-const struct config_key *config_key_find(const char *name)
+const struct config_key *
+config_key_find(const char *name)
 {
 	const struct config_key *pattern = NULL;
 
@@ -348,14 +350,16 @@ const struct config_key *config_key_find(const char *name)
 }
 
 /* Whether name is the last part of a known name: purgeInterval for autopurge.purgeInterval. */
-static bool is_last_part(const char *known, const char *name)
+static bool
+is_last_part(const char *known, const char *name)
 {
 	size_t len = strlen(known), n = strlen(name);
 
 	return n > 3 && len > n && known[len - n - 1] == '.' && strcasecmp(known + len - n, name) == 0;
 }
 
-const char *config_key_suggest(const char *name)
+const char *
+config_key_suggest(const char *name)
 {
 	struct nearest near;
 

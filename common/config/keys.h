@@ -14,23 +14,23 @@
 #include <stdint.h>
 
 enum config_type {
-	CONFIG_BOOL,	 /* true|false, any case; bool */
-	CONFIG_YESNO,	 /* yes|no, also true|false; bool */
-	CONFIG_INT,	 /* decimal; int */
-	CONFIG_LONG,	 /* decimal, times scale; int64_t */
-	CONFIG_JINT,	 /* as Java's Integer.decode: also 0x1f, #1f, 017; int */
-	CONFIG_JLONG,	 /* likewise, times scale; int64_t */
-	CONFIG_REAL,	 /* 0.33; checked, never stored */
+	CONFIG_BOOL,     /* true|false, any case; bool */
+	CONFIG_YESNO,    /* yes|no, also true|false; bool */
+	CONFIG_INT,      /* decimal; int */
+	CONFIG_LONG,     /* decimal, times scale; int64_t */
+	CONFIG_JINT,     /* as Java's Integer.decode: also 0x1f, #1f, 017; int */
+	CONFIG_JLONG,    /* likewise, times scale; int64_t */
+	CONFIG_REAL,     /* 0.33; checked, never stored */
 	CONFIG_INTERVAL, /* hours, or a number with ms, s, m, h, d; int64_t milliseconds */
-	CONFIG_STRING,	 /* const char *, NULL when empty */
-	CONFIG_CHOICE,	 /* one of choices; an enum in their order */
-	CONFIG_SPECIAL,	 /* has a reader of its own */
+	CONFIG_STRING,   /* const char *, NULL when empty */
+	CONFIG_CHOICE,   /* one of choices; an enum in their order */
+	CONFIG_SPECIAL,  /* has a reader of its own */
 };
 
 enum config_status {
 	CONFIG_HONOURED, /* does what ZooKeeper does */
 	CONFIG_ACCEPTED, /* checked, then named once at start as not honoured */
-	CONFIG_REFUSED,	 /* any value but the harmless one ends the start: without it the node would be less
+	CONFIG_REFUSED,  /* any value but the harmless one ends the start: without it the node would be less
 			    secure */
 };
 
@@ -42,10 +42,10 @@ struct config_key {
 	const char *also; /* a second name: what the manual calls it, or NULL */
 	enum config_type type;
 	enum config_status status;
-	size_t field;	  /* offset in struct config */
+	size_t field;     /* offset in struct config */
 	int64_t min, max; /* of the number as written */
-	int64_t scale;	  /* field = number * scale */
-	bool raise;	  /* below min: raised to min with a notice, as ZooKeeper does; not an error */
+	int64_t scale;    /* field = number * scale */
+	bool raise;       /* below min: raised to min with a notice, as ZooKeeper does; not an error */
 	bool secret;
 	const char *unit;    /* of the number as written, "" for none */
 	const char *choices; /* "a|b|c" */

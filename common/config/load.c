@@ -14,7 +14,8 @@ enum { MYID_FILE_MAX = 64, READ_STEP = 16384 };
 static const char SYSTEM_RUNTIME_DIR[] = "/run/zkd";
 
 /* The file from its start, by position: a sealed descriptor is shared by all who inherited it. */
-static int read_fd(int fd, size_t max, struct buf *out)
+static int
+read_fd(int fd, size_t max, struct buf *out)
 {
 	off_t at = 0;
 
@@ -35,7 +36,8 @@ static int read_fd(int fd, size_t max, struct buf *out)
 	}
 }
 
-static int read_path(const char *path, size_t max, struct buf *out)
+static int
+read_path(const char *path, size_t max, struct buf *out)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rc;
 
@@ -46,7 +48,8 @@ static int read_path(const char *path, size_t max, struct buf *out)
 	return rc;
 }
 
-int config_read_source(const struct config_source *s, struct buf *text)
+int
+config_read_source(const struct config_source *s, struct buf *text)
 {
 	if (s->fd >= 0)
 		return read_fd(s->fd, CONFIG_TEXT_MAX, text);
@@ -56,12 +59,14 @@ int config_read_source(const struct config_source *s, struct buf *text)
 	return text->overflow ? -EFBIG : 0;
 }
 
-static const char *source_name(const struct config_source *s)
+static const char *
+source_name(const struct config_source *s)
 {
 	return s->file == NULL ? "(built-in configuration)" : s->file;
 }
 
-static char *join(const char *dir, const char *name)
+static char *
+join(const char *dir, const char *name)
 {
 	size_t size = strlen(dir) + strlen(name) + 2;
 	char *path = mem_alloc(size);
@@ -72,7 +77,8 @@ static char *join(const char *dir, const char *name)
 
 /* An ensemble needs to know who it is; a lone server of a list takes its client port by it, if the file is
  * there. */
-static int load_myid(struct config *c, struct config_report *r)
+static int
+load_myid(struct config *c, struct config_report *r)
 {
 	struct buf text;
 	char *path;
@@ -99,7 +105,8 @@ static int load_myid(struct config *c, struct config_report *r)
 	return rc;
 }
 
-static int refuse_ensemble(const struct config *c, const char *file, struct config_report *r)
+static int
+refuse_ensemble(const struct config *c, const char *file, struct config_report *r)
 {
 	if (!config_is_ensemble(c))
 		return 0;
@@ -110,7 +117,8 @@ static int refuse_ensemble(const struct config *c, const char *file, struct conf
 	return -EINVAL;
 }
 
-int config_load(const struct config_source *s, struct config **c, struct config_report *r)
+int
+config_load(const struct config_source *s, struct config **c, struct config_report *r)
 {
 	const char *file = source_name(s);
 	struct buf text;
@@ -138,7 +146,8 @@ int config_load(const struct config_source *s, struct config **c, struct config_
 }
 
 /* mkdir with its parents; an existing folder is fine. 0 or -errno. */
-static int make_folders(const char *path, mode_t mode)
+static int
+make_folders(const char *path, mode_t mode)
 {
 	char *copy = mem_strndup(path, strlen(path));
 	int rc = 0;
@@ -157,19 +166,22 @@ static int make_folders(const char *path, mode_t mode)
 	return rc;
 }
 
-static int usable_folder(const char *path)
+static int
+usable_folder(const char *path)
 {
 	return faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) < 0 ? -errno : 0;
 }
 
-static int make_runtime_dir(const char *path)
+static int
+make_runtime_dir(const char *path)
 {
 	int rc = make_folders(path, 0755);
 
 	return rc < 0 ? rc : usable_folder(path);
 }
 
-int config_runtime_dir(const struct config *c, char **path)
+int
+config_runtime_dir(const struct config *c, char **path)
 {
 	int rc;
 
@@ -190,7 +202,8 @@ int config_runtime_dir(const struct config *c, char **path)
 	return make_runtime_dir(*path);
 }
 
-size_t config_runtime_candidates(const struct config *c, char *paths[2])
+size_t
+config_runtime_candidates(const struct config *c, char *paths[2])
 {
 	if (c->runtime_dir != NULL) {
 		paths[0] = mem_strndup(c->runtime_dir, strlen(c->runtime_dir));

@@ -9,7 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
-void nearest_init(struct nearest *n, const char *word)
+void
+nearest_init(struct nearest *n, const char *word)
 {
 	size_t len = strlen(word);
 
@@ -19,19 +20,22 @@ void nearest_init(struct nearest *n, const char *word)
 		n->distance = 0;
 }
 
-static bool same(char a, char b)
+static bool
+same(char a, char b)
 {
 	return tolower((unsigned char)a) == tolower((unsigned char)b);
 }
 
-static size_t min3(size_t a, size_t b, size_t c)
+static size_t
+min3(size_t a, size_t b, size_t c)
 {
 	size_t m = a < b ? a : b;
 
 	return m < c ? m : c;
 }
 
-static size_t distance(const char *a, size_t la, const char *b, size_t lb)
+static size_t
+distance(const char *a, size_t la, const char *b, size_t lb)
 {
 	uint8_t rows[3][NEAREST_WORD_MAX + 1], *before = rows[0], *above = rows[1], *row = rows[2];
 
@@ -54,7 +58,8 @@ static size_t distance(const char *a, size_t la, const char *b, size_t lb)
 	return above[lb];
 }
 
-void nearest_offer(struct nearest *n, const char *candidate)
+void
+nearest_offer(struct nearest *n, const char *candidate)
 {
 	size_t la = strlen(n->word), lb = strlen(candidate), gap = la > lb ? la - lb : lb - la, d;
 

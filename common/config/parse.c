@@ -34,7 +34,8 @@ struct parser {
 	size_t suggestions;
 };
 
-static const char *canonical_name(const char *key)
+static const char *
+canonical_name(const char *key)
 {
 	static const char prefix[] = "zookeeper.";
 
@@ -42,7 +43,8 @@ static const char *canonical_name(const char *key)
 }
 
 /* The setting of that name already collected, or NULL. An alias and its key are one. */
-static struct setting *find_setting(const struct parser *p, const char *name, const struct config_key *k)
+static struct setting *
+find_setting(const struct parser *p, const char *name, const struct config_key *k)
 {
 	for (size_t i = 0; i < p->nsettings; i++) {
 		struct setting *s = &p->settings[i];
@@ -52,7 +54,8 @@ static struct setting *find_setting(const struct parser *p, const char *name, co
 	return NULL;
 }
 
-static void collect(struct parser *p, struct origin o, const char *key, const char *value)
+static void
+collect(struct parser *p, struct origin o, const char *key, const char *value)
 {
 	const char *name = canonical_name(key);
 	const struct config_key *k = config_key_find(name);
@@ -74,7 +77,8 @@ static void collect(struct parser *p, struct origin o, const char *key, const ch
 	*s = (struct setting){ name, value, k, o };
 }
 
-static void collect_text(struct parser *p, struct slice text)
+static void
+collect_text(struct parser *p, struct slice text)
 {
 	struct properties in;
 	struct property e;
@@ -98,7 +102,8 @@ static void collect_text(struct parser *p, struct slice text)
 	properties_free(&in);
 }
 
-static char *copy_trimmed(struct parser *p, const char *s, size_t len)
+static char *
+copy_trimmed(struct parser *p, const char *s, size_t len)
 {
 	struct slice copy;
 
@@ -114,7 +119,8 @@ static char *copy_trimmed(struct parser *p, const char *s, size_t len)
 	return (char *)copy.data;
 }
 
-static void collect_override(struct parser *p, const char *override)
+static void
+collect_override(struct parser *p, const char *override)
 {
 	const char *equals = strchr(override, '=');
 	struct origin o = { NULL, 0 };
@@ -137,7 +143,8 @@ static void collect_override(struct parser *p, const char *override)
 
 /* Not in the table. Near a known name it is a slip, which could switch off what somebody relies on: an error.
  */
-static void take_unknown(struct parser *p, const struct setting *s)
+static void
+take_unknown(struct parser *p, const struct setting *s)
 {
 	const char *near = p->suggestions < SUGGESTIONS_MAX ? config_key_suggest(s->name) : NULL;
 
@@ -149,7 +156,8 @@ static void take_unknown(struct parser *p, const struct setting *s)
 	report_error(p->r, s->origin, s->name, "unknown key; did you mean %s?", near);
 }
 
-static void take_refused(struct parser *p, const struct setting *s)
+static void
+take_refused(struct parser *p, const struct setting *s)
 {
 	char quoted[QUOTED_BYTES];
 
@@ -160,7 +168,8 @@ static void take_refused(struct parser *p, const struct setting *s)
 		     s->key->secret ? "the value" : quote_value(s->value, quoted), s->key->about);
 }
 
-static void take_accepted(struct parser *p, const struct setting *s, struct config_entry *ignored)
+static void
+take_accepted(struct parser *p, const struct setting *s, struct config_entry *ignored)
 {
 	struct config *c = p->c;
 	size_t at = c->nignored;
@@ -174,7 +183,8 @@ static void take_accepted(struct parser *p, const struct setting *s, struct conf
 	c->nignored++;
 }
 
-static void take_settings(struct parser *p)
+static void
+take_settings(struct parser *p)
 {
 	struct config_entry *ignored = arena_array(&p->c->arena, p->nsettings + 1, sizeof *ignored);
 
@@ -194,7 +204,8 @@ static void take_settings(struct parser *p)
 }
 
 /* One line for all, once: what the file asks for and this version does not do. */
-static void name_ignored(struct parser *p)
+static void
+name_ignored(struct parser *p)
 {
 	char names[512];
 	size_t n = 0;
@@ -220,7 +231,8 @@ static void name_ignored(struct parser *p)
 
 /* The whitelist, as ZooKeeper reads it: commas between, blanks around, * for all. Unknown words do no harm.
  */
-static void take_words(struct parser *p)
+static void
+take_words(struct parser *p)
 {
 	const struct config_key *k = config_key_find("4lw.commands.whitelist");
 	const struct setting *s = find_setting(p, k->name, k);
@@ -243,7 +255,8 @@ static void take_words(struct parser *p)
 	}
 }
 
-static void set_defaults(struct config *c)
+static void
+set_defaults(struct config *c)
 {
 	struct config_report none;
 
@@ -256,7 +269,8 @@ static void set_defaults(struct config *c)
 	c->myid = -1;
 }
 
-static void parse(struct parser *p, struct slice text, const char *const *overrides, size_t noverrides)
+static void
+parse(struct parser *p, struct slice text, const char *const *overrides, size_t noverrides)
 {
 	if (text.len > CONFIG_TEXT_MAX) {
 		report_error(p->r, (struct origin){ p->file, 0 }, NULL, "the file has %zu bytes; allowed: %d",
@@ -274,8 +288,9 @@ static void parse(struct parser *p, struct slice text, const char *const *overri
 	name_ignored(p);
 }
 
-int config_parse(struct slice text, const char *file, const char *const *overrides, size_t noverrides,
-		 struct config **c, struct config_report *r)
+int
+config_parse(struct slice text, const char *file, const char *const *overrides, size_t noverrides,
+	     struct config **c, struct config_report *r)
 {
 	struct parser p = { .r = r, .file = file };
 
@@ -293,7 +308,8 @@ int config_parse(struct slice text, const char *file, const char *const *overrid
 	return 0;
 }
 
-void config_free(struct config *c)
+void
+config_free(struct config *c)
 {
 	if (c == NULL)
 		return;

@@ -10,13 +10,15 @@
 
 enum { TEXT_MAX = 8 << 20 }; /* every byte of a text escaped, and the defaults */
 
-static void put_text(struct buf *out, const char *s)
+static void
+put_text(struct buf *out, const char *s)
 {
 	buf_put(out, s, strlen(s));
 }
 
 /* Escaped for the Properties syntax. Values have no blanks at their ends and no NUL. */
-static void put_escaped(struct buf *out, const char *s, bool is_key)
+static void
+put_escaped(struct buf *out, const char *s, bool is_key)
 {
 	static const char plain[] = "\t\n\r\f", letters[] = "tnrf";
 
@@ -33,7 +35,8 @@ static void put_escaped(struct buf *out, const char *s, bool is_key)
 	}
 }
 
-static void put_line(struct buf *out, const char *key, const char *value)
+static void
+put_line(struct buf *out, const char *key, const char *value)
 {
 	put_escaped(out, key, true);
 	put_text(out, "=");
@@ -45,8 +48,8 @@ static void put_line(struct buf *out, const char *key, const char *value)
 }
 
 /* The value of a key with a field; false where it is not set. */
-static bool format_value(const struct config *c, const struct config_key *k, char *out, size_t size,
-			 const char **value)
+static bool
+format_value(const struct config *c, const struct config_key *k, char *out, size_t size, const char **value)
 {
 	const void *field = (const char *)c + k->field;
 	const char *choice = k->choices;
@@ -86,7 +89,8 @@ static bool format_value(const struct config *c, const struct config_key *k, cha
 	return n >= k->min;
 }
 
-static void put_words(struct buf *out, const struct config *c)
+static void
+put_words(struct buf *out, const struct config *c)
 {
 	put_text(out, "4lw.commands.whitelist=");
 	if (c->words_all)
@@ -99,7 +103,8 @@ static void put_words(struct buf *out, const struct config *c)
 }
 
 /* "sep[host:]port" where the address is there. */
-static void put_address(struct buf *out, const struct config_address *a)
+static void
+put_address(struct buf *out, const struct config_address *a)
 {
 	char port[16];
 
@@ -116,7 +121,8 @@ static void put_address(struct buf *out, const struct config_address *a)
 	put_text(out, port);
 }
 
-static void put_server(struct buf *out, const struct config_server *s)
+static void
+put_server(struct buf *out, const struct config_server *s)
 {
 	char number[64];
 
@@ -136,7 +142,8 @@ static void put_server(struct buf *out, const struct config_server *s)
 	put_text(out, "\n");
 }
 
-static void put_group(struct buf *out, const struct config *c, int64_t group)
+static void
+put_group(struct buf *out, const struct config *c, int64_t group)
 {
 	char number[64];
 	bool first = true;
@@ -156,7 +163,8 @@ static void put_group(struct buf *out, const struct config *c, int64_t group)
 }
 
 /* Groups in the order of their first server, each once. */
-static void put_groups(struct buf *out, const struct config *c)
+static void
+put_groups(struct buf *out, const struct config *c)
 {
 	for (size_t i = 0; i < c->nservers; i++) {
 		bool seen = c->servers[i].group < 0;
@@ -167,7 +175,8 @@ static void put_groups(struct buf *out, const struct config *c)
 	}
 }
 
-static void put_weights(struct buf *out, const struct config *c)
+static void
+put_weights(struct buf *out, const struct config *c)
 {
 	char line[64];
 
@@ -178,7 +187,8 @@ static void put_weights(struct buf *out, const struct config *c)
 	}
 }
 
-static void put_special(struct buf *out, const struct config *c, const struct config_key *k)
+static void
+put_special(struct buf *out, const struct config *c, const struct config_key *k)
 {
 	if (strcmp(k->name, "4lw.commands.whitelist") == 0) {
 		put_words(out, c);
@@ -192,7 +202,8 @@ static void put_special(struct buf *out, const struct config *c, const struct co
 	}
 }
 
-static void put_key(struct buf *out, const struct config *c, const struct config_key *k, bool secrets)
+static void
+put_key(struct buf *out, const struct config *c, const struct config_key *k, bool secrets)
 {
 	char number[64];
 	const char *value;
@@ -210,7 +221,8 @@ static void put_key(struct buf *out, const struct config *c, const struct config
 	}
 }
 
-static void print(const struct config *c, bool secrets, bool with_myid, struct buf *out)
+static void
+print(const struct config *c, bool secrets, bool with_myid, struct buf *out)
 {
 	for (const struct config_key *k = config_keys; k < config_keys + config_nkeys; k++)
 		if (k->status == CONFIG_HONOURED && (with_myid || strcmp(k->name, "myid") != 0))
@@ -225,12 +237,14 @@ static void print(const struct config *c, bool secrets, bool with_myid, struct b
 	}
 }
 
-void config_print(const struct config *c, bool secrets, struct buf *out)
+void
+config_print(const struct config *c, bool secrets, struct buf *out)
 {
 	print(c, secrets, true, out);
 }
 
-void config_hash(const struct config *c, uint8_t hash[CONFIG_HASH_BYTES])
+void
+config_hash(const struct config *c, uint8_t hash[CONFIG_HASH_BYTES])
 {
 	struct buf text;
 

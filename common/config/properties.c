@@ -8,34 +8,40 @@
 
 #include "base/assert.h"
 
-void properties_init(struct properties *p, struct slice text)
+void
+properties_init(struct properties *p, struct slice text)
 {
 	*p = (struct properties){ .text = text, .line = 1 };
 	buf_init(&p->logical, text.len);
 }
 
-void properties_free(struct properties *p)
+void
+properties_free(struct properties *p)
 {
 	buf_free(&p->logical);
 }
 
-static bool is_blank(uint8_t c)
+static bool
+is_blank(uint8_t c)
 {
 	return c == ' ' || c == '\t' || c == '\f';
 }
 
-static bool is_eol(uint8_t c)
+static bool
+is_eol(uint8_t c)
 {
 	return c == '\n' || c == '\r';
 }
 
-static bool at_end(const struct properties *p)
+static bool
+at_end(const struct properties *p)
 {
 	return p->pos >= p->text.len;
 }
 
 /* Passes one line end: \n, \r or \r\n. */
-static void pass_eol(struct properties *p)
+static void
+pass_eol(struct properties *p)
 {
 	if (p->text.data[p->pos] == '\r' && p->pos + 1 < p->text.len && p->text.data[p->pos + 1] == '\n')
 		p->pos++;
@@ -43,20 +49,23 @@ static void pass_eol(struct properties *p)
 	p->line++;
 }
 
-static void pass_blanks(struct properties *p)
+static void
+pass_blanks(struct properties *p)
 {
 	while (!at_end(p) && is_blank(p->text.data[p->pos]))
 		p->pos++;
 }
 
-static void pass_comment(struct properties *p)
+static void
+pass_comment(struct properties *p)
 {
 	while (!at_end(p) && !is_eol(p->text.data[p->pos]))
 		p->pos++;
 }
 
 /* Appends the natural line at pos up to its end; true when an odd backslash at its end continues it. */
-static bool take_natural_line(struct properties *p)
+static bool
+take_natural_line(struct properties *p)
 {
 	size_t start = p->pos;
 	bool backslash = false;
@@ -70,7 +79,8 @@ static bool take_natural_line(struct properties *p)
 }
 
 /* The next logical line into p->logical; false at the end of the text. *line is where it began. */
-static bool next_logical_line(struct properties *p, int *line)
+static bool
+next_logical_line(struct properties *p, int *line)
 {
 	bool continues = false;
 
@@ -105,7 +115,8 @@ static bool next_logical_line(struct properties *p, int *line)
 	}
 }
 
-static int hex_value(uint8_t c)
+static int
+hex_value(uint8_t c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -117,7 +128,8 @@ static int hex_value(uint8_t c)
 }
 
 /* XXXX of \uXXXX at s[0..3]; -1 when malformed. */
-static int32_t utf16_unit(struct slice s)
+static int32_t
+utf16_unit(struct slice s)
 {
 	int32_t unit = 0;
 
@@ -132,7 +144,8 @@ static int32_t utf16_unit(struct slice s)
 	return unit;
 }
 
-static size_t put_utf8(uint8_t *out, uint32_t c)
+static size_t
+put_utf8(uint8_t *out, uint32_t c)
 {
 	if (c < 0x80) {
 		out[0] = (uint8_t)c;
@@ -158,7 +171,8 @@ static size_t put_utf8(uint8_t *out, uint32_t c)
 
 /* One \uXXXX, or the two of a surrogate pair, s just behind the first 'u'. Bytes of s used, 0 when malformed.
  */
-static size_t unescape_unicode(struct slice s, uint8_t *out, size_t *outlen)
+static size_t
+unescape_unicode(struct slice s, uint8_t *out, size_t *outlen)
 {
 	int32_t unit = utf16_unit(s), low;
 
@@ -180,7 +194,8 @@ static size_t unescape_unicode(struct slice s, uint8_t *out, size_t *outlen)
 
 /* s without its escapes, NUL-terminated, trimmed; never longer than s. NULL with *problem set when it has
  * none. */
-static char *unescape(struct slice s, struct arena *a, const char **problem)
+static char *
+unescape(struct slice s, struct arena *a, const char **problem)
 {
 	uint8_t *out = arena_alloc(a, s.len + 1), *start = out;
 	size_t n = 0;
@@ -224,7 +239,8 @@ static char *unescape(struct slice s, struct arena *a, const char **problem)
 }
 
 /* Splits the logical line at its first unescaped '=', ':' or blank. */
-static void split(struct slice line, struct slice *key, struct slice *value)
+static void
+split(struct slice line, struct slice *key, struct slice *value)
 {
 	size_t i = 0, klen;
 	bool backslash = false, separated = false;
@@ -247,7 +263,8 @@ static void split(struct slice line, struct slice *key, struct slice *value)
 	*value = slice_of(line.data + i, line.len - i);
 }
 
-int properties_next(struct properties *p, struct property *e, struct arena *a)
+int
+properties_next(struct properties *p, struct property *e, struct arena *a)
 {
 	struct slice key, value;
 

@@ -18,14 +18,14 @@
 struct properties {
 	struct slice text; /* borrowed */
 	size_t pos;
-	int line;	    /* of the next byte, from 1 */
+	int line;           /* of the next byte, from 1 */
 	struct buf logical; /* the logical line in work */
 };
 
 struct property {
-	int line;	     /* where it began, from 1 */
-	char *key;	     /* unescaped; trimmed at both ends of bytes <= 0x20, as QuorumPeerConfig does */
-	char *value;	     /* likewise */
+	int line;            /* where it began, from 1 */
+	char *key;           /* unescaped; trimmed at both ends of bytes <= 0x20, as QuorumPeerConfig does */
+	char *value;         /* likewise */
 	const char *problem; /* set with -EINVAL: what is wrong with it */
 };
 

@@ -7,7 +7,8 @@
 /* Largest server number that fits beside the TTL in an ephemeral owner (ZooKeeper: EphemeralType). */
 enum { SID_MAX_EXTENDED = 254 };
 
-static size_t count_participants(const struct config *c)
+static size_t
+count_participants(const struct config *c)
 {
 	size_t n = 0;
 
@@ -16,14 +17,16 @@ static size_t count_participants(const struct config *c)
 	return n;
 }
 
-bool config_is_ensemble(const struct config *c)
+bool
+config_is_ensemble(const struct config *c)
 {
 	size_t participants = count_participants(c);
 
 	return participants > 1 || (participants == 1 && !c->standalone_enabled);
 }
 
-const struct config_server *config_find_server(const struct config *c, int64_t sid)
+const struct config_server *
+config_find_server(const struct config *c, int64_t sid)
 {
 	for (size_t i = 0; i < c->nservers; i++)
 		if (c->servers[i].sid == sid)
@@ -31,7 +34,8 @@ const struct config_server *config_find_server(const struct config *c, int64_t s
 	return NULL;
 }
 
-bool config_word_allowed(const struct config *c, const char *word)
+bool
+config_word_allowed(const struct config *c, const char *word)
 {
 	/* ZooKeeper: FourLetterCommands; read-only mode needs isro. */
 	if (c->words_all || (c->read_only_mode_enabled && memcmp(word, "isro", 4) == 0))
@@ -42,7 +46,8 @@ bool config_word_allowed(const struct config *c, const char *word)
 	return false;
 }
 
-const char *config_daemon_name(enum config_daemon d)
+const char *
+config_daemon_name(enum config_daemon d)
 {
 	static const char *const names[CONFIG_DAEMONS] = {
 		[CONFIG_ELECTIOND] = "electiond",
@@ -54,14 +59,16 @@ const char *config_daemon_name(enum config_daemon d)
 	return names[d];
 }
 
-static int ticks_to_ms(const struct config *c, int ticks)
+static int
+ticks_to_ms(const struct config *c, int ticks)
 {
 	int ms;
 
 	return __builtin_mul_overflow(c->tick_time_ms, ticks, &ms) ? INT32_MAX : ms;
 }
 
-static void derive(struct config *c)
+static void
+derive(struct config *c)
 {
 	if (c->data_log_dir == NULL)
 		c->data_log_dir = c->data_dir;
@@ -74,7 +81,8 @@ static void derive(struct config *c)
 		    c->jute_max_buffer_bytes < 1024 ? 1024 : c->jute_max_buffer_bytes;
 }
 
-static void check_ensemble(const struct config *c, struct origin o, struct config_report *r)
+static void
+check_ensemble(const struct config *c, struct origin o, struct config_report *r)
 {
 	size_t participants = count_participants(c);
 
@@ -95,7 +103,8 @@ static void check_ensemble(const struct config *c, struct origin o, struct confi
 			     "missing; an ensemble needs it; allowed: 1..2147483647 (ticks)");
 }
 
-static void check_myid(const struct config *c, struct origin o, struct config_report *r)
+static void
+check_myid(const struct config *c, struct origin o, struct config_report *r)
 {
 	if (c->myid < 0)
 		return;
@@ -108,7 +117,8 @@ static void check_myid(const struct config *c, struct origin o, struct config_re
 }
 
 /* The client part of this server's own line is where it listens (ZooKeeper: setupClientPort). */
-static void take_own_client_part(struct config *c, struct origin o, struct config_report *r)
+static void
+take_own_client_part(struct config *c, struct origin o, struct config_report *r)
 {
 	const struct config_server *s = c->myid < 0 ? NULL : config_find_server(c, c->myid);
 	const char *host;
@@ -131,7 +141,8 @@ static void take_own_client_part(struct config *c, struct origin o, struct confi
 	c->client_port_address = host;
 }
 
-void relations_check(struct config *c, struct origin o, struct config_report *r)
+void
+relations_check(struct config *c, struct origin o, struct config_report *r)
 {
 	derive(c);
 	if (c->data_dir == NULL)
@@ -154,7 +165,8 @@ void relations_check(struct config *c, struct origin o, struct config_report *r)
 		report_notice(r, o, "skipACL", "yes: no ACL is checked, every client may do everything");
 }
 
-int config_take_myid(struct config *c, struct slice content, const char *file, struct config_report *r)
+int
+config_take_myid(struct config *c, struct slice content, const char *file, struct config_report *r)
 {
 	char line[32], quoted[QUOTED_BYTES];
 	size_t len = 0, before = r->nerrors;

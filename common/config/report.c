@@ -8,12 +8,14 @@
 
 enum { FINDING_BYTES = 1024 };
 
-void config_report_init(struct config_report *r)
+void
+config_report_init(struct config_report *r)
 {
 	*r = (struct config_report){ 0 };
 }
 
-void config_report_free(struct config_report *r)
+void
+config_report_free(struct config_report *r)
 {
 	for (size_t i = 0; i < r->nfindings; i++)
 		mem_free(r->findings[i].text);
@@ -21,7 +23,8 @@ void config_report_free(struct config_report *r)
 	config_report_init(r);
 }
 
-static size_t put_origin(char *line, size_t size, struct origin o, const char *key)
+static size_t
+put_origin(char *line, size_t size, struct origin o, const char *key)
 {
 	int n;
 
@@ -37,7 +40,8 @@ static size_t put_origin(char *line, size_t size, struct origin o, const char *k
 }
 
 /* Control bytes of a key or file name do not reach a terminal or a log. */
-static void clean(char *line)
+static void
+clean(char *line)
 {
 	for (; *line != '\0'; line++)
 		if ((unsigned char)*line < ' ' || *line == 0x7f)
@@ -67,7 +71,8 @@ report(struct config_report *r, enum config_severity severity, struct origin o, 
 	};
 }
 
-void report_error(struct config_report *r, struct origin o, const char *key, const char *format, ...)
+void
+report_error(struct config_report *r, struct origin o, const char *key, const char *format, ...)
 {
 	va_list ap;
 
@@ -76,7 +81,8 @@ void report_error(struct config_report *r, struct origin o, const char *key, con
 	va_end(ap);
 }
 
-void report_notice(struct config_report *r, struct origin o, const char *key, const char *format, ...)
+void
+report_notice(struct config_report *r, struct origin o, const char *key, const char *format, ...)
 {
 	va_list ap;
 
@@ -85,7 +91,8 @@ void report_notice(struct config_report *r, struct origin o, const char *key, co
 	va_end(ap);
 }
 
-const char *quote_value(const char *value, char out[QUOTED_BYTES])
+const char *
+quote_value(const char *value, char out[QUOTED_BYTES])
 {
 	size_t len = strlen(value), shown = len < QUOTED_BYTES - 8 ? len : QUOTED_BYTES - 8;
 

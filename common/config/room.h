@@ -8,7 +8,7 @@
 /* Where a setting was written, for messages. */
 struct origin {
 	const char *file; /* NULL: an override, -D */
-	int line;	  /* 0: none */
+	int line;         /* 0: none */
 };
 
 /* Appends a finding "WHERE: KEY: text"; key may be NULL. Past CONFIG_FINDINGS_MAX it is counted but not kept.

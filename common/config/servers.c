@@ -18,7 +18,8 @@ static const char FORM[] = "allowed: host:quorumPort:electionPort[:participant|:
 
 /* Cuts the next part off *rest at the first sep; the part is NUL-terminated in place. NULL when nothing is
  * left. */
-static char *cut(char **rest, char sep)
+static char *
+cut(char **rest, char sep)
 {
 	char *part = *rest, *end;
 
@@ -32,7 +33,8 @@ static char *cut(char **rest, char sep)
 }
 
 /* Cuts the host off *rest, which goes on behind the ':' (NULL where nothing follows). NULL when malformed. */
-static char *cut_host(char **rest)
+static char *
+cut_host(char **rest)
 {
 	char *host = *rest, *close;
 
@@ -47,7 +49,8 @@ static char *cut_host(char **rest)
 }
 
 /* A host is a name or an address; what it resolves to is found out at each dial. */
-static bool is_host(const char *s)
+static bool
+is_host(const char *s)
 {
 	size_t len = strlen(s);
 
@@ -59,7 +62,8 @@ static bool is_host(const char *s)
 	return true;
 }
 
-static bool read_port(const char *text, int *port)
+static bool
+read_port(const char *text, int *port)
 {
 	int64_t n;
 
@@ -70,7 +74,8 @@ static bool read_port(const char *text, int *port)
 }
 
 /* "[host:]port"; an empty or missing part says nothing. */
-static const char *read_client_part(char *part, struct config_address *out)
+static const char *
+read_client_part(char *part, struct config_address *out)
 {
 	char *rest = part, *host;
 
@@ -88,7 +93,8 @@ static const char *read_client_part(char *part, struct config_address *out)
 }
 
 /* "host:quorum:election[:role]"; role is -1 where it says none. */
-static const char *read_address(char *part, struct config_server_address *out, int *role)
+static const char *
+read_address(char *part, struct config_server_address *out, int *role)
 {
 	int quorum, election;
 	char *rest = part, *host = cut_host(&rest), *word;
@@ -112,7 +118,8 @@ static const char *read_address(char *part, struct config_server_address *out, i
 	return NULL;
 }
 
-static const char *read_addresses(struct config *c, struct config_server *s, char *list)
+static const char *
+read_addresses(struct config *c, struct config_server *s, char *list)
 {
 	struct config_server_address *a = arena_array(&c->arena, ADDRESSES_MAX, sizeof *a);
 	char *part;
@@ -137,7 +144,8 @@ static const char *read_addresses(struct config *c, struct config_server *s, cha
 }
 
 /* NULL, or what is wrong with the value. */
-static const char *read_server(struct config *c, struct config_server *s, const char *value)
+static const char *
+read_server(struct config *c, struct config_server *s, const char *value)
 {
 	struct slice copy = arena_copy(&c->arena, slice_of(value, strlen(value) + 1));
 	char *rest = (char *)copy.data, *addresses;
@@ -154,19 +162,21 @@ static const char *read_server(struct config *c, struct config_server *s, const 
 }
 
 /* The number behind the dot of server.N, group.N, weight.N. */
-static bool read_suffix(const struct setting *s, int64_t *n)
+static bool
+read_suffix(const struct setting *s, int64_t *n)
 {
 	return read_number(strchr(s->name, '.') + 1, false, n) && *n >= 0;
 }
 
-static bool has_prefix(const struct setting *s, const char *prefix)
+static bool
+has_prefix(const struct setting *s, const char *prefix)
 {
 	return s->key != NULL && s->key->type == CONFIG_SPECIAL &&
 	       strncmp(s->name, prefix, strlen(prefix)) == 0;
 }
 
-static void take_server(struct config *c, struct config_server *list, const struct setting *set,
-			struct config_report *r)
+static void
+take_server(struct config *c, struct config_server *list, const struct setting *set, struct config_report *r)
 {
 	char quoted[QUOTED_BYTES];
 	const char *problem;
@@ -203,7 +213,8 @@ static void take_server(struct config *c, struct config_server *list, const stru
 	c->nservers++;
 }
 
-static struct config_server *find_server(struct config *c, int64_t sid)
+static struct config_server *
+find_server(struct config *c, int64_t sid)
 {
 	for (size_t i = 0; i < c->nservers; i++)
 		if (c->servers[i].sid == sid)
@@ -211,7 +222,8 @@ static struct config_server *find_server(struct config *c, int64_t sid)
 	return NULL;
 }
 
-static void take_group(struct config *c, const struct setting *set, struct config_report *r)
+static void
+take_group(struct config *c, const struct setting *set, struct config_report *r)
 {
 	struct slice copy = arena_copy(&c->arena, slice_of(set->value, strlen(set->value) + 1));
 	char *rest = (char *)copy.data, *part, quoted[QUOTED_BYTES];
@@ -239,7 +251,8 @@ static void take_group(struct config *c, const struct setting *set, struct confi
 	}
 }
 
-static void take_weight(struct config *c, const struct setting *set, struct config_report *r)
+static void
+take_weight(struct config *c, const struct setting *set, struct config_report *r)
 {
 	char quoted[QUOTED_BYTES];
 	int64_t sid, weight;
@@ -256,7 +269,8 @@ static void take_weight(struct config *c, const struct setting *set, struct conf
 		s->weight = weight;
 }
 
-static void check_groups(struct config *c, struct origin o, struct config_report *r)
+static void
+check_groups(struct config *c, struct origin o, struct config_report *r)
 {
 	for (size_t i = 0; c->hierarchical && i < c->nservers; i++)
 		if (!c->servers[i].observer && c->servers[i].group < 0)
@@ -266,7 +280,8 @@ static void check_groups(struct config *c, struct origin o, struct config_report
 				     (long long)c->servers[i].sid);
 }
 
-void servers_read(struct config *c, const struct setting *settings, size_t n, struct config_report *r)
+void
+servers_read(struct config *c, const struct setting *settings, size_t n, struct config_report *r)
 {
 	struct config_server *list;
 	struct origin last = { "configuration", 0 };

@@ -17,7 +17,8 @@ struct reading {
 	struct config_report *report;
 };
 
-static int digit_of(char c)
+static int
+digit_of(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -28,7 +29,8 @@ static int digit_of(char c)
 	return 16;
 }
 
-bool read_number(const char *text, bool decode, int64_t *out)
+bool
+read_number(const char *text, bool decode, int64_t *out)
 {
 	bool negative = *text == '-';
 	int64_t v = 0;
@@ -58,7 +60,8 @@ bool read_number(const char *text, bool decode, int64_t *out)
 	return true;
 }
 
-const char *describe_allowed(const struct config_key *k, char *out, size_t size)
+const char *
+describe_allowed(const struct config_key *k, char *out, size_t size)
 {
 	size_t n = 0;
 
@@ -87,7 +90,8 @@ const char *describe_allowed(const struct config_key *k, char *out, size_t size)
 	}
 }
 
-static int refuse(const struct reading *v, const char *what)
+static int
+refuse(const struct reading *v, const char *what)
 {
 	char quoted[QUOTED_BYTES], allowed[QUOTED_BYTES];
 	const char *hint = "";
@@ -103,12 +107,14 @@ static int refuse(const struct reading *v, const char *what)
 	return -EINVAL;
 }
 
-static void *field_of(const struct reading *v)
+static void *
+field_of(const struct reading *v)
 {
 	return v->key->field == CONFIG_NO_FIELD ? NULL : (char *)v->config + v->key->field;
 }
 
-static void store_bool(const struct reading *v, bool b)
+static void
+store_bool(const struct reading *v, bool b)
 {
 	bool *field = field_of(v);
 
@@ -116,7 +122,8 @@ static void store_bool(const struct reading *v, bool b)
 		*field = b;
 }
 
-static int read_bool(const struct reading *v)
+static int
+read_bool(const struct reading *v)
 {
 	bool yes = strcasecmp(v->value, "true") == 0;
 
@@ -130,7 +137,8 @@ static int read_bool(const struct reading *v)
  * ZooKeeper takes anything but "yes" as no. Here true and false are understood too, and the rest refused:
  * forceSync=true was never meant to switch syncing off.
  */
-static int read_yesno(const struct reading *v)
+static int
+read_yesno(const struct reading *v)
 {
 	bool yes = strcasecmp(v->value, "yes") == 0 || strcasecmp(v->value, "true") == 0;
 
@@ -141,7 +149,8 @@ static int read_yesno(const struct reading *v)
 }
 
 /* The number as written, within the key's range (or raised into it). */
-static int take_number(const struct reading *v, bool decode, int64_t *n)
+static int
+take_number(const struct reading *v, bool decode, int64_t *n)
 {
 	const struct config_key *k = v->key;
 
@@ -158,12 +167,14 @@ static int take_number(const struct reading *v, bool decode, int64_t *n)
 	return 0;
 }
 
-static bool is_decoded(const struct config_key *k)
+static bool
+is_decoded(const struct config_key *k)
 {
 	return k->type == CONFIG_JINT || k->type == CONFIG_JLONG;
 }
 
-static int read_int(const struct reading *v)
+static int
+read_int(const struct reading *v)
 {
 	int64_t n;
 	int *field = field_of(v), rc = take_number(v, is_decoded(v->key), &n);
@@ -173,7 +184,8 @@ static int read_int(const struct reading *v)
 	return rc;
 }
 
-static int read_long(const struct reading *v)
+static int
+read_long(const struct reading *v)
 {
 	int64_t n, *field = field_of(v);
 	int rc = take_number(v, is_decoded(v->key), &n);
@@ -183,7 +195,8 @@ static int read_long(const struct reading *v)
 	return rc;
 }
 
-static int read_real(const struct reading *v)
+static int
+read_real(const struct reading *v)
 {
 	char *end;
 
@@ -195,7 +208,8 @@ static int read_real(const struct reading *v)
 }
 
 /* ZooKeeper master: Time.parseTimeInterval, but a bare number counts hours. */
-static int read_interval(const struct reading *v)
+static int
+read_interval(const struct reading *v)
 {
 	static const struct {
 		const char *suffix;
@@ -220,7 +234,8 @@ static int read_interval(const struct reading *v)
 	return 0;
 }
 
-static int read_string(const struct reading *v)
+static int
+read_string(const struct reading *v)
 {
 	const char **field = field_of(v);
 
@@ -229,7 +244,8 @@ static int read_string(const struct reading *v)
 	return 0;
 }
 
-static int read_choice(const struct reading *v)
+static int
+read_choice(const struct reading *v)
 {
 	const char *choice = v->key->choices;
 	size_t len = strlen(v->value);
@@ -249,21 +265,23 @@ static int read_choice(const struct reading *v)
 }
 
 /* Read elsewhere: servers.c, parse.c. */
-static int read_nothing(const struct reading *v)
+static int
+read_nothing(const struct reading *v)
 {
 	(void)v;
 	return 0;
 }
 
-int value_store(struct config *c, const struct config_key *k, const char *name, const char *value,
-		struct origin o, struct config_report *r)
+int
+value_store(struct config *c, const struct config_key *k, const char *name, const char *value,
+	    struct origin o, struct config_report *r)
 {
 	static int (*const readers[])(const struct reading *) = {
-		[CONFIG_BOOL] = read_bool,	 [CONFIG_YESNO] = read_yesno,
-		[CONFIG_INT] = read_int,	 [CONFIG_JINT] = read_int,
-		[CONFIG_LONG] = read_long,	 [CONFIG_JLONG] = read_long,
-		[CONFIG_REAL] = read_real,	 [CONFIG_INTERVAL] = read_interval,
-		[CONFIG_STRING] = read_string,	 [CONFIG_CHOICE] = read_choice,
+		[CONFIG_BOOL] = read_bool,       [CONFIG_YESNO] = read_yesno,
+		[CONFIG_INT] = read_int,         [CONFIG_JINT] = read_int,
+		[CONFIG_LONG] = read_long,       [CONFIG_JLONG] = read_long,
+		[CONFIG_REAL] = read_real,       [CONFIG_INTERVAL] = read_interval,
+		[CONFIG_STRING] = read_string,   [CONFIG_CHOICE] = read_choice,
 		[CONFIG_SPECIAL] = read_nothing,
 	};
 	struct reading v = { c, k, name, value, o, r };
@@ -273,7 +291,8 @@ int value_store(struct config *c, const struct config_key *k, const char *name, 
 	return readers[k->type](&v);
 }
 
-bool value_is_harmless(const struct config_key *k, const char *value)
+bool
+value_is_harmless(const struct config_key *k, const char *value)
 {
 	if (k->def != NULL)
 		return strcasecmp(value, k->def) == 0;

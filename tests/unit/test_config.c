@@ -13,38 +13,44 @@
 static struct config *config;
 static struct config_report report;
 
-static void setup(void)
+static void
+setup(void)
 {
 	config = NULL;
 	config_report_init(&report);
 }
 
-static void teardown(void)
+static void
+teardown(void)
 {
 	config_free(config);
 	config_report_free(&report);
 }
 
-static int parse_with(const char *text, const char *const *overrides, size_t n)
+static int
+parse_with(const char *text, const char *const *overrides, size_t n)
 {
 	teardown();
 	setup();
 	return config_parse(slice_str(text), "zoo.cfg", overrides, n, &config, &report);
 }
 
-static int parse(const char *text)
+static int
+parse(const char *text)
 {
 	return parse_with(text, NULL, 0);
 }
 
-static void must_parse(const char *text)
+static void
+must_parse(const char *text)
 {
 	int rc = parse(text);
 
 	ck_assert_msg(rc == 0, "%s: %s", text, report.nfindings > 0 ? report.findings[0].text : "?");
 }
 
-static bool found(enum config_severity severity, const char *text)
+static bool
+found(enum config_severity severity, const char *text)
 {
 	for (size_t i = 0; i < report.nfindings; i++)
 		if (report.findings[i].severity == severity && strcmp(report.findings[i].text, text) == 0)
@@ -52,7 +58,8 @@ static bool found(enum config_severity severity, const char *text)
 	return false;
 }
 
-static void assert_found(enum config_severity severity, const char *text)
+static void
+assert_found(enum config_severity severity, const char *text)
 {
 	if (found(severity, text))
 		return;
@@ -61,7 +68,8 @@ static void assert_found(enum config_severity severity, const char *text)
 	ck_abort_msg("not reported: %s", text);
 }
 
-static void print(bool secrets, struct buf *out)
+static void
+print(bool secrets, struct buf *out)
 {
 	buf_init(out, 1 << 20);
 	config_print(config, secrets, out);
@@ -256,8 +264,8 @@ static const struct {
 	  "zoo.cfg:3: server.1 is in no group; with group.N or weight.N lines every "
 	  "participant needs one" },
 /* refused: TLS, SASL and the like */
-#define CANNOT	" asks for what this version cannot give: "
-#define NO_TLS	CANNOT "TLS is not built yet; remove the key, and keep the ports on a network you trust"
+#define CANNOT  " asks for what this version cannot give: "
+#define NO_TLS  CANNOT "TLS is not built yet; remove the key, and keep the ports on a network you trust"
 #define NO_SASL CANNOT "SASL is not built yet; remove the key, and use digest authentication"
 	{ "secureClientPort=2281", "zoo.cfg:2: secureClientPort: \"2281\"" NO_TLS },
 	{ "sslQuorum=true", "zoo.cfg:2: sslQuorum: \"true\"" NO_TLS },
@@ -302,10 +310,10 @@ END_TEST
 
 /* What is refused may be written so that it asks for nothing. */
 static const char *const harmless[] = {
-	"secureClientPort=-1",	      "sslQuorum=false",
+	"secureClientPort=-1",        "sslQuorum=false",
 	"portUnification=FALSE",      "quorum.auth.enableSasl=false",
 	"enforce.auth.enabled=false", "sessionRequireClientSASLAuth=false",
-	"audit.enable=false",	      "ssl.keyStore.location=",
+	"audit.enable=false",         "ssl.keyStore.location=",
 	"secureClientPortAddress=",   "sslQuorum=true\nsslQuorum=false",
 };
 
@@ -630,7 +638,8 @@ START_TEST(what_was_printed_reads_the_same)
 }
 END_TEST
 
-static void hash_of(const char *text, uint8_t hash[CONFIG_HASH_BYTES])
+static void
+hash_of(const char *text, uint8_t hash[CONFIG_HASH_BYTES])
 {
 	must_parse(text);
 	config_hash(config, hash);
@@ -689,14 +698,16 @@ END_TEST
 
 static char folder[64];
 
-static void make_folder(void)
+static void
+make_folder(void)
 {
 	setup();
 	strcpy(folder, "/tmp/test_config.XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(folder));
 }
 
-static void remove_folder(void)
+static void
+remove_folder(void)
 {
 	char command[128];
 
@@ -705,7 +716,8 @@ static void remove_folder(void)
 	teardown();
 }
 
-static void write_file(const char *name, const char *text)
+static void
+write_file(const char *name, const char *text)
 {
 	char path[256];
 	FILE *f;
@@ -717,7 +729,8 @@ static void write_file(const char *name, const char *text)
 	ck_assert_int_eq(fclose(f), 0);
 }
 
-static int load(const char *name)
+static int
+load(const char *name)
 {
 	char path[256];
 	struct config_source s = { .file = path, .fd = -1 };
@@ -855,7 +868,8 @@ END_TEST
 
 #define COUNT(t) ((int)(sizeof(t) / sizeof((t)[0])))
 
-static Suite *suite(void)
+static Suite *
+suite(void)
 {
 	Suite *s = suite_create("config");
 	TCase *parsing = tcase_create("parse"), *loading = tcase_create("load");
@@ -901,7 +915,8 @@ static Suite *suite(void)
 	return s;
 }
 
-int main(void)
+int
+main(void)
 {
 	SRunner *runner = srunner_create(suite());
 	int failed;
