@@ -1,0 +1,63 @@
+/* zkctl log-level LEVEL [PROGRAM ...]: how much the programs log, until they restart. */
+#include <string.h>
+
+#include "ipc/msg.h"
+#include "node.h"
+
+static int
+set_level(struct node *n, const char *program, const char *level)
+{
+	Zkd__LogLevelRequest r = ZKD__LOG_LEVEL_REQUEST__INIT;
+	const Zkd__Answer *a;
+
+	r.level = (char *)level;
+	a = node_ask(n, program, MSG_LOG_LEVEL, &r.base, &zkd__answer__descriptor);
+	if (a == NULL)
+		return ZKCTL_NO_ANSWER;
+	return a->ok ? ZKCTL_OK : complain(ZKCTL_USAGE, "%s: %s", program, a->text);
+}
+
+static int
+check_arguments(int argc, char **argv)
+{
+	static const char *const levels[] = { "error", "warning", "notice", "info", "debug", NULL };
+	bool level_known = false;
+
+	if (argc < 1)
+		return complain(ZKCTL_USAGE,
+				"log-level takes a level: error, warning, notice, info or debug");
+	for (int i = 0; levels[i] != NULL; i++)
+		level_known |= strcmp(argv[0], levels[i]) == 0;
+	if (!level_known)
+		return complain(ZKCTL_USAGE,
+				"no level \"%s\"%s; allowed: error, warning, notice, info, debug", argv[0],
+				suggestion(argv[0], levels));
+	for (int a = 1; a < argc; a++) {
+		bool known = false;
+		for (int i = 0; i < NODE_PROGRAMS; i++)
+			known |= strcmp(argv[a], node_programs[i]) == 0;
+		if (!known)
+			return complain(ZKCTL_USAGE,
+					"no program \"%s\"%s; allowed: zkd, electiond, syncd, clientd, logd",
+					argv[a], suggestion(argv[a], node_programs));
+	}
+	return ZKCTL_OK;
+}
+
+int
+command_log_level(const struct options *o, int argc, char **argv)
+{
+	struct node n;
+	int status = check_arguments(argc, argv), one;
+
+	if (status != ZKCTL_OK || (status = node_open(o, &n)) != ZKCTL_OK)
+		return status;
+	for (int i = 1; i < argc; i++)
+		if ((one = set_level(&n, argv[i], argv[0])) != ZKCTL_OK)
+			status = one;
+	for (int i = 0; argc == 1 && i < NODE_PROGRAMS; i++)
+		if ((one = set_level(&n, node_programs[i], argv[0])) != ZKCTL_OK)
+			status = one;
+	node_close(&n);
+	return status;
+}

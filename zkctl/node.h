@@ -1,0 +1,56 @@
+/* Which node is meant: the folder of its sockets, and what its programs say of themselves. */
+#ifndef ZKCTL_NODE_H
+#define ZKCTL_NODE_H
+
+#include "ask.h"
+#include "base/arena.h"
+#include "zkctl.h"
+
+/* zkd first, then the four in the order of enum config_daemon. */
+enum { NODE_ZKD, NODE_ELECTIOND, NODE_SYNCD, NODE_CLIENTD, NODE_LOGD, NODE_PROGRAMS };
+extern const char *const node_programs[NODE_PROGRAMS + 1]; /* ends with NULL */
+
+struct node {
+	char *path; /* of the folder, for messages */
+	int dirfd;
+	struct arena arena; /* the answers of the last node_ask_* */
+};
+
+/* The folders where the node may have its sockets, in the order to look. */
+struct places {
+	char *paths[2];
+	size_t n;
+};
+
+/* --runtime, or what the configuration says. 0, or an exit status after a complaint. */
+int places_find(const struct options *o, struct places *p);
+void places_free(struct places *p);
+
+/* Opens the folder where a zkd listens, or else the first that is there. 0, or the -errno of the first. */
+int node_open_at(const struct places *p, struct node *n);
+/* Both. 0, or an exit status after a complaint. */
+int node_open(const struct options *o, struct node *n);
+void node_close(struct node *n);
+
+/* Asks one program. NULL when it did not answer, after a complaint. Lives until the next question. */
+void *node_ask(struct node *n, const char *program, uint16_t type, const ProtobufCMessage *body,
+	       const ProtobufCMessageDescriptor *answer_type);
+/* zkd's own account of the suite; likewise. */
+Zkd__Status *node_ask_zkd(struct node *n);
+
+/* Status of all five, asked at once. */
+struct node_status {
+	struct question all[NODE_PROGRAMS];
+};
+void node_ask_all(struct node *n, struct node_status *s, int64_t limit_ms);
+static inline Zkd__Status *
+node_status_of(const struct node_status *s, int program)
+{
+	return s->all[program].answer;
+}
+/* What zkd knows of one program, or NULL. */
+const Zkd__DaemonStatus *node_find_daemon(const Zkd__Status *zkd, const char *name);
+/* A fact's value, or NULL. */
+const char *node_find_fact(const Zkd__Status *s, const char *name);
+
+#endif

@@ -1,0 +1,127 @@
+/* zkctl config: a configuration before it is used. Asks no running node. */
+#include <stdio.h>
+#include <string.h>
+
+#include "config/config.h"
+#include "config/keys.h"
+#include "json.h"
+#include "zkctl.h"
+
+static const char *const verbs[] = { "check", "show", "keys", NULL };
+
+static void
+print_findings(const struct config_report *r)
+{
+	for (size_t i = 0; i < r->nfindings; i++)
+		fprintf(stderr, "%s\n", r->findings[i].text);
+	if (r->nerrors > r->nfindings)
+		fprintf(stderr, "and more\n");
+}
+
+static json_t *
+findings_json(const struct config_report *r)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->nfindings; i++) {
+		const struct config_finding *f = &r->findings[i];
+		json_array_append_new(list, json_pack("{s:s, s:i, s:o}", "severity",
+						      f->severity == CONFIG_ERROR ? "error" : "notice",
+						      "line", f->line, "text", json_text(f->text)));
+	}
+	return list;
+}
+
+static int
+check(const struct config_source *s, bool json)
+{
+	struct config_report r;
+	struct config *c = NULL;
+	int rc;
+
+	config_report_init(&r);
+	rc = config_load(s, &c, &r);
+	if (json)
+		json_print(json_pack("{s:b, s:o}", "good", rc == 0, "findings", findings_json(&r)));
+	else
+		print_findings(&r);
+	if (!json && rc == 0)
+		printf("%s is good\n", s->file == NULL ? "the built-in configuration" : s->file);
+	config_report_free(&r);
+	config_free(c);
+	return rc == 0 ? ZKCTL_OK : ZKCTL_USAGE;
+}
+
+static int
+show(const struct config_source *s)
+{
+	struct config_report r;
+	struct config *c = NULL;
+	struct buf text;
+
+	config_report_init(&r);
+	if (config_load(s, &c, &r) == 0) {
+		buf_init(&text, 8 * CONFIG_TEXT_MAX);
+		config_print(c, false, &text);
+		fwrite(buf_head(&text), 1, buf_len(&text), stdout);
+		buf_free(&text);
+		config_free(c);
+		config_report_free(&r);
+		return ZKCTL_OK;
+	}
+	print_findings(&r);
+	config_report_free(&r);
+	return ZKCTL_USAGE;
+}
+
+static const char *const status_names[] = {
+	[CONFIG_HONOURED] = "honoured",
+	[CONFIG_ACCEPTED] = "accepted",
+	[CONFIG_REFUSED] = "refused",
+};
+
+static int
+print_keys(bool json)
+{
+	json_t *list = json_array();
+
+	for (const struct config_key *k = config_keys; k < config_keys + config_nkeys; k++) {
+		if (json)
+			json_array_append_new(list, json_pack("{s:s, s:s, s:s?, s:i, s:s}", "key", k->name,
+							      "status", status_names[k->status], "default",
+							      k->def, "tier", k->tier, "about", k->about));
+		else
+			printf("%-9s %-45s %-10s %s\n", status_names[k->status], k->name,
+			       k->def == NULL ? "-" : k->def, k->about);
+	}
+	if (json)
+		json_print(json_pack("{s:o}", "keys", list));
+	else
+		json_decref(list);
+	return ZKCTL_OK;
+}
+
+int
+command_config(const struct options *o, int argc, char **argv)
+{
+	struct config_source s = {
+		.file = o->config_file,
+		.fd = -1,
+		.overrides = o->overrides,
+		.noverrides = o->noverrides,
+	};
+
+	if (argc == 2)
+		s.file = argv[1];
+	if (o->runtime != NULL)
+		return complain(ZKCTL_USAGE, "config reads a file, not a running node; name it with -c FILE");
+	if ((argc == 1 || argc == 2) && strcmp(argv[0], "check") == 0)
+		return check(&s, o->json);
+	if ((argc == 1 || argc == 2) && strcmp(argv[0], "show") == 0)
+		return show(&s);
+	if (argc == 1 && strcmp(argv[0], "keys") == 0)
+		return print_keys(o->json);
+	return complain(ZKCTL_USAGE,
+			"config does what%s; allowed: config check [FILE], config show [FILE], config keys",
+			argc < 1 ? "?" : suggestion(argv[0], verbs));
+}

@@ -1,0 +1,144 @@
+/* zkctl status: what the node is doing, in people's words; first whether it is well. */
+#include <stdio.h>
+#include <string.h>
+
+#include "health.h"
+#include "json.h"
+
+enum { LINE_WIDTH = 96, INDENT = 11 };
+
+/* "committed_zxid" -> "committed zxid" */
+static size_t
+put_words(const char *name)
+{
+	size_t n = 0;
+
+	for (; *name != '\0'; name++, n++)
+		putchar(*name == '_' ? ' ' : *name);
+	return n;
+}
+
+/* "name value, name value", folded. uptime_ms is said in words by the caller. */
+static void
+print_facts(const Zkd__Status *s)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < s->n_facts; i++) {
+		const Zkd__Fact *f = s->facts[i];
+		size_t need = strlen(f->name) + strlen(f->value) + 3;
+		if (strcmp(f->name, "uptime_ms") == 0)
+			continue;
+		if (at > 0 && at + need > LINE_WIDTH) {
+			fputs(",\n", stdout);
+			at = 0;
+		} else if (at > 0) {
+			at += (size_t)printf(", ");
+		}
+		if (at == 0)
+			at += (size_t)printf("%*s", INDENT, "");
+		at += put_words(f->name);
+		at += (size_t)printf(" %s", f->value);
+	}
+	if (at > 0)
+		putchar('\n');
+}
+
+static void
+print_program(const struct question *q, const Zkd__DaemonStatus *d)
+{
+	const Zkd__Status *s = q->answer;
+	char up[32], restarts[48] = "";
+
+	if (s == NULL) {
+		printf("%-*s%s\n", INDENT, q->daemon, ask_error_text(q->error));
+		return;
+	}
+	printf("%-*s%s", INDENT, q->daemon, s->text[0] == '\0' ? "running" : s->text);
+	if (d != NULL && d->pid != 0) {
+		if (d->restarts > 0)
+			snprintf(restarts, sizeof restarts, ", restarted %u time%s", d->restarts,
+				 d->restarts == 1 ? "" : "s");
+		printf(" (pid %d, up %s%s)", d->pid, format_duration(d->uptime_ms, up, sizeof up), restarts);
+	}
+	putchar('\n');
+	print_facts(s);
+}
+
+static void
+print_people(const struct node *n, const struct node_status *s, const struct health *h)
+{
+	if (h->nproblems == 0)
+		printf("The node in %s is well%s.\n", n->path,
+		       h->split ? "; its daemons run without zkd" : "");
+	else
+		printf("The node in %s is NOT well:\n", n->path);
+	for (size_t i = 0; i < h->nproblems; i++)
+		printf("  - %s\n", h->problems[i]);
+	for (int i = 0; i < NODE_PROGRAMS; i++) {
+		if (i == NODE_ZKD && h->split)
+			continue;
+		putchar('\n');
+		print_program(&s->all[i], node_find_daemon(node_status_of(s, NODE_ZKD), node_programs[i]));
+	}
+}
+
+static json_t *
+program_json(const struct question *q)
+{
+	const Zkd__Status *s = q->answer;
+	json_t *facts = json_object();
+
+	if (s == NULL) {
+		json_decref(facts);
+		return json_pack("{s:s, s:b, s:s}", "name", q->daemon, "answered", 0, "text",
+				 ask_error_text(q->error));
+	}
+	for (size_t i = 0; i < s->n_facts; i++)
+		json_object_set_new(facts, s->facts[i]->name, json_text(s->facts[i]->value));
+	return json_pack("{s:s, s:b, s:o, s:o}", "name", q->daemon, "answered", 1, "text", json_text(s->text),
+			 "facts", facts);
+}
+
+static void
+print_json(const struct node *n, const struct node_status *s, const struct health *h)
+{
+	json_t *problems = json_array(), *daemons = json_array();
+
+	for (size_t i = 0; i < h->nproblems; i++)
+		json_array_append_new(problems, json_text(h->problems[i]));
+	for (int i = 0; i < NODE_PROGRAMS; i++)
+		if (i != NODE_ZKD || !h->split)
+			json_array_append_new(daemons, program_json(&s->all[i]));
+	json_print(json_pack("{s:o, s:b, s:o, s:o}", "runtime_dir", json_text(n->path), "well",
+			     h->nproblems == 0, "problems", problems, "daemons", daemons));
+}
+
+int
+command_status(const struct options *o, int argc, char **argv)
+{
+	struct node n;
+	struct node_status s;
+	struct health h;
+	int status = node_open(o, &n);
+
+	(void)argc;
+	(void)argv;
+	if (status != ZKCTL_OK)
+		return status;
+	node_ask_all(&n, &s, ASK_LIMIT_MS);
+	health_judge(&s, &h);
+	if (h.answered == 0)
+		status = complain(ZKCTL_NO_ANSWER,
+				  "zkd %s (asked in %s); start zkd, or name another folder with "
+				  "--runtime DIR",
+				  ask_error_text(s.all[NODE_ZKD].error), n.path);
+	else if (o->json)
+		print_json(&n, &s, &h);
+	else
+		print_people(&n, &s, &h);
+	node_close(&n);
+	if (status == ZKCTL_OK && h.nproblems > 0)
+		status = ZKCTL_UNWELL;
+	return status;
+}
