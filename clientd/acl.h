@@ -26,6 +26,9 @@ struct auth {
 	int32_t n; /* below 1: nobody in particular */
 };
 
+/* More entries than this in one submitted list are refused as invalid. */
+enum { ACL_ENTRIES_MAX = 1024 };
+
 /* Keys that change what is allowed. The slice is borrowed and must outlive whoever was given the rules. */
 struct acl_rules {
 	bool skip; /* skipACL=yes: everybody may do everything */
@@ -46,7 +49,7 @@ extern const struct slice acl_read_only;
 bool acl_allows(const struct acl_rules *rules, struct slice list, int32_t perm, const struct auth *who);
 
 /*
- * Normalises what a client sent with create or setACL (7.1 of ZooKeeper's fixupACL: duplicates out, "auth"
+ * Normalises what a client sent with create or setACL (ZooKeeper: fixupACL; duplicates out, "auth"
  * expanded to the caller's ids, every id checked by its scheme) and appends the resulting vector<ACL> to out.
  * ZK_OK or ZK_INVALIDACL; then out is as before.
  */
@@ -54,6 +57,9 @@ enum zk_error acl_normalise(const struct jute_acl_vec *acl, const struct auth *w
 
 /* Appends list as getACL shows it: unless `full`, the second half of every digest id becomes "x". */
 void acl_write_shown(struct slice list, bool full, struct buf *out);
+
+/* Takes a vector<ACL> as the bytes that it is; acl_open for the null vector. */
+struct slice acl_read_raw(struct jute_reader *r);
 
 /* Whether the bytes are one whole vector<ACL> with nothing behind it. */
 bool acl_list_valid(struct slice list);

@@ -30,7 +30,7 @@
 struct prep;
 
 struct prep_request {
-	int32_t type;	 /* enum zk_op: one for which prep_takes is true */
+	int32_t type;    /* enum zk_op: one for which prep_takes is true */
 	int64_t session; /* 0 for the sweeper */
 	int32_t cxid;
 	uint64_t
@@ -38,7 +38,7 @@ struct prep_request {
 	struct auth auth;  /* ids of its connection */
 	struct slice body; /* the request record; empty for closeSession */
 	int64_t wall_ms;   /* becomes the txn's time */
-	int64_t now_ms;	   /* monotonic; a new session's timeout begins here */
+	int64_t now_ms;    /* monotonic; a new session's timeout begins here */
 };
 
 /*

@@ -27,8 +27,8 @@ struct sessions;
 struct session_view {
 	int64_t id;
 	int32_t timeout_ms; /* as created */
-	bool closing;	    /* its closeSession is on the way */
-	bool applied;	    /* its createSession is applied; else only prepared */
+	bool closing;       /* its closeSession is on the way */
+	bool applied;       /* its createSession is applied; else only prepared */
 	uint64_t owner;
 	uint32_t ephemerals; /* applied ones */
 };

@@ -29,15 +29,16 @@ struct tree;
 /* The keys that concern tree and prep. Owned by the caller, must outlive both. */
 struct tree_config {
 	struct acl_rules acl;
-	bool digest;		/* digest.enabled: keep the tree's digest, put it into txns and snapshots */
-	bool extended_types;	/* extendedTypesEnabled: TTL nodes */
-	bool emulate_353_ttl;	/* emulate353TTLNodes: the owner's old form is a TTL node too */
-	bool enforce_quota;	/* enforceQuota */
+	bool digest;            /* digest.enabled: keep the tree's digest, put it into txns and snapshots */
+	bool extended_types;    /* extendedTypesEnabled: TTL nodes */
+	bool emulate_353_ttl;   /* emulate353TTLNodes: the owner's old form is a TTL node too */
+	bool enforce_quota;     /* enforceQuota */
 	bool close_session_txn; /* closeSessionTxn.enabled: closeSession names the paths that it deletes */
-	bool standalone;	/* reconfig is not implemented, rather than disabled */
+	bool
+	    reconfig_enabled; /* reconfigEnabled: reconfig is answered as not implemented rather than as disabled */
 	int64_t container_unused_ms; /* znode.container.maxNeverUsedIntervalMs; 0: never */
-	uint8_t seed[16];	     /* random: hash of what clients choose */
-	struct trace *trace;	     /* may be NULL */
+	uint8_t seed[16];            /* random: hash of what clients choose */
+	struct trace *trace;         /* may be NULL */
 };
 /* ZooKeeper's defaults; seed zero, no trace. */
 void tree_config_init(struct tree_config *c);
@@ -85,14 +86,14 @@ struct tree_read {
 };
 typedef enum zk_error tree_read_fn(const struct tree *t, const struct auth *who, int64_t session,
 				   struct slice body, struct tree_read *rq, struct buf *out);
-tree_read_fn tree_read_exists;		    /* Stat */
-tree_read_fn tree_read_data;		    /* data, Stat */
-tree_read_fn tree_read_acl;		    /* vector<ACL>, Stat */
-tree_read_fn tree_read_children;	    /* vector<ustring> */
-tree_read_fn tree_read_children2;	    /* vector<ustring>, Stat */
+tree_read_fn tree_read_exists;              /* Stat */
+tree_read_fn tree_read_data;                /* data, Stat */
+tree_read_fn tree_read_acl;                 /* vector<ACL>, Stat */
+tree_read_fn tree_read_children;            /* vector<ustring> */
+tree_read_fn tree_read_children2;           /* vector<ustring>, Stat */
 tree_read_fn tree_read_all_children_number; /* int */
-tree_read_fn tree_read_ephemerals;	    /* vector<ustring> of the session's own, under the prefix */
-tree_read_fn tree_read_multi;	 /* multiRead: results as PROTOCOLS 4.3; the watch flags inside are ignored */
+tree_read_fn tree_read_ephemerals;          /* vector<ustring> of the session's own, under the prefix */
+tree_read_fn tree_read_multi;    /* multiRead: results as PROTOCOLS 4.3; the watch flags inside are ignored */
 tree_read_fn tree_read_who_am_i; /* vector<ClientInfo>; no body */
 
 /* ---- Applying ---- */
@@ -115,7 +116,7 @@ struct tree_sink {
 
 /* What became of a txn, for the reply to whoever asked for it. */
 struct tree_result {
-	int32_t type;	   /* as in its header; of a multi's element: the type of its result */
+	int32_t type;      /* as in its header; of a multi's element: the type of its result */
 	enum zk_error err; /* of a failed multi: the first error in it */
 	struct slice path; /* of creates: into the txn's bytes */
 	bool has_stat;
