@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <linux/close_range.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -99,12 +100,16 @@ parse_command(struct command *c, int argc, char **argv)
 	return EXIT_BAD_INVOCATION + 1;
 }
 
-/* Descriptors 0, 1 and 2 stand for something, whatever we were started with: else a socket would take their place. */
+/*
+ * Descriptors 0, 1 and 2 stand for something, whatever we were started with: else a socket would take their place.
+ * Others that somebody left open go no further.
+ */
 static void
-fill_standard_descriptors(void)
+tidy_descriptors(void)
 {
 	int fd;
 
+	(void)close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 	do
 		fd = open("/dev/null", O_RDWR);
 	while (fd >= 0 && fd <= STDERR_FILENO);
@@ -142,7 +147,7 @@ main(int argc, char **argv)
 
 	if (status != 0)
 		return status - 1;
-	fill_standard_descriptors();
+	tidy_descriptors();
 	umask(022);
 	log_open("zkd");
 	log_set_level(levels[c.invocation.verbose < 2 ? c.invocation.verbose : 2]);

@@ -1,0 +1,431 @@
+"""zkd's rules with real processes and real signals: daemons that play what the test tells them (dummy.c)."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+import unittest
+
+from zkd_process import DAEMONS, DUMMY, Zkd, children, descendants, free_port, wait_gone, wait_until
+
+SKIP = None if os.access(DUMMY, os.X_OK) else "not built: make check_PROGRAMS (tests/integration/dummy)"
+
+
+@unittest.skipIf(SKIP, SKIP)
+class Deaths(unittest.TestCase):
+    def test_each_daemon_is_restarted_alone(self):
+        with Zkd(dummies=True) as z:
+            for name in DAEMONS:
+                with self.subTest(name):
+                    before = z.others(name)
+                    old = z.signal(name, signal.SIGKILL)
+                    m = z.wait_line(rf"error: died (daemon={name} .*)")
+                    self.assertRegex(m.group(1), rf"pid={old} signal=SIGKILL uptime_ms=\d+ restarts=0 restart_in_ms=0")
+                    self.assertIn(f'status="{name} plays, zxid=0x7"', m.group(1))
+                    z.wait_restarted(name, old)
+                    self.assertEqual(z.others(name), before)
+
+    def test_how_it_died_is_told(self):
+        with Zkd(dummies=True) as z:
+            z.signal("logd", signal.SIGSEGV)
+            z.wait_line(r"died daemon=logd pid=\d+ signal=SIGSEGV")
+            z.script("syncd", "leave 0 7")
+            z.signal("syncd", signal.SIGTERM)
+            z.wait_line(r"died daemon=syncd pid=\d+ exit=0")
+            z.wait_line(r"died daemon=syncd pid=\d+ exit=7")
+
+    def test_early_deaths_back_off(self):
+        with Zkd(dummies=True) as z:
+            z.script("logd", "exit 1")
+            z.signal("logd", signal.SIGKILL)
+            waits = [int(z.wait_line(r"died daemon=logd .* restart_in_ms=(\d+)", 10).group(1)) for _ in range(6)]
+            self.assertEqual(waits, [0, 100, 200, 400, 800, 1600])
+            z.script("logd", "ready")
+            z.wait_restarted("logd", 0, 10)
+
+    def test_a_hung_daemon_is_replaced(self):
+        with Zkd(dummies=True) as z:
+            for name in DAEMONS:
+                with self.subTest(name):
+                    before, begin = z.others(name), time.monotonic()
+                    old = z.signal(name, signal.SIGSTOP)
+                    z.wait_line(rf"hangs and is killed daemon={name} pid={old}")
+                    z.wait_restarted(name, old)
+                    self.assertLess(time.monotonic() - begin, 2.0 + 0.2 + 1.0)
+                    self.assertGreater(time.monotonic() - begin, 1.4)
+                    self.assertEqual(z.others(name), before)
+
+    def test_fast_failure_detection(self):
+        with Zkd(dummies=True, keys={"failureDetection": "fast"}) as z:
+            begin = time.monotonic()
+            old = z.signal("clientd", signal.SIGSTOP)
+            z.wait_restarted("clientd", old)
+            self.assertLess(time.monotonic() - begin, 0.5 + 0.2 + 0.5)
+
+    def test_a_mute_daemon_is_aborted(self):
+        with Zkd(dummies=True, keys={"failureDetection": "fast"}) as z:
+            z.script("syncd", "mute")
+            z.signal("syncd", signal.SIGKILL)
+            z.wait_line(r"hangs and is killed daemon=syncd")
+            z.wait_line(r"died daemon=syncd pid=\d+ signal=SIGABRT")
+
+    def test_another_suite_restarts_all_in_order(self):
+        with Zkd(dummies=True) as z:
+            before = z.pids()
+            z.script("syncd", "exit 79")
+            z.signal("syncd", signal.SIGKILL)
+            z.wait_line(r"died daemon=syncd pid=\d+ exit=79")
+            z.script("syncd", "ready")
+            for name in ("clientd", "logd", "electiond"):
+                z.wait_line(rf"stopped daemon={name}")
+            z.wait_line("all daemons ready again", 10)
+            after = z.pids()
+            self.assertEqual(set(after), set(DAEMONS))
+            self.assertFalse(set(before.values()) & set(after.values()))
+
+    def test_what_no_restart_can_help_ends_zkd(self):
+        for name, status in (("clientd", 2), ("logd", 3)):
+            with self.subTest(name), Zkd(dummies=True) as z:
+                z.process.kill()
+                z.process.wait()
+                z.script(name, f"exit {status}")
+                code, said = z.run()
+                self.assertEqual(code, status)
+                self.assertRegex(said, rf"giving up daemon={name} exit={status}")
+
+    def test_a_stranger_can_say_nothing(self):
+        with Zkd(dummies=True, keys={"failureDetection": "fast"}) as z:
+            pid = z.signal("logd", signal.SIGSTOP)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+                s.connect(os.path.join(z.runtime, "zkd.notify"))
+                for _ in range(20):
+                    s.send(b"WATCHDOG=1\nREADY=1\nSTATUS=I am logd")
+                    time.sleep(0.05)
+            z.wait_restarted("logd", pid)
+            self.assertNotIn("I am logd", z.log())
+
+
+@unittest.skipIf(SKIP, SKIP)
+class Listeners(unittest.TestCase):
+    def test_callers_wait_for_the_successor(self):
+        with Zkd(dummies=True) as z:
+            self.assertEqual(z.call(), str(z.pids()["clientd"]))
+            z.script("clientd", "slow 500")
+            old = z.signal("clientd", signal.SIGKILL)
+            answer = z.call()
+            self.assertEqual(answer, str(z.pids()["clientd"]))
+            self.assertNotEqual(answer, str(old))
+
+    def test_callers_are_turned_away_from_one_that_stays_away(self):
+        with Zkd(dummies=True) as z:
+            z.script("clientd", "slow 3000")
+            z.signal("clientd", signal.SIGKILL)
+            z.wait_line("turned away daemon=clientd", 3)
+            begin = time.monotonic()
+            self.assertEqual(z.call(), "")
+            self.assertLess(time.monotonic() - begin, 0.5)
+            z.wait_restarted("clientd", 0, 10)
+            for _ in range(20):
+                self.assertEqual(z.call(), str(z.pids()["clientd"]))
+
+    def test_a_taken_port_is_told(self):
+        z = Zkd(dummies=True)
+        with z, socket.socket() as s:
+            z.process.terminate()
+            z.process.wait(5)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind(("127.0.0.1", z.port))
+            s.listen()
+            code, said = z.run()
+            self.assertEqual(code, 14)
+            self.assertRegex(said, rf"error: the port is taken clientPort={z.port} .*ss -ltnp")
+
+    def test_stale_sockets_of_a_dead_one_are_replaced(self):
+        with Zkd(dummies=True) as z:
+            z.process.kill()
+            z.process.wait()
+            self.assertIn("zkd.control", os.listdir(z.runtime))
+            z.skip_log()
+            z.start()
+            self.assertEqual(z.call(), str(z.pids()["clientd"]))
+
+    def test_listeners_are_private(self):
+        with Zkd(dummies=True) as z:
+            for name in os.listdir(z.runtime):
+                if name != "zkd.lock":
+                    self.assertEqual(os.stat(os.path.join(z.runtime, name)).st_mode & 0o007, 0, name)
+
+
+@unittest.skipIf(SKIP, SKIP)
+class ZkdItself(unittest.TestCase):
+    def test_its_death_takes_all_along(self):
+        for stopped in ([], DAEMONS):
+            with self.subTest(stopped=stopped), Zkd(dummies=True) as z:
+                pids = z.pids()
+                for name in stopped:
+                    os.kill(pids[name], signal.SIGSTOP)
+                z.process.kill()
+                z.process.wait()
+                self.assertLess(wait_gone(pids.values(), 5), 1.0)
+
+    def test_a_death_of_its_own_making_takes_all_along(self):
+        for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGUSR1):
+            with self.subTest(number), Zkd(dummies=True) as z:
+                pids = z.pids()
+                z.process.send_signal(number)
+                z.process.wait(5)
+                self.assertLess(wait_gone(pids.values(), 5), 1.0)
+
+    def test_stopped_for_five_seconds_it_disturbs_nobody(self):
+        with Zkd(dummies=True) as z:
+            before = z.pids()
+            z.process.send_signal(signal.SIGSTOP)
+            end = time.monotonic() + 5
+            while time.monotonic() < end:
+                self.assertEqual(z.call(), str(before["clientd"]))
+                time.sleep(0.1)
+            z.process.send_signal(signal.SIGCONT)
+            z.wait_line("stood still myself")
+            time.sleep(3)
+            self.assertEqual(z.pids(), before)
+            self.assertNotIn("died", z.log())
+            # and it still watches
+            old = z.signal("logd", signal.SIGSTOP)
+            z.wait_restarted("logd", old)
+
+    def test_a_death_while_it_was_stopped_is_noticed(self):
+        with Zkd(dummies=True) as z:
+            z.process.send_signal(signal.SIGSTOP)
+            old = z.signal("syncd", signal.SIGKILL)
+            time.sleep(1.5)
+            z.process.send_signal(signal.SIGCONT)
+            z.wait_restarted("syncd", old)
+
+    def test_stops_in_order(self):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            with self.subTest(number), Zkd(dummies=True) as z:
+                pids = z.pids()
+                z.process.send_signal(number)
+                self.assertEqual(z.process.wait(5), 0)
+                for name in ("clientd", "syncd", "logd", "electiond"):
+                    z.wait_line(rf"stopped daemon={name} pid={pids[name]} exit=0")
+                wait_gone(pids.values(), 0.5)
+
+    def test_stops_in_time_whatever_the_daemons_do(self):
+        with Zkd(dummies=True) as z:
+            for name in DAEMONS:
+                z.script(name, "stubborn")
+            for name in DAEMONS:
+                z.wait_restarted(name, z.signal(name, signal.SIGKILL))
+            pids = z.pids()
+            z.process.terminate()
+            self.assertEqual(z.process.wait(5), 0)
+            wait_gone(pids.values(), 0.5)
+
+    def test_stops_in_time_with_stopped_daemons(self):
+        with Zkd(dummies=True) as z:
+            pids = z.pids()
+            for pid in pids.values():
+                os.kill(pid, signal.SIGSTOP)
+            z.process.terminate()
+            self.assertEqual(z.process.wait(5), 0)
+            wait_gone(pids.values(), 0.5)
+
+    def test_a_second_one_is_refused(self):
+        with Zkd(dummies=True) as z:
+            code, said = z.run("-D", f"clientPort={free_port()}")
+            self.assertEqual(code, 14)
+            self.assertRegex(said, rf"another zkd runs here pid={z.process.pid} .*-D runtimeDir=DIR")
+            self.assertEqual(z.call(), str(z.pids()["clientd"]))
+
+    def test_a_very_long_runtime_folder(self):
+        z = Zkd(dummies=True)
+        z.runtime = os.path.join(z.folder, *(["x" * 100] * 4), "run")
+        z.keys["runtimeDir"] = z.runtime
+        with z:
+            self.assertGreater(len(z.runtime), 400)
+            self.assertIn("clientd.link", os.listdir(z.runtime))
+            old = z.signal("clientd", signal.SIGKILL)
+            z.wait_restarted("clientd", old)
+            old = z.signal("logd", signal.SIGSTOP)
+            z.wait_restarted("logd", old)
+
+    def test_many_on_one_machine(self):
+        suites = []
+        try:
+            for _ in range(8):
+                suites.append(Zkd(dummies=True).start())
+            self.assertEqual(len({p for z in suites for p in z.pids().values()}), 4 * 8)
+            suites[0].process.terminate()
+            self.assertEqual(suites[0].process.wait(5), 0)
+            for z in suites[1:]:
+                self.assertEqual(z.call(), str(z.pids()["clientd"]))
+        finally:
+            for z in suites:
+                z.close()
+
+    def test_an_upgrade_on_disk_waits_for_the_next_zkd(self):
+        with Zkd(dummies=True) as z:
+            for name in ("zkd", *DAEMONS):
+                os.unlink(z.program_path(name))
+                with open(z.program_path(name), "w") as f:
+                    f.write("#!/bin/false\ngarbage\n")
+                os.chmod(z.program_path(name), 0o755)
+            for name in DAEMONS:
+                old = z.signal(name, signal.SIGKILL)
+                z.wait_restarted(name, old)
+            self.assertEqual(z.call(), str(z.pids()["clientd"]))
+
+    def test_a_missing_program_is_named(self):
+        z = Zkd(dummies=True)
+        with z:
+            z.process.kill()
+            z.process.wait()
+            os.unlink(z.program_path("syncd"))
+            code, said = z.run()
+            self.assertEqual(code, 1)
+            self.assertIn(z.program_path("syncd"), said)
+
+    def test_nothing_is_inherited_but_what_is_meant(self):
+        read, write = os.pipe()
+        os.set_inheritable(write, True)
+        z = Zkd(dummies=True)
+        try:
+            z.write_config()
+            with open(z.log_path, "ab") as log:
+                z.process = z.popen(z.command(), log, close_fds=False)
+            z.wait_line("notice: serving", 20)
+            listed = {name: os.listdir(f"/proc/{pid}/fd") for name, pid in z.pids().items()}
+            for name, count in (("clientd", 4), ("logd", 3), ("electiond", 3), ("syncd", 2)):
+                self.assertEqual(len(listed[name]), 3 + count, f"{name}: {listed[name]}")
+        finally:
+            z.close()
+            os.close(read)
+            os.close(write)
+
+
+@unittest.skipIf(SKIP, SKIP)
+class Configuration(unittest.TestCase):
+    def test_a_bad_one_is_refused(self):
+        z = Zkd(dummies=True, keys={"tickTime": "fast"})
+        try:
+            for extra in ((), ("-n",)):
+                code, said = z.run(*extra)
+                self.assertEqual(code, 2)
+                self.assertRegex(said, r"zoo\.cfg:\d+: tickTime.*fast")
+        finally:
+            z.close()
+
+    def test_check_only(self):
+        z = Zkd(dummies=True)
+        try:
+            code, said = z.run("-n")
+            self.assertEqual(code, 0, said)
+            self.assertFalse(os.path.exists(z.runtime))
+        finally:
+            z.close()
+
+    def test_bad_options(self):
+        z = Zkd(dummies=True)
+        try:
+            for extra in (("--no-such-option",), ("stray",), ("-D", "no equals sign")):
+                code, said = z.run(*extra)
+                self.assertEqual(code, 2, said)
+        finally:
+            z.close()
+
+    def test_reload(self):
+        with Zkd(dummies=True) as z:
+            before = z.pids()
+            z.process.send_signal(signal.SIGHUP)
+            z.wait_line("reload: nothing has changed")
+
+            z.keys["tickTime"] = "bad"
+            z.write_config()
+            z.process.send_signal(signal.SIGHUP)
+            z.wait_line("reload refused: the new configuration is bad")
+
+            z.keys["tickTime"] = 1000
+            z.keys["clientPort"] = free_port()
+            z.write_config()
+            z.process.send_signal(signal.SIGHUP)
+            z.wait_line("reload refused: this key needs a restart of zkd key=clientPort")
+            self.assertEqual(z.pids(), before)
+
+            z.keys["clientPort"] = z.port
+            z.keys["failureDetection"] = "fast"
+            z.write_config()
+            z.process.send_signal(signal.SIGHUP)
+            z.wait_line("new configuration in force")
+            z.wait_line("all daemons ready again")
+            after = z.pids()
+            self.assertFalse(set(before.values()) & set(after.values()))
+            begin = time.monotonic()
+            old = z.signal("logd", signal.SIGSTOP)
+            z.wait_restarted("logd", old)
+            self.assertLess(time.monotonic() - begin, 1.5)
+
+    def test_daemons_share_one_sealed_text(self):
+        with Zkd(dummies=True) as z:
+            texts = set()
+            for pid in z.pids().values():
+                links = {fd: os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+                fd = next(fd for fd, target in links.items() if "memfd:zkd-config" in target)
+                path = f"/proc/{pid}/fd/{fd}"
+                with open(path) as f:
+                    texts.add(f.read())
+                with self.assertRaises(OSError), open(path, "r+b") as f:
+                    f.write(b"x")
+            self.assertEqual(len(texts), 1)
+            self.assertIn(f"runtimeDir={z.runtime}\n", texts.pop())
+
+
+def in_pid_namespace():
+    return subprocess.run(["unshare", "-fp", "--mount-proc", "true"], capture_output=True, timeout=10).returncode == 0
+
+
+@unittest.skipIf(SKIP, SKIP)
+class Process1(unittest.TestCase):
+    def setUp(self):
+        if not in_pid_namespace():
+            self.skipTest("no PID namespaces here (unshare -fp is refused)")
+
+    def test_reaps_strangers_and_stops(self):
+        z = Zkd(dummies=True)
+        with self.start_as_process_1(z):
+            init = children(z.process.pid)[0]
+            with open(f"/proc/{init}/status") as f:
+                self.assertRegex(f.read(), r"NSpid:\s+\d+\s+1\n")
+            # orphans of somebody else end up with process 1
+            subprocess.run(
+                ["nsenter", "-t", str(init), "-p", "-m", "sh", "-c", "for i in 1 2 3; do (sleep 0.3 & ) ; done"],
+                check=True,
+                timeout=10,
+            )
+            wait_until(lambda: len(children(init)) == 4, 5, "the orphans are reaped")
+            daemon = next(p for p in children(init) if self.name(p) == "clientd")
+            os.kill(daemon, signal.SIGKILL)
+            z.wait_line(r"died daemon=clientd")
+            z.wait_line(r"ready daemon=clientd")
+            pids = descendants(z.process.pid)
+            os.kill(init, signal.SIGTERM)
+            self.assertEqual(z.process.wait(5), 0)
+            wait_gone(pids, 1)
+
+    @staticmethod
+    def name(pid):
+        with open(f"/proc/{pid}/cmdline") as f:
+            return f.read().split("\0")[0]
+
+    @staticmethod
+    def start_as_process_1(z):
+        z.write_config()
+        with open(z.log_path, "ab") as log:
+            z.process = z.popen(["unshare", "-fp", "--mount-proc", *z.command()], log)
+        z.wait_line(r"zkd\[1\] notice: serving", 20)
+        return z
+
+
+if __name__ == "__main__":
+    unittest.main()
