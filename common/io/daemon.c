@@ -313,6 +313,8 @@ on_beat(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)loop;
 	(void)revents;
 	notify_beat(&d->notify);
+	if (d->ready_unheard)
+		d->ready_unheard = notify_ready(&d->notify) == -EAGAIN;
 }
 
 static void
@@ -445,7 +447,7 @@ daemon_ready(struct daemon *d)
 	if (d->ready)
 		return;
 	d->ready = true;
-	notify_ready(&d->notify);
+	d->ready_unheard = notify_ready(&d->notify) == -EAGAIN;
 }
 
 void

@@ -78,6 +78,7 @@ struct daemon {
 	uint64_t started_ms;
 	int exit_status;
 	bool ready, stopping;
+	bool ready_unheard;    /* the socket was full: READY=1 is said again with the next beat */
 	char status_line[200]; /* the last daemon_status */
 };
 

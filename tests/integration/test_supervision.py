@@ -1,5 +1,6 @@
 """zkd's rules with real processes and real signals: daemons that play what the test tells them (dummy.c)."""
 
+import json
 import os
 import signal
 import socket
@@ -379,6 +380,35 @@ class Configuration(unittest.TestCase):
                     f.write(b"x")
             self.assertEqual(len(texts), 1)
             self.assertIn(f"runtimeDir={z.runtime}\n", texts.pop())
+
+
+@unittest.skipIf(SKIP, SKIP)
+class ControlSocket(unittest.TestCase):
+    def test_ps(self):
+        with Zkd(dummies=True) as z:
+            z.wait_restarted("logd", z.signal("logd", signal.SIGKILL))
+            code, said = z.zkctl("ps", "--json")
+            self.assertEqual(code, 0, said)
+            rows = {d["name"]: d for d in json.loads(said)["daemons"]}
+            self.assertEqual({n: rows[n]["pid"] for n in DAEMONS}, z.pids())
+            self.assertEqual(rows["zkd"]["pid"], z.process.pid)
+            self.assertEqual({n: rows[n]["restarts"] for n in DAEMONS}, {**dict.fromkeys(DAEMONS, 0), "logd": 1})
+            for row in rows.values():
+                with open(f"/proc/{row['pid']}/statm") as f:
+                    rss = int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+                self.assertLess(abs(row["rss_bytes"] - rss), 1 << 20)
+                self.assertLess(row["uptime_ms"], 60000)
+
+    def test_restart_on_request(self):
+        with Zkd(dummies=True) as z:
+            for name in DAEMONS:
+                before, old = z.others(name), z.pids()[name]
+                code, said = z.zkctl("restart", name)
+                self.assertEqual(code, 0, said)
+                z.wait_line(rf"restart on request daemon={name} pid={old}")
+                z.wait_line(rf"stopped daemon={name} pid={old} exit=0")
+                z.wait_restarted(name, old)
+                self.assertEqual(z.others(name), before)
 
 
 def in_pid_namespace():

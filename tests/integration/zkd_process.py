@@ -199,6 +199,18 @@ class Zkd:
         assert pid != old and self.pids()[name] == pid
         return pid
 
+    def zkctl(self, *args):
+        """Status and output of `zkctl --runtime DIR ...`."""
+        r = subprocess.run(
+            [os.path.join(BUILD, "zkctl", "zkctl"), "--runtime", self.runtime, *args],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=20,
+        )
+        return r.returncode, r.stdout
+
     def others(self, name):
         return {n: p for n, p in self.pids().items() if n != name}
 
