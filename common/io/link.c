@@ -29,7 +29,6 @@ struct link_conn {
 
 static const struct stream_limits link_limits = {
 	.in_max = FRAME_HEADER_BYTES + FRAME_BODY_MAX + TURN_SCRATCH_BYTES,
-	.out_max = LINK_OUT_MAX,
 	.keep = 1 << 20,
 	.descriptors = true,
 };
@@ -40,12 +39,14 @@ static struct link_conn *
 conn_new(struct link *l, int fd)
 {
 	struct link_conn *c = mem_zalloc(1, sizeof *c);
+	struct stream_limits limits = link_limits;
 	socklen_t len = sizeof c->peer;
 
 	c->link = l;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c->peer, &len) != 0)
 		c->peer = (struct ucred){ .pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1 };
-	stream_init(&c->stream, l->turn, &conn_ops, c, &link_limits);
+	limits.out_max = l->out_max;
+	stream_init(&c->stream, l->turn, &conn_ops, c, &limits);
 	stream_open(&c->stream, fd);
 	return c;
 }
@@ -267,7 +268,9 @@ void
 link_init(struct link *l, struct turn *t, const struct link_ops *ops, void *owner,
 	  const struct hello_identity *identity)
 {
-	*l = (struct link){ .ops = ops, .owner = owner, .turn = t, .identity = identity };
+	*l = (struct link){
+		.ops = ops, .owner = owner, .turn = t, .identity = identity, .out_max = LINK_OUT_MAX
+	};
 	for (size_t i = 0; i < ops->nmessages; i++) {
 		ASSERT(ops->messages[i].type < LINK_TYPES);
 		l->by_type[ops->messages[i].type] = &ops->messages[i];

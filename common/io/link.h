@@ -76,6 +76,7 @@ struct link {
 	struct link_conn *candidate; /* accepted, its HELLO is awaited */
 	unsigned state;              /* the daemon's */
 	struct acceptor acceptor;
+	size_t out_max;   /* LINK_OUT_MAX unless set lower between link_init and the start */
 	const char *path; /* dialled, relative to the working directory; NULL: accepts */
 	ev_timer redial;
 	uint32_t backoff_ms;
