@@ -12,27 +12,26 @@
 
 enum { NOTIFY_TEXT_BYTES = 512 };
 
-/* A path, or with a leading @ a name in the abstract space. */
+/* A path, or with a leading @ a name in the abstract space. -1 where nobody is there. */
 static int
 connect_to(const char *name)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	size_t len = strlen(name);
-	int fd, saved;
+	int fd;
 
 	if ((name[0] != '/' && name[0] != '@') || len < 2 || len >= sizeof sa.sun_path)
-		return -EINVAL;
+		return -1;
 	memcpy(sa.sun_path, name, len);
 	if (name[0] == '@')
 		sa.sun_path[0] = '\0';
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return -errno;
+		return -1;
 	if (connect(fd, (struct sockaddr *)&sa, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) !=
 	    0) {
-		saved = errno;
 		close(fd);
-		return -saved;
+		return -1;
 	}
 	return fd;
 }

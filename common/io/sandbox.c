@@ -106,6 +106,7 @@ static const int calls_common[] = {
 	SCMP_SYS(rt_sigreturn),
 	SCMP_SYS(sigaltstack),
 	SCMP_SYS(restart_syscall),
+	SCMP_SYS(rseq),
 	SCMP_SYS(set_robust_list),
 	SCMP_SYS(sched_yield),
 	SCMP_SYS(sched_getaffinity),
@@ -137,7 +138,7 @@ static const int calls_fork[] = {
 };
 
 /* libc tries these first and has an older way for when the kernel does not know them. */
-static const int calls_unknown[] = { SCMP_SYS(clone3), SCMP_SYS(faccessat2), SCMP_SYS(rseq) };
+static const int calls_unknown[] = { SCMP_SYS(clone3), SCMP_SYS(faccessat2) };
 
 #ifdef ZKD_SANITIZERS
 /* The run-time of the sanitizers: shadow memory, stack traces, and the leak check at exit, which traces its parent. */
@@ -177,35 +178,45 @@ add_calls(scmp_filter_ctx ctx, uint32_t action, const int *calls, size_t n)
 }
 #define ADD_CALLS(ctx, action, calls) add_calls(ctx, action, calls, sizeof(calls) / sizeof *(calls))
 
-/* Calls that are good with some arguments only. */
+/* A call that is good only when one argument, under a mask, has one value. */
 static int
-add_common_conditions(scmp_filter_ctx ctx)
+allow_masked(scmp_filter_ctx ctx, int call, unsigned arg, scmp_datum_t mask, scmp_datum_t value)
 {
-	int r = ADD_CALLS(ctx, SCMP_ACT_ALLOW, calls_common);
+	struct scmp_arg_cmp is = { .arg = arg, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value };
 
+	return seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, call, 1, &is);
+}
+
+/* The same for one value of an int: the kernel does not look at the upper half of its register, nor do we. */
+static int
+allow_value(scmp_filter_ctx ctx, int call, unsigned arg, uint32_t value)
+{
+	return allow_masked(ctx, call, arg, UINT32_MAX, value);
+}
+
+/* What any room may call with some arguments only. */
+static int
+add_conditions(scmp_filter_ctx ctx)
+{
 #ifdef ZKD_SANITIZERS
-	r = r ?: ADD_CALLS(ctx, SCMP_ACT_ALLOW, calls_sanitizers);
+	int r = ADD_CALLS(ctx, SCMP_ACT_ALLOW, calls_sanitizers);
 #else
+	struct scmp_arg_cmp own_limits[] = {
+		{ .arg = 0,
+		  .op = SCMP_CMP_MASKED_EQ,
+		  .datum_a = UINT32_MAX,
+		  .datum_b = 0 },                                            /* of this process */
+		{ .arg = 2, .op = SCMP_CMP_EQ, .datum_a = 0, .datum_b = 0 }, /* only read */
+	};
 	/* No page is ever made executable. */
-	r = r
-		?: seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-				    SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	r = r
-		?: seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-				    SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	int r = allow_masked(ctx, SCMP_SYS(mmap), 2, PROT_EXEC, 0);
+	r = r ?: allow_masked(ctx, SCMP_SYS(mprotect), 2, PROT_EXEC, 0);
 	/* abort() raises a signal in its own process. */
-	r = r
-		?: seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-				    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
-	r = r ?: seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, FIONREAD));
-	/* Its own limits may be read. */
-	r = r
-		?: seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, SCMP_A0(SCMP_CMP_EQ, 0),
-				    SCMP_A2(SCMP_CMP_EQ, 0));
+	r = r ?: allow_value(ctx, SCMP_SYS(tgkill), 0, (uint32_t)getpid());
+	r = r ?: allow_value(ctx, SCMP_SYS(ioctl), 1, FIONREAD);
+	r = r ?: seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, own_limits);
 #endif
-	return r
-		   ?: seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1,
-				       SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+	return r ?: allow_value(ctx, SCMP_SYS(socketpair), 0, AF_UNIX);
 }
 
 static int
@@ -214,42 +225,46 @@ add_sockets(scmp_filter_ctx ctx, unsigned grants)
 	int r = 0;
 
 	if (grants & SANDBOX_DIAL_UNIX)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
-	if (r == 0 && (grants & SANDBOX_DIAL_INET)) {
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_INET));
-		r = r
-			?: seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-					    SCMP_A0(SCMP_CMP_EQ, AF_INET6));
+		r = allow_value(ctx, SCMP_SYS(socket), 0, AF_UNIX);
+	if (grants & SANDBOX_DIAL_INET) {
+		r = r ?: allow_value(ctx, SCMP_SYS(socket), 0, AF_INET);
+		r = r ?: allow_value(ctx, SCMP_SYS(socket), 0, AF_INET6);
 	}
-	if (r == 0 && (grants & (SANDBOX_DIAL_UNIX | SANDBOX_DIAL_INET)))
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
+	if (grants & (SANDBOX_DIAL_UNIX | SANDBOX_DIAL_INET))
+		r = r ?: seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
 	return r;
+}
+
+/* Processes and threads are made by clone, and never in namespaces of their own. */
+static int
+allow_clone(scmp_filter_ctx ctx, scmp_datum_t thread)
+{
+#ifdef ZKD_SANITIZERS
+	(void)ctx;
+	(void)thread;
+	return 0;
+#else
+	const scmp_datum_t namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
+					CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
+
+	return allow_masked(ctx, SCMP_SYS(clone), 0, namespaces | CLONE_THREAD, thread);
+#endif
 }
 
 static int
 add_processes(scmp_filter_ctx ctx, unsigned grants)
 {
-	__attribute__((unused)) const scmp_datum_t namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS |
-								CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |
-								CLONE_NEWNET;
 	int r = 0;
 
 	if (grants & SANDBOX_FORK) {
 		r = ADD_CALLS(ctx, SCMP_ACT_ALLOW, calls_fork);
-		r = r
-			?: seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-					    SCMP_A0(SCMP_CMP_EQ, PR_SET_PDEATHSIG));
+		r = r ?: allow_clone(ctx, 0);
 #ifndef ZKD_SANITIZERS
-		r = r
-			?: seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-					    SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces | CLONE_THREAD, 0));
+		r = r ?: allow_value(ctx, SCMP_SYS(prctl), 0, PR_SET_PDEATHSIG);
 #endif
 	}
-#ifndef ZKD_SANITIZERS
-	if (r == 0 && (grants & SANDBOX_THREADS))
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-				     SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces | CLONE_THREAD, CLONE_THREAD));
-#endif
+	if (grants & SANDBOX_THREADS)
+		r = r ?: allow_clone(ctx, CLONE_THREAD);
 	return r;
 }
 
@@ -264,7 +279,8 @@ lock_calls(const struct sandbox *s)
 	/* A tree in place of a long chain: the filter runs at every system call. */
 	r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	r = r ?: ADD_CALLS(ctx, SCMP_ACT_ERRNO(ENOSYS), calls_unknown);
-	r = r ?: add_common_conditions(ctx);
+	r = r ?: ADD_CALLS(ctx, SCMP_ACT_ALLOW, calls_common);
+	r = r ?: add_conditions(ctx);
 	if (r == 0 && (s->grants & SANDBOX_FILES))
 		r = ADD_CALLS(ctx, SCMP_ACT_ALLOW, calls_files);
 	r = r ?: add_sockets(ctx, s->grants);

@@ -6,8 +6,8 @@
  * the folders named, no TCP connect or bind unless granted, no signal and no abstract socket to the outside);
  * seccomp, an allow-list. A system call that is not on it fails with EPERM rather than killing the daemon: libraries
  * try and fall back, and a daemon that tries something forbidden serves its clients better alive; the probe
- * (zkctl debug probe) shows what is refused. Three answer ENOSYS, since libc then takes an older way (clone3,
- * faccessat2, rseq).
+ * (zkctl debug probe) shows what is refused. Two answer ENOSYS, since libc then takes an older way (clone3,
+ * faccessat2).
  *
  * What the kernel lacks is skipped and named in the report, once, for the log. Builds with sanitizers get what their
  * runtime needs (and stay dumpable).

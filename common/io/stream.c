@@ -170,7 +170,7 @@ read_once(struct stream *s, size_t *budget)
 		done = show_kept(s);
 	} else {
 		done = show(s, slice_of(p, (size_t)n));
-		if (done >= 0)
+		if (done >= 0 && done < n)
 			buf_put(&s->in, p + done, (size_t)(n - done));
 		if (s->in.overflow)
 			return -EMSGSIZE;
