@@ -80,6 +80,16 @@ static const char *const status_names[] = {
 	[CONFIG_REFUSED] = "refused",
 };
 
+static json_t *
+key_json(const struct config_key *k)
+{
+	char allowed[128];
+
+	return json_pack("{s:s, s:s, s:s?, s:s, s:i, s:s}", "key", k->name, "status", status_names[k->status],
+			 "default", k->def, "allowed", config_key_allowed(k, allowed, sizeof allowed), "tier",
+			 k->tier, "about", k->about);
+}
+
 static int
 print_keys(bool json)
 {
@@ -87,9 +97,7 @@ print_keys(bool json)
 
 	for (const struct config_key *k = config_keys; k < config_keys + config_nkeys; k++) {
 		if (json)
-			json_array_append_new(list, json_pack("{s:s, s:s, s:s?, s:i, s:s}", "key", k->name,
-							      "status", status_names[k->status], "default",
-							      k->def, "tier", k->tier, "about", k->about));
+			json_array_append_new(list, key_json(k));
 		else
 			printf("%-9s %-45s %-10s %s\n", status_names[k->status], k->name,
 			       k->def == NULL ? "-" : k->def, k->about);

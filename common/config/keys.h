@@ -63,5 +63,7 @@ const struct config_key *config_key_find(const char *name);
 /* The known name nearest to a misspelt one, or NULL when none is near. */
 const char *config_key_suggest(const char *name);
 bool config_key_is_pattern(const struct config_key *k);
+/* What its value may be, such as "1..65535 (port)". Returns out, or fixed words. */
+const char *config_key_allowed(const struct config_key *k, char *out, size_t size);
 
 #endif

@@ -26,9 +26,6 @@ const char *quote_value(const char *value, char out[QUOTED_BYTES]);
  */
 bool read_number(const char *text, bool decode, int64_t *out);
 
-/* What a key's value may be, such as "1..65535 (port)"; out has room for QUOTED_BYTES. */
-const char *describe_allowed(const struct config_key *k, char *out, size_t size);
-
 /* Checks value and, where the key has a field, stores it. key is the name as written. 0 or -EINVAL, reported.
  */
 int value_store(struct config *c, const struct config_key *k, const char *key, const char *value,

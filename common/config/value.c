@@ -61,7 +61,7 @@ read_number(const char *text, bool decode, int64_t *out)
 }
 
 const char *
-describe_allowed(const struct config_key *k, char *out, size_t size)
+config_key_allowed(const struct config_key *k, char *out, size_t size)
 {
 	size_t n = 0;
 
@@ -103,7 +103,7 @@ refuse(const struct reading *v, const char *what)
 	else
 		quote_value(v->value, quoted);
 	report_error(v->report, v->origin, v->name, "%s %s; allowed: %s%s", quoted, what,
-		     describe_allowed(v->key, allowed, sizeof allowed), hint);
+		     config_key_allowed(v->key, allowed, sizeof allowed), hint);
 	return -EINVAL;
 }
 
