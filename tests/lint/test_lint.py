@@ -14,6 +14,7 @@ CC = os.environ.get("CC", "cc").split()
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 import layers  # noqa: E402
+import pages  # noqa: E402
 
 
 class Scratch(unittest.TestCase):
@@ -123,6 +124,56 @@ class Layers(Scratch):
                 os.unlink(os.path.join(self.dir, path))
                 self.assertEqual(len(problems), 1, problems)
                 self.assertTrue(problems[0].startswith(path), problems)
+
+
+class Pages(Scratch):
+    PAGE = """.Sh KEYS
+.It Cm tickTime
+Length of a tick.
+Default: \\-1; allowed: \\-1..9 (ms).
+.It Cm server.\\& Ns Ar N
+Default: none.
+.Sh KEYS WITHOUT EFFECT
+.It Cm kinit
+Default: /usr/bin/kinit.
+.Sh KEYS THAT ARE REFUSED
+.It Cm sslQuorum , portUnification
+.It Cm ssl.\\& Ns Ar *
+No.
+.Sh SEE ALSO
+.It Cm other
+"""
+    KEYS = {
+        "tickTime": ("honoured", "-1", "-1..9 (ms)"),
+        "server.*": ("honoured", "none", None),
+        "kinit": ("accepted", "/usr/bin/kinit", None),
+        "sslQuorum": ("refused", None, None),
+        "portUnification": ("refused", None, None),
+        "ssl.*": ("refused", None, None),
+    }
+
+    def test_keys_are_read(self):
+        self.assertEqual(pages.page_keys(self.PAGE), self.KEYS)
+        self.assertEqual(list(pages.key_complaints(pages.page_keys(self.PAGE), self.KEYS)), [])
+
+    def test_breaches(self):
+        for page, breach in (
+            (self.PAGE.replace("Cm kinit", "Cm other"), "kinit"),
+            (self.PAGE.replace("..9", "..8"), "tickTime"),
+            (self.PAGE.replace("bin/kinit", "kinit"), "kinit"),
+            (self.PAGE.replace(" , portUnification", ""), "portUnification"),
+            (self.PAGE.replace(".Sh KEYS WITHOUT EFFECT", ".Sh KEYS"), "kinit"),
+            (self.PAGE.replace("server", "group"), "server.*"),
+        ):
+            with self.subTest(breach=breach):
+                complaints = list(pages.key_complaints(pages.page_keys(page), self.KEYS))
+                self.assertTrue(any(f": {breach}: " in c for c in complaints), complaints)
+
+    @unittest.skipUnless(shutil.which("mandoc"), "mandoc is missing")
+    def test_a_reference_to_nowhere(self):
+        page = self.write("x.1", ".Dd November 22, 2026\n.Dt X 1\n.Os\n.Sh NAME\n.Nm x\n.Nd y\n.Sh SEE ALSO\n.Xr nowhere 8\n")
+        self.assertEqual(len(list(pages.mandoc_complaints(page, set()))), 1)
+        self.assertEqual(list(pages.mandoc_complaints(page, {"nowhere.8"})), [])
 
 
 if __name__ == "__main__":
