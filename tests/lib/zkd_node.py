@@ -6,13 +6,15 @@
         node.signal("logd", signal.SIGKILL)
         node.word("srvr")
 
-The build tree is $ZKD_BUILD, else build/ beside tests/. Ports come from $ZKD_TEST_PORTS ("22100-22199") if that is set,
-else from the kernel. The node's own output is in node.log_path; a failure to start or stop shows its end.
+The build tree is $ZKD_BUILD, else build/ beside tests/. Ports come from
+$ZKD_TEST_PORTS ("20000-29999" if that is not set). The node's own output is in node.log_path; a failure to start or
+stop shows its end.
 """
 
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -39,27 +41,25 @@ def built():
 
 
 def free_port():
-    """A loopback port that nobody listens on now."""
-    ports = os.environ.get("ZKD_TEST_PORTS")
-    if not ports:
-        candidates = [0]
-    else:
-        first, last = (int(p) for p in ports.split("-"))
-        start = os.getpid() % (last - first + 1)
-        candidates = [*range(first + start, last + 1), *range(first, first + start)]
-    for port in candidates:
+    """
+    A loopback port that nobody listens on now. It is below those that the kernel gives away by itself: a client that
+    dials such a port before its server listens can be connected with itself.
+    """
+    first, last = (int(p) for p in os.environ.get("ZKD_TEST_PORTS", "20000-29999").split("-"))
+    start = random.randint(first, last)
+    for port in [*range(start, last + 1), *range(first, start)]:
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):
                 s.bind(("127.0.0.1", port))
-                return s.getsockname()[1]
-    raise NodeError(f"no free port among {ports}")
+                return port
+    raise NodeError(f"no free port in {first}-{last}")
 
 
 def four_letter(port, word, timeout=5.0, host="127.0.0.1"):
-    """The answer to a four-letter word as text; "" when the connection is refused or closed without one."""
+    """The answer to a four-letter word as text; "" when there is none."""
     answer = b""
-    with contextlib.suppress(ConnectionError), socket.create_connection((host, port), timeout) as s:
+    with contextlib.suppress(ConnectionError, TimeoutError), socket.create_connection((host, port), timeout) as s:
         s.sendall(word.encode())
         while chunk := s.recv(65536):
             answer += chunk
