@@ -103,7 +103,7 @@ static void
 start_timer(struct front *f, struct front_conn *c)
 {
 	list_remove(&c->timer);
-	c->timer_ms = f->now_ms + FRONT_SILENT_MS;
+	c->timer_ms = f->now_ms + f->config.silent_ms;
 	list_append(&f->timers, &c->timer);
 }
 

@@ -228,6 +228,7 @@ front_facts(const struct front *f, struct front_facts *facts)
 	*facts = (struct front_facts){
 		.mode = mode_of(f),
 		.serving = front_serving(f),
+		.ready = front_serving(f) || (f->phase >= PHASE_LOADING && !f->role.leads),
 		.loading = f->phase == PHASE_LOADING,
 		.disk_failed = f->disk_failed,
 		.snapshot = f->snap.active,
@@ -241,4 +242,10 @@ front_facts(const struct front *f, struct front_facts *facts)
 	};
 	if (f->tree != NULL)
 		add_tree_facts(f, facts);
+}
+
+unsigned
+front_state(const struct front *f)
+{
+	return (unsigned)f->phase << 2 | (unsigned)f->role.leads << 1 | (unsigned)f->disk_failed;
 }

@@ -37,9 +37,7 @@ enum {
 	FRONT_OUT_PAUSE = 256 << 10,   /* unread output that stops the reading of requests */
 	FRONT_OUT_MAX = 32 << 20,      /* unread output (of notifications, or one reply) that closes */
 	FRONT_WAITING_MAX = 256 << 10, /* requests that wait for a write of the same session */
-	FRONT_SILENT_MS =
-	    10000, /* to say something at first; to read the last reply (ZooKeeper: nio.sessionlessCnxnTimeout) */
-	FRONT_SLICE_BYTES = 64 << 10, /* of a snapshot, made at one go */
+	FRONT_SLICE_BYTES = 64 << 10,  /* of a snapshot, made at one go */
 	FRONT_PEER_TEXT = 56,
 };
 
@@ -52,13 +50,15 @@ struct front_config {
 	uint32_t min_session_ms, max_session_ms;
 	uint32_t max_per_address, max_connections; /* maxClientCnxns, maxCnxns; 0 = no limit */
 	uint32_t frame_max;                        /* jute.maxbuffer */
-	uint64_t container_check_ms;               /* znode.container.checkIntervalMs */
-	const char *words;                         /* 4lw.commands.whitelist: comma separated, "*" for all */
-	const char *version;                       /* of the suite */
-	const char *conf;                          /* what the word conf prints */
-	const char *environment;                   /* what envi prints behind the version */
-	struct tree_config tree;                   /* its acl.super_digest is borrowed */
-	struct trace *trace;                       /* borrowed; may be NULL */
+	/* Time to say something at first, and to read the last reply (zookeeper.nio.sessionlessCnxnTimeout). */
+	uint32_t silent_ms;
+	uint64_t container_check_ms; /* znode.container.checkIntervalMs */
+	const char *words;           /* 4lw.commands.whitelist: comma separated, "*" for all */
+	const char *version;         /* of the suite */
+	const char *conf;            /* what the word conf prints */
+	const char *environment;     /* what envi prints behind the version */
+	struct tree_config tree;     /* its acl.super_digest is borrowed */
+	struct trace *trace;         /* borrowed; may be NULL */
 };
 
 /* Where a connection comes from; an IPv4 address mapped into IPv6 has been turned back into IPv4. */
@@ -142,6 +142,7 @@ struct slice front_snapshot_output(const struct front *f);
 struct front_facts {
 	const char *mode; /* "standalone", "leader", ...; "not serving" */
 	bool serving, has_tree, loading, disk_failed, snapshot;
+	bool ready; /* serving, or knows that it is not to serve */
 	uint64_t applied_zxid, shown_zxid;
 	uint64_t connections, sessions, znodes, ephemerals, watches;
 	uint64_t tree_bytes, watch_bytes, data_bytes;
@@ -150,5 +151,7 @@ struct front_facts {
 	uint64_t received, sent; /* packets */
 };
 void front_facts(const struct front *f, struct front_facts *facts);
+/* A number that changes when serving, loading or disk_failed may have; cheap enough for every turn. */
+unsigned front_state(const struct front *f);
 
 #endif

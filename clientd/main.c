@@ -1,0 +1,324 @@
+/*
+ * clientd: the clients of a node. The shell around the front and the tree: it accepts, reads, writes, and does what
+ * the front says. Invariant: nothing is decided here that a client could notice.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "shell.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "config/config.h"
+#include "io/clock.h"
+#include "io/fdlimit.h"
+#include "io/log.h"
+
+enum {
+	ACCEPT_DELAY_MS =
+	    1000, /* a node that does not serve yet by then accepts, and closes clients at once */
+	FRAME_LIMIT = FRAME_BODY_MAX / 2 - 1,
+};
+
+/* The version of ZooKeeper whose behaviour clients may expect, then our own: clients parse the first three numbers. */
+#define VERSION_TEXT "3.9.5-zkd-" PACKAGE_VERSION
+
+struct front_event
+shell_event(enum front_event_type type)
+{
+	return (struct front_event){
+		.type = type,
+		.now_ms = clock_mono_ms(),
+		.wall_ms = (int64_t)clock_wall_ms(),
+	};
+}
+
+/* ---- Actions ---- */
+
+static void
+do_adopt(struct clientd *d, const struct front_action *a)
+{
+	clients_adopt(d, a->owner, a->conn);
+}
+
+static void
+do_write(struct clientd *d, const struct front_action *a)
+{
+	clients_write(d, a->owner);
+}
+
+static void
+do_read(struct clientd *d, const struct front_action *a)
+{
+	clients_read(d, a->owner, a->on);
+}
+
+static void
+do_close(struct clientd *d, const struct front_action *a)
+{
+	clients_close(d, a->owner);
+}
+
+static void
+do_send(struct clientd *d, const struct front_action *a)
+{
+	(void)a;
+	star_send(d);
+}
+
+static void
+do_drop_link(struct clientd *d, const struct front_action *a)
+{
+	star_drop(d, a->why);
+}
+
+static void
+do_write_snapshot(struct clientd *d, const struct front_action *a)
+{
+	(void)a;
+	star_write_snapshot(d);
+}
+
+static void
+do_close_snapshot(struct clientd *d, const struct front_action *a)
+{
+	(void)a;
+	star_close_snapshot(d);
+}
+
+static void
+do_close_load(struct clientd *d, const struct front_action *a)
+{
+	(void)a;
+	star_close_load(d);
+}
+
+static void (*const actions[])(struct clientd *d, const struct front_action *a) = {
+	[FRONT_ADOPT] = do_adopt,
+	[FRONT_WRITE] = do_write,
+	[FRONT_READ] = do_read,
+	[FRONT_CLOSE] = do_close,
+	[FRONT_SEND] = do_send,
+	[FRONT_LINK_BAD] = do_drop_link,
+	[FRONT_SNAPSHOT_WRITE] = do_write_snapshot,
+	[FRONT_SNAPSHOT_CLOSE] = do_close_snapshot,
+	[FRONT_LOAD_CLOSE] = do_close_load,
+};
+
+static void
+tell_state(struct clientd *d, const struct front_facts *facts)
+{
+	if (facts->disk_failed)
+		daemon_status(d->daemon, "%s, disk failed: reads only", facts->mode);
+	else if (facts->serving)
+		daemon_status(d->daemon, "%s, serving", facts->mode);
+	else if (facts->loading)
+		daemon_status(d->daemon, "loading");
+	else
+		daemon_status(d->daemon, "waiting for syncd");
+}
+
+static uint64_t
+end_turn(struct daemon *daemon, uint64_t now_ms)
+{
+	struct clientd *d = daemon->room;
+	struct front_event tick = shell_event(FRONT_TICK);
+	struct front_facts facts;
+	struct front_action a;
+	uint64_t due;
+
+	if (now_ms >= d->due_ms)
+		front_step(d->front, &tick);
+	while (front_next(d->front, &a))
+		actions[a.type](d, &a);
+	if (d->state_seen != front_state(d->front)) {
+		d->state_seen = front_state(d->front);
+		front_facts(d->front, &facts);
+		tell_state(d, &facts);
+		if (facts.ready)
+			daemon_ready(daemon);
+		if (facts.ready)
+			clients_accept(d);
+	}
+	due = d->due_ms = front_deadline(d->front);
+	if (d->listener >= 0 && now_ms >= d->accept_by_ms)
+		clients_accept(d);
+	return d->listener >= 0 && d->accept_by_ms < due ? d->accept_by_ms : due;
+}
+
+/* ---- Life ---- */
+
+static char *
+print_words(const struct config *c)
+{
+	size_t n = c->nwords * 5 + 2;
+	char *text = mem_zalloc(n, 1), *p = text;
+
+	if (c->words_all)
+		return strcpy(text, "*");
+	for (size_t i = 0; i < c->nwords; i++)
+		p += snprintf(p, n - (size_t)(p - text), "%s%s", i == 0 ? "" : ",", c->words[i]);
+	return text;
+}
+
+static char *
+print_conf(const struct config *c)
+{
+	char *text;
+	int n = asprintf(&text,
+			 "clientPort=%d\nsecureClientPort=-1\ndataDir=%s/version-2\ndataLogDir=%s/version-2\n"
+			 "tickTime=%d\nmaxClientCnxns=%d\nminSessionTimeout=%d\nmaxSessionTimeout=%d\n"
+			 "clientPortListenBacklog=%d\nserverId=0\n",
+			 c->client_port, c->data_dir, c->data_log_dir, c->tick_time_ms, c->max_client_cnxns,
+			 c->min_session_timeout_ms, c->max_session_timeout_ms, c->client_port_listen_backlog);
+
+	ASSERT(n >= 0);
+	return text;
+}
+
+static char *
+print_environment(void)
+{
+	struct utsname u;
+	char *text;
+	int n;
+
+	if (uname(&u) != 0)
+		memset(&u, 0, sizeof u);
+	n = asprintf(&text, "host.name=%s\nos.name=%s\nos.arch=%s\nos.version=%s\n", u.nodename, u.sysname,
+		     u.machine, u.release);
+	ASSERT(n >= 0);
+	return text;
+}
+
+static void
+fill_tree_config(const struct config *c, struct tree_config *t)
+{
+	tree_config_init(t);
+	t->acl = (struct acl_rules){
+		.skip = c->skip_acl,
+		.super_digest = slice_str(c->super_digest),
+	};
+	t->digest = c->digest_enabled;
+	t->extended_types = c->extended_types_enabled;
+	t->emulate_353_ttl = c->emulate_353_ttl;
+	t->enforce_quota = c->enforce_quota;
+	t->close_session_txn = c->close_session_txn_enabled;
+	t->container_unused_ms = c->container_max_never_used_ms;
+	t->trace = log_trace();
+}
+
+static uint32_t
+frame_limit(const struct config *c)
+{
+	if (c->jute_max_buffer_bytes <= FRAME_LIMIT)
+		return (uint32_t)c->jute_max_buffer_bytes;
+	log_event(LOG_NOTICE, "jute.maxbuffer is limited", "asked=%lld limit=%d",
+		  (long long)c->jute_max_buffer_bytes, FRAME_LIMIT);
+	return FRAME_LIMIT;
+}
+
+static struct front *
+make_front(struct clientd *d)
+{
+	const struct config *c = d->daemon->config;
+	struct front_config fc = {
+		.tick_ms = (uint32_t)c->tick_time_ms,
+		.min_session_ms = (uint32_t)c->min_session_timeout_ms,
+		.max_session_ms = (uint32_t)c->max_session_timeout_ms,
+		.max_per_address = (uint32_t)c->max_client_cnxns,
+		.max_connections = (uint32_t)c->max_cnxns,
+		.frame_max = frame_limit(c),
+		.silent_ms = (uint32_t)c->sessionless_cnxn_timeout_ms,
+		.container_check_ms = (uint64_t)c->container_check_interval_ms,
+		.words = d->words = print_words(c),
+		.version = VERSION_TEXT,
+		.conf = d->conf = print_conf(c),
+		.environment = d->environment = print_environment(),
+		.trace = log_trace(),
+	};
+
+	fill_tree_config(c, &fc.tree);
+	if (getrandom(fc.tree.seed, sizeof fc.tree.seed, 0) != (ssize_t)sizeof fc.tree.seed)
+		assert_panic("no randomness");
+	return front_create(&fc);
+}
+
+static int
+start(struct daemon *daemon)
+{
+	struct clientd *d = daemon->room;
+	int link = listen_take(&daemon->listeners, "link");
+
+	d->daemon = daemon;
+	d->listener = listen_take(&daemon->listeners, "client");
+	if (link < 0 || d->listener < 0) {
+		log_event(LOG_ERR, "listener missing", "name=%s", link < 0 ? "link" : "client");
+		return EXIT_BAD_INVOCATION;
+	}
+	fdlimit_raise();
+	clients_init(d);
+	d->front = make_front(d);
+	d->accept_by_ms = clock_mono_ms() + ACCEPT_DELAY_MS;
+	star_start(d, link);
+	return 0;
+}
+
+static bool
+stop(struct daemon *daemon)
+{
+	struct clientd *d = daemon->room;
+
+	/* Sessions outlive us: clients are cut off, not logged out. */
+	clients_stop(d);
+	star_stop(d);
+	return true;
+}
+
+static void
+status(struct daemon *daemon, struct status_writer *w)
+{
+	struct clientd *d = daemon->room;
+	struct front_facts f;
+
+	front_facts(d->front, &f);
+	status_fact(w, "mode", "%s", f.mode);
+	status_fact(w, "serving", "%s", f.serving ? "yes" : "no");
+	status_fact(w, "zxid", "0x%llx", (unsigned long long)f.applied_zxid);
+	status_fact(w, "connections", "%llu", (unsigned long long)f.connections);
+	status_fact(w, "sessions", "%llu", (unsigned long long)f.sessions);
+	status_fact(w, "znodes", "%llu", (unsigned long long)f.znodes);
+	status_fact(w, "ephemerals", "%llu", (unsigned long long)f.ephemerals);
+	status_fact(w, "watches", "%llu", (unsigned long long)f.watches);
+	status_fact(w, "outstanding", "%llu", (unsigned long long)f.outstanding);
+	status_fact(w, "tree_bytes", "%llu", (unsigned long long)f.tree_bytes);
+	status_fact(w, "watch_bytes", "%llu", (unsigned long long)f.watch_bytes);
+	status_fact(w, "packets_received", "%llu", (unsigned long long)f.received);
+	status_fact(w, "packets_sent", "%llu", (unsigned long long)f.sent);
+	status_fact(w, "snapshot_in_progress", "%s", f.snapshot ? "yes" : "no");
+	status_fact(w, "disk", "%s", f.disk_failed ? "failed" : "works");
+	status_fact(w, "digest_mismatches", "%llu", (unsigned long long)f.digest_mismatches);
+	status_fact(w, "syncd", "%s", link_is_up(&d->syncd) ? "up" : "down");
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct daemon_spec spec = {
+		.name = "clientd",
+		.purpose = "serves the clients of the node and holds its tree.",
+		.start = start,
+		.step = end_turn,
+		.status = status,
+		.stop = stop,
+	};
+	struct clientd clientd = { .listener = -1 };
+
+	return daemon_run(&spec, &clientd, argc, argv);
+}
