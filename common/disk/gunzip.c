@@ -6,36 +6,21 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
-
-enum { WINDOW_GZIP_ONLY = 15 + 16 };
+#include "disk/zlib_mem.h"
 
 struct gunzip {
 	z_stream z;
 	bool done, failed;
 };
 
-static void *
-zlib_alloc(void *opaque, unsigned n, unsigned size)
-{
-	(void)opaque;
-	return mem_zalloc(n, size);
-}
-
-static void
-zlib_free(void *opaque, void *p)
-{
-	(void)opaque;
-	mem_free(p);
-}
-
 struct gunzip *
 gunzip_new(void)
 {
 	struct gunzip *g = mem_zalloc(1, sizeof *g);
 
-	g->z.zalloc = zlib_alloc;
-	g->z.zfree = zlib_free;
-	ASSERT(inflateInit2(&g->z, WINDOW_GZIP_ONLY) == Z_OK);
+	g->z.zalloc = zlib_mem_alloc;
+	g->z.zfree = zlib_mem_free;
+	ASSERT(inflateInit2(&g->z, ZLIB_WINDOW_GZIP) == Z_OK);
 	return g;
 }
 

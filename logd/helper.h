@@ -1,0 +1,60 @@
+/*
+ * logd's helper: a child that does what would keep the append path waiting: loading, writing snapshots, allocating and
+ * trimming logs, purging. It lives in the same locked room, on the same folders, dies with logd, and is started again
+ * when it dies alone; what it had in hand then is lost, and whoever waits for it sees its channel end.
+ */
+#ifndef LOGD_HELPER_H
+#define LOGD_HELPER_H
+
+#include <ev.h>
+#include <sys/types.h>
+
+#include "disk.h"
+#include "files.h"
+#include "load.h"
+#include "store.h"
+
+enum helper_kind { HELPER_LOAD, HELPER_SNAPSHOT, HELPER_CHORE, HELPER_PURGE };
+
+/* Both directions are whole datagrams between two images of one program. */
+struct helper_job {
+	enum helper_kind kind; /* LOAD and SNAPSHOT carry a channel's descriptor */
+	struct load_request load;
+	struct store_chore chore;
+	uint32_t retain; /* PURGE */
+	bool gz;         /* SNAPSHOT: compressed */
+};
+
+struct helper_report {
+	enum helper_kind kind;
+	int error;      /* 0, or -errno */
+	uint64_t zxid;  /* SNAPSHOT: exact at */
+	uint64_t count; /* LOAD: bytes sent; SNAPSHOT: bytes; PURGE: files removed */
+	struct store_chore chore;
+	char text[FILES_TEXT_BYTES]; /* what went wrong */
+};
+
+struct helper {
+	struct ev_loop *loop;
+	struct store_disk *disk;
+	const int *keep; /* descriptors that the child needs, -1 where unused */
+	size_t nkeep;
+	void (*report)(struct helper *h, const struct helper_report *r);
+	void (*died)(struct helper *h); /* it is running again already; what it had is lost */
+	ev_io watcher;
+	int fd; /* -1: not running */
+	pid_t pid;
+	uint64_t started_ms;
+};
+
+/* Starts it; the fields up to `died` are the caller's. 0 or -errno. */
+int helper_start(struct helper *h);
+/* Ends it. */
+void helper_stop(struct helper *h);
+/* Gives it a job; fd (-1: none) is closed here in any case. 0, or -errno: it did not get it. */
+int helper_send(struct helper *h, const struct helper_job *job, int fd);
+
+/* helper_child.c: the child's life, on its end of the socket. */
+_Noreturn void helper_child(int fd, struct store_disk *d);
+
+#endif

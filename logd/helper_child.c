@@ -1,0 +1,383 @@
+/*
+ * The helper's life, see helper.h: a poll loop over its jobs, each a small state machine. It waits for the disk as
+ * long as that takes; the log's syncs do not wait behind it. Invariants: a purge never runs beside a load; every job is
+ * answered by one report, unless the helper dies.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "helper.h"
+#include "io/log.h"
+#include "ipc/frame.h"
+#include "ipc/msg.h"
+#include "purge.h"
+#include "snapfile.h"
+
+enum {
+	LOADS_MAX = 4,      /* more are refused by closing their channel: clientd loads one at a time */
+	OUT_FULL = 1 << 20, /* produced ahead of what the reader took */
+	IN_BYTES = 256 << 10,
+};
+
+struct load_job {
+	int fd; /* -1: free */
+	struct load *load;
+	struct buf out;
+	bool complete; /* all is produced */
+	uint64_t sent;
+};
+
+struct child {
+	int fd;
+	struct store_disk *disk;
+	struct load_job loads[LOADS_MAX];
+	/* The snapshot under way. */
+	int snapshot_fd; /* -1: none */
+	struct snapfile *snapfile;
+	uint64_t snapshot_zxid, snapshot_bytes;
+	bool gz;
+	struct buf in;
+	uint32_t purge; /* snapshots to keep, 0: nothing to do */
+};
+
+static void
+send_report(struct child *c, struct helper_report *r)
+{
+	/* Nothing may keep the reports from logd; when logd is gone so are we. */
+	if (send(c->fd, r, sizeof *r, MSG_NOSIGNAL) != (ssize_t)sizeof *r)
+		_exit(EXIT_FAILURE);
+}
+
+static void
+put_frame(struct load_job *j, uint16_t type, uint64_t zxid, struct slice body)
+{
+	frame_put(&j->out, &(struct frame){ .type = type, .zxid = zxid, .body = body });
+}
+
+static void
+on_snapshot(void *ctx, uint64_t zxid)
+{
+	put_frame(ctx, MSG_BULK_SNAPSHOT, zxid, SLICE_NULL);
+}
+
+static void
+on_data(void *ctx, struct slice bytes)
+{
+	put_frame(ctx, MSG_BULK_DATA, 0, bytes);
+}
+
+static void
+on_snapshot_end(void *ctx)
+{
+	put_frame(ctx, MSG_BULK_SNAPSHOT_END, 0, SLICE_NULL);
+}
+
+static void
+on_txn(void *ctx, uint64_t zxid, struct slice txn)
+{
+	put_frame(ctx, MSG_BULK_TXN, zxid, txn);
+}
+
+static void
+on_end(void *ctx, uint64_t zxid)
+{
+	put_frame(ctx, MSG_BULK_END, zxid, SLICE_NULL);
+}
+
+static const struct load_events to_frames = { on_snapshot, on_data, on_snapshot_end, on_txn, on_end };
+
+static void
+end_load(struct child *c, struct load_job *j, int error)
+{
+	struct helper_report r = { .kind = HELPER_LOAD, .error = error, .count = j->sent };
+
+	if (error != 0)
+		snprintf(r.text, sizeof r.text, "%s",
+			 load_error(j->load)[0] != '\0' ? load_error(j->load) : strerror(-error));
+	load_free(j->load);
+	buf_free(&j->out);
+	close(j->fd);
+	*j = (struct load_job){ .fd = -1 };
+	send_report(c, &r);
+}
+
+static void
+begin_load(struct child *c, const struct helper_job *job, int fd)
+{
+	struct load_job *j = NULL;
+
+	for (size_t i = 0; i < LOADS_MAX && j == NULL; i++)
+		if (c->loads[i].fd < 0)
+			j = &c->loads[i];
+	if (j == NULL) {
+		log_event(LOG_WARNING, "too many loads at once", "limit=%d", LOADS_MAX);
+		close(fd);
+		return;
+	}
+	*j = (struct load_job){ .fd = fd };
+	buf_init(&j->out, SIZE_MAX / 4);
+	j->load = load_new(c->disk, &job->load, &to_frames, j, log_trace());
+}
+
+/* The channel takes more: produce, send. */
+static void
+advance_load(struct child *c, struct load_job *j)
+{
+	ssize_t n;
+
+	while (!j->complete && buf_len(&j->out) < OUT_FULL) {
+		int ret = load_step(j->load);
+		if (ret < 0) {
+			end_load(c, j, ret);
+			return;
+		}
+		j->complete = ret == 0;
+	}
+	n = send(j->fd, buf_head(&j->out), buf_len(&j->out), MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		/* Whoever wanted it is gone; that is no failure of ours. */
+		end_load(c, j, 0);
+		return;
+	}
+	if (n > 0) {
+		buf_consume(&j->out, (size_t)n);
+		j->sent += (uint64_t)n;
+	}
+	if (j->complete && buf_len(&j->out) == 0)
+		end_load(c, j, 0);
+}
+
+static void
+end_snapshot(struct child *c, int error, const char *text)
+{
+	struct helper_report r = {
+		.kind = HELPER_SNAPSHOT, .error = error, .zxid = c->snapshot_zxid, .count = c->snapshot_bytes
+	};
+
+	if (error != 0)
+		snprintf(r.text, sizeof r.text, "%s",
+			 text != NULL && text[0] != '\0' ? text : strerror(-error));
+	snapfile_free(c->snapfile);
+	c->snapfile = NULL;
+	close(c->snapshot_fd);
+	c->snapshot_fd = -1;
+	buf_free(&c->in);
+	send_report(c, &r);
+}
+
+static int
+take_begin(struct child *c, const struct frame *f)
+{
+	snapfile_free(c->snapfile);
+	c->snapfile = NULL;
+	c->snapshot_zxid = f->zxid;
+	c->snapshot_bytes = 0;
+	return snapfile_new(&c->snapfile, c->disk, f->zxid, c->gz);
+}
+
+static int
+take_data(struct child *c, const struct frame *f)
+{
+	if (c->snapfile == NULL)
+		return -EPROTO;
+	c->snapshot_bytes += f->body.len;
+	return snapfile_data(c->snapfile, f->body);
+}
+
+/* 1: it is done. */
+static int
+take_end(struct child *c, const struct frame *f)
+{
+	int ret;
+
+	(void)f;
+	if (c->snapfile == NULL)
+		return -EPROTO;
+	ret = snapfile_finish(c->snapfile);
+	return ret == 0 ? 1 : ret;
+}
+
+static const struct {
+	uint16_t type;
+	int (*take)(struct child *c, const struct frame *f);
+} snapshot_messages[] = {
+	{ MSG_BULK_SNAPSHOT, take_begin },
+	{ MSG_BULK_DATA, take_data },
+	{ MSG_BULK_SNAPSHOT_END, take_end },
+};
+
+static int
+take_frame(struct child *c, const struct frame *f)
+{
+	for (size_t i = 0; i < sizeof snapshot_messages / sizeof *snapshot_messages; i++)
+		if (snapshot_messages[i].type == f->type)
+			return snapshot_messages[i].take(c, f);
+	return -EPROTO;
+}
+
+/* Takes whole frames from the buffer. 0: more are needed; 1: the snapshot is on the disk; or -errno. */
+static int
+take_frames(struct child *c)
+{
+	struct frame f;
+	int64_t n = 0;
+	int ret = 0;
+
+	while (ret == 0 && (n = frame_parse(buf_slice(&c->in), &f)) > 0) {
+		ret = take_frame(c, &f);
+		buf_consume(&c->in, (size_t)n);
+	}
+	return ret == 0 && n < 0 ? (int)n : ret;
+}
+
+static void
+advance_snapshot(struct child *c)
+{
+	uint8_t *p = buf_reserve(&c->in, IN_BYTES);
+	ssize_t got;
+	int ret;
+
+	ASSERT(p != NULL);
+	got = recv(c->snapshot_fd, p, IN_BYTES, MSG_DONTWAIT);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got <= 0) {
+		end_snapshot(c, got < 0 ? -errno : -ECONNRESET, "the stream ended before the snapshot did");
+		return;
+	}
+	buf_commit(&c->in, (size_t)got);
+	ret = take_frames(c);
+	if (ret > 0)
+		end_snapshot(c, 0, NULL);
+	else if (ret < 0)
+		end_snapshot(c, ret, ret == -EBADMSG ? snapfile_error(c->snapfile) : NULL);
+}
+
+static void
+begin_snapshot(struct child *c, const struct helper_job *job, int fd)
+{
+	if (c->snapshot_fd >= 0)
+		end_snapshot(c, -ECANCELED, "a newer one was begun");
+	c->snapshot_fd = fd;
+	c->gz = job->gz;
+	c->snapshot_zxid = c->snapshot_bytes = 0;
+	buf_init(&c->in, FRAME_HEADER_BYTES + FRAME_BODY_MAX + IN_BYTES);
+}
+
+static void
+do_chore(struct child *c, const struct helper_job *job, int fd)
+{
+	struct helper_report r = { .kind = HELPER_CHORE, .chore = job->chore };
+
+	(void)fd;
+	r.error = store_do_chore(c->disk, &job->chore);
+	send_report(c, &r);
+}
+
+static void
+note_purge(struct child *c, const struct helper_job *job, int fd)
+{
+	(void)fd;
+	c->purge = job->retain;
+}
+
+static void
+do_purge(struct child *c)
+{
+	struct helper_report r = { .kind = HELPER_PURGE };
+	int removed = purge_files(c->disk, c->purge, log_trace());
+
+	c->purge = 0;
+	r.error = removed < 0 ? removed : 0;
+	r.count = removed < 0 ? 0 : (uint64_t)removed;
+	send_report(c, &r);
+}
+
+static int
+receive_job(struct child *c, struct helper_job *job, int *fd)
+{
+	union {
+		char space[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = { .iov_base = job, .iov_len = sizeof *job };
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = control.space,
+			    .msg_controllen = sizeof control };
+	ssize_t got = recvmsg(c->fd, &m, MSG_CMSG_CLOEXEC);
+	struct cmsghdr *h = got > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+
+	*fd = -1;
+	if (h != NULL && h->cmsg_type == SCM_RIGHTS)
+		memcpy(fd, CMSG_DATA(h), sizeof *fd);
+	return got == (ssize_t)sizeof *job ? 0 : -EPIPE;
+}
+
+static void
+take_job(struct child *c)
+{
+	static void (*const begin[])(struct child *, const struct helper_job *, int) = {
+		[HELPER_LOAD] = begin_load,
+		[HELPER_SNAPSHOT] = begin_snapshot,
+		[HELPER_CHORE] = do_chore,
+		[HELPER_PURGE] = note_purge,
+	};
+	struct helper_job job;
+	int fd;
+
+	if (receive_job(c, &job, &fd) != 0)
+		_exit(EXIT_SUCCESS); /* logd has closed its end */
+	begin[job.kind](c, &job, fd);
+}
+
+static bool
+loading(const struct child *c)
+{
+	for (size_t i = 0; i < LOADS_MAX; i++)
+		if (c->loads[i].fd >= 0)
+			return true;
+	return false;
+}
+
+static void
+turn(struct child *c)
+{
+	struct pollfd p[2 + LOADS_MAX] = {
+		{ .fd = c->fd, .events = POLLIN },
+		{ .fd = c->snapshot_fd, .events = POLLIN },
+	};
+
+	for (size_t i = 0; i < LOADS_MAX; i++)
+		p[2 + i] = (struct pollfd){ .fd = c->loads[i].fd, .events = POLLOUT };
+	if (poll(p, 2 + LOADS_MAX, -1) < 0)
+		return;
+	for (size_t i = 0; i < LOADS_MAX; i++)
+		if (p[2 + i].revents != 0)
+			advance_load(c, &c->loads[i]);
+	if (p[1].revents != 0)
+		advance_snapshot(c);
+	if (p[0].revents != 0)
+		take_job(c);
+	if (c->purge > 0 && !loading(c))
+		do_purge(c);
+}
+
+_Noreturn void
+helper_child(int fd, struct store_disk *d)
+{
+	struct child c = { .fd = fd, .disk = d, .snapshot_fd = -1 };
+
+	for (size_t i = 0; i < LOADS_MAX; i++)
+		c.loads[i].fd = -1;
+	for (;;)
+		turn(&c);
+}

@@ -1,0 +1,542 @@
+/*
+ * logd: the only daemon that may open the data folders. This shell turns what syncd's link brings into calls of the
+ * store, and lets the helper do what takes long. Invariants: the store's batch is committed at the end of every turn,
+ * and before anything that depends on it (HELLO, LOAD, TRUNCATE); DURABLE is said only of what is on the disk.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/list.h"
+#include "beat.h"
+#include "config/config.h"
+#include "folders.h"
+#include "helper.h"
+#include "io/clock.h"
+#include "io/daemon.h"
+#include "io/link.h"
+#include "posix_disk.h"
+#include "store.h"
+
+enum {
+	CHANNEL_BYTES = 1 << 20, /* asked of the kernel for a bulk channel's buffer */
+	STATUS_EVERY_MS = 1000,  /* the zxid in STATUS= follows at this pace */
+};
+
+struct logd {
+	struct daemon *daemon;
+	struct folders folders;
+	struct posix_disk disk, helper_disk;
+	struct store *store;
+	struct helper helper;
+	struct beat beat;
+	struct link syncd;
+	int keep[5];      /* descriptors of the helper */
+	bool told_failed; /* syncd knows that the disk failed */
+	uint64_t told_durable;
+	uint64_t purge_ms; /* when the next one is due; UINT64_MAX: never */
+	uint64_t status_ms, status_zxid;
+};
+
+static struct store_settings
+settings_of(const struct config *c)
+{
+	struct store_settings s = {
+		.snap_count = (uint32_t)c->snap_count,
+		.snap_size_bytes = c->snap_size_limit_bytes > 0 ? (uint64_t)c->snap_size_limit_bytes : 0,
+		.log_size_bytes = c->txn_log_size_limit_bytes > 0 ? (uint64_t)c->txn_log_size_limit_bytes : 0,
+		.prealloc_bytes = (uint64_t)c->prealloc_bytes,
+		.batch_txns = c->max_batch_size > 0 ? (uint32_t)c->max_batch_size : 0,
+		.force_sync = c->force_sync,
+		.sync_warning_ms = (uint64_t)c->fsync_warning_ms,
+		.db_autocreate = c->db_autocreate,
+		.trust_empty = c->snapshot_trust_empty,
+	};
+
+	if (getrandom(&s.seed, sizeof s.seed, 0) < 0)
+		s.seed = clock_mono_ns();
+	return s;
+}
+
+/* What changed in the store is told to syncd: at the end of a turn, and before an answer that presumes it. */
+static void
+commit(struct logd *g)
+{
+	store_commit(g->store, clock_mono_ms());
+	if (store_durable(g->store) == g->told_durable)
+		return;
+	g->told_durable = store_durable(g->store);
+	link_send_short(&g->syncd, MSG_DURABLE, 0, g->told_durable);
+}
+
+static void
+tell_disk(struct logd *g)
+{
+	const char *failed = store_failed(g->store);
+	Zkd__Disk m = ZKD__DISK__INIT;
+
+	if ((failed != NULL) == g->told_failed)
+		return;
+	g->told_failed = failed != NULL;
+	m.failed = g->told_failed;
+	m.error = (char *)(uintptr_t)(failed != NULL ? failed : "");
+	link_send_proto(&g->syncd, MSG_DISK, 0, store_durable(g->store), &m.base);
+	g->status_ms = 0;
+}
+
+static int
+on_append(void *owner, struct link *l, const struct frame *f)
+{
+	struct logd *g = owner;
+
+	if (store_batch_full(g->store, f->body.len))
+		commit(g);
+	if (store_append(g->store, f->zxid, f->body) == 0)
+		return 0;
+	return link_refuse(l, "zxid 0x%" PRIx64 " of %zu bytes does not follow", f->zxid, f->body.len);
+}
+
+/* A pair for bulk data; which end is the other process's is up to the caller. */
+static int
+make_channel(int ends[2])
+{
+	int size = CHANNEL_BYTES;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+		return -errno;
+	for (int i = 0; i < 2; i++)
+		setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+	return 0;
+}
+
+static int
+on_load(void *owner, struct link *l, const struct frame *f)
+{
+	struct logd *g = owner;
+	struct helper_job job = { .kind = HELPER_LOAD };
+	int ends[2], ret;
+
+	commit(g);
+	job.load = (struct load_request){
+		.have_tree = (f->flags & LOAD_HAVE_TREE) != 0,
+		.have = f->zxid,
+		.upto = store_durable(g->store),
+	};
+	ret = make_channel(ends);
+	if (ret != 0)
+		return link_refuse(l, "no channel: %s", strerror(-ret));
+	/* Where the helper does not get it the reader sees its channel end, and asks again. */
+	ret = helper_send(&g->helper, &job, ends[1]);
+	if (ret != 0)
+		log_event(LOG_WARNING, "helper did not take a load", "reason=%s",
+			  log_quote(slice_str(strerror(-ret))).text);
+	link_send_fd(l, &(struct frame){ .type = MSG_LOAD_CHANNEL, .seq = f->seq }, ends[0]);
+	return 0;
+}
+
+/* What a half-done cut or epoch file means only a new start can tell. */
+static int
+give_up(struct logd *g, const char *what, int error)
+{
+	log_event(LOG_ERR, "disk failed", "during=%s reason=%s", what,
+		  log_quote(slice_str(strerror(-error))).text);
+	daemon_quit(g->daemon, EXIT_FAILURE);
+	return -EIO;
+}
+
+static int
+on_truncate(void *owner, struct link *l, const struct frame *f)
+{
+	struct logd *g = owner;
+	int ret;
+
+	commit(g);
+	ret = store_truncate(g->store, f->zxid);
+	if (ret == -ENOENT)
+		return link_refuse(l, "cannot cut at zxid 0x%" PRIx64 ": it is not in the log", f->zxid);
+	if (ret != 0)
+		return give_up(g, "TRUNCATE", ret);
+	g->told_durable = store_durable(g->store);
+	link_send_short(l, MSG_TRUNCATE, f->seq, f->zxid);
+	return 0;
+}
+
+static int
+on_epochs(void *owner, struct link *l, const struct frame *f)
+{
+	const Zkd__Epochs *m = link_take_proto(l, f, &zkd__epochs__descriptor);
+	struct logd *g = owner;
+	int ret;
+
+	if (m == NULL || m->accepted < m->current)
+		return link_refuse(l, "malformed body");
+	ret = store_set_epochs(g->store, m->accepted, m->current);
+	if (ret != 0)
+		return give_up(g, "EPOCHS", ret);
+	link_send_short(l, MSG_EPOCHS, f->seq, 0);
+	return 0;
+}
+
+static void
+say_hello(void *owner, struct link *l, Zkd__Hello *mine)
+{
+	static Zkd__Disk disk;
+	struct logd *g = owner;
+	const char *failed;
+
+	(void)l;
+	commit(
+	    g); /* of the link that is replaced: its last words are on the disk before the positions are told */
+	failed = store_failed(g->store);
+	disk = (Zkd__Disk)ZKD__DISK__INIT;
+	disk.failed = failed != NULL;
+	disk.error = (char *)(uintptr_t)(failed != NULL ? failed : "");
+	mine->durable_zxid = store_durable(g->store);
+	mine->snapshot_zxid = store_snapshot_zxid(g->store);
+	mine->accepted_epoch = store_accepted_epoch(g->store);
+	mine->current_epoch = store_current_epoch(g->store);
+	mine->disk = &disk;
+	g->told_durable = store_durable(g->store);
+	g->told_failed = failed != NULL;
+}
+
+static int
+on_up(void *owner, struct link *l, const Zkd__Hello *theirs)
+{
+	(void)owner;
+	(void)l;
+	(void)theirs;
+	return 0;
+}
+
+static void
+on_mismatch(void *owner, struct link *l, const char *why)
+{
+	(void)owner;
+	daemon_mismatch(l->ops->peer, why);
+}
+
+static const struct link_message syncd_messages[] = {
+	{ MSG_APPEND, false, LINK_ANY_STATE, "APPEND", on_append },
+	{ MSG_LOAD, false, LINK_ANY_STATE, "LOAD", on_load },
+	{ MSG_TRUNCATE, false, LINK_ANY_STATE, "TRUNCATE", on_truncate },
+	{ MSG_EPOCHS, false, LINK_ANY_STATE, "EPOCHS", on_epochs },
+};
+
+static const struct link_ops syncd_ops = {
+	.peer = "syncd",
+	.messages = syncd_messages,
+	.nmessages = sizeof syncd_messages / sizeof *syncd_messages,
+	.hello = say_hello,
+	.up = on_up,
+	.mismatch = on_mismatch,
+};
+
+static void
+begin_snapshot(struct logd *g)
+{
+	struct helper_job job = { .kind = HELPER_SNAPSHOT,
+				  .gz = g->daemon->config->snapshot_compression == CONFIG_COMPRESSION_GZ };
+	int ends[2];
+
+	if (!link_is_up(&g->syncd) || make_channel(ends) != 0)
+		return;
+	store_snapshot_begun(g->store);
+	if (helper_send(&g->helper, &job, ends[0]) != 0)
+		store_snapshot_ended(g->store, false, 0, clock_mono_ms());
+	link_send_fd(&g->syncd, &(struct frame){ .type = MSG_SNAPSHOT }, ends[1]);
+}
+
+static void
+ask_purge(struct logd *g, uint64_t now_ms)
+{
+	const struct config *c = g->daemon->config;
+	struct helper_job job = { .kind = HELPER_PURGE, .retain = (uint32_t)c->snap_retain_count };
+
+	g->purge_ms = UINT64_MAX;
+	if (c->purge_interval_ms == 0)
+		return;
+	helper_send(&g->helper, &job, -1);
+	g->purge_ms = now_ms + (uint64_t)c->purge_interval_ms;
+}
+
+static void
+on_load_report(struct logd *g, const struct helper_report *r)
+{
+	if (r->error == 0) {
+		log_event(LOG_INFO, "loaded", "bytes=%" PRIu64, r->count);
+		return;
+	}
+	log_event(LOG_ERR, "cannot load", "reason=%s", log_quote(slice_str(r->text)).text);
+	/* The data is not all there: as at the start, nobody is served an incomplete database. */
+	if (r->error == -EUCLEAN)
+		daemon_quit(g->daemon, EXIT_DATA_DIR);
+}
+
+static void
+on_snapshot_report(struct logd *g, const struct helper_report *r)
+{
+	uint64_t now_ms = clock_mono_ms();
+
+	store_snapshot_ended(g->store, r->error == 0, r->zxid, now_ms);
+	if (r->error != 0) {
+		log_event(LOG_WARNING, "snapshot not finished", "zxid=0x%" PRIx64 " reason=%s", r->zxid,
+			  log_quote(slice_str(r->text)).text);
+		return;
+	}
+	log_event(LOG_NOTICE, "snapshot", "zxid=0x%" PRIx64 " bytes=%" PRIu64, r->zxid, r->count);
+	ask_purge(g, now_ms);
+}
+
+static void
+on_chore_report(struct logd *g, const struct helper_report *r)
+{
+	store_chore_done(g->store, &r->chore, r->error == 0);
+	if (r->error != 0 && r->chore.kind == STORE_ALLOCATE)
+		log_event(LOG_WARNING, "no space could be allocated ahead", "log=%" PRIx64 " reason=%s",
+			  r->chore.log_zxid, log_quote(slice_str(strerror(-r->error))).text);
+}
+
+static void
+on_purge_report(struct logd *g, const struct helper_report *r)
+{
+	(void)g;
+	if (r->error != 0)
+		log_event(LOG_WARNING, "purge failed", "reason=%s",
+			  log_quote(slice_str(strerror(-r->error))).text);
+	else if (r->count > 0)
+		log_event(LOG_NOTICE, "old files purged", "files=%" PRIu64, r->count);
+}
+
+static struct logd *
+logd_of(struct helper *h)
+{
+	return container_of(h, struct logd, helper);
+}
+
+static void
+on_report(struct helper *h, const struct helper_report *r)
+{
+	static void (*const take[])(struct logd *, const struct helper_report *) = {
+		[HELPER_LOAD] = on_load_report,
+		[HELPER_SNAPSHOT] = on_snapshot_report,
+		[HELPER_CHORE] = on_chore_report,
+		[HELPER_PURGE] = on_purge_report,
+	};
+
+	take[r->kind](logd_of(h), r);
+}
+
+static void
+on_helper_died(struct helper *h)
+{
+	struct logd *g = logd_of(h);
+	struct store_facts f;
+
+	store_get_facts(g->store, &f);
+	if (f.snapshot_running)
+		store_snapshot_ended(g->store, false, 0, clock_mono_ms());
+	store_chore_done(g->store, &(struct store_chore){ STORE_ALLOCATE, f.log_zxid, 0 }, true);
+}
+
+static void
+give_chores(struct logd *g)
+{
+	struct helper_job job = { .kind = HELPER_CHORE };
+
+	while ((job.chore = store_next_chore(g->store)).kind != STORE_NO_CHORE)
+		if (helper_send(&g->helper, &job, -1) != 0)
+			store_chore_done(g->store, &job.chore, false);
+}
+
+static void
+renew_status(struct logd *g, uint64_t now_ms)
+{
+	const char *failed = store_failed(g->store);
+
+	g->status_ms = now_ms;
+	g->status_zxid = store_durable(g->store);
+	if (failed != NULL)
+		daemon_status(g->daemon, "disk failed: %s", failed);
+	else
+		daemon_status(g->daemon, "durable to 0x%" PRIx64, g->status_zxid);
+}
+
+static uint64_t
+least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t
+step(struct daemon *d, uint64_t now_ms)
+{
+	struct logd *g = d->room;
+	uint64_t deadline;
+
+	commit(g);
+	if (store_deadline(g->store) <= now_ms)
+		store_tick(g->store, now_ms);
+	tell_disk(g);
+	if (store_snapshot_due(g->store, now_ms))
+		begin_snapshot(g);
+	if (g->purge_ms <= now_ms)
+		ask_purge(g, now_ms);
+	give_chores(g);
+	if (now_ms - g->status_ms >= STATUS_EVERY_MS)
+		renew_status(g, now_ms);
+	deadline = least(store_deadline(g->store), g->purge_ms);
+	return g->status_zxid == store_durable(g->store) ? deadline
+							 : least(deadline, g->status_ms + STATUS_EVERY_MS);
+}
+
+static int
+open_room(struct daemon *d)
+{
+	struct logd *g = d->room;
+	int status = folders_open(&g->folders, d->config);
+
+	if (status != 0)
+		return status;
+	d->sandbox.grants |= SANDBOX_FILES | SANDBOX_FORK | SANDBOX_THREADS;
+	for (int i = 0; i < 3; i++)
+		d->sandbox.folders[d->sandbox.nfolders++] = g->folders.fds[i];
+	return 0;
+}
+
+static int
+start_helper(struct logd *g)
+{
+	const char *const *names = (const char *const *)g->folders.names;
+	const struct folders *f = &g->folders;
+
+	memcpy(g->keep, (int[]){ f->fds[0], f->fds[1], f->fds[2], f->locks[0], f->locks[1] }, sizeof g->keep);
+	posix_disk_init(&g->helper_disk, f->fds, names, f->one);
+	g->helper.loop = g->daemon->loop;
+	g->helper.disk = &g->helper_disk.disk;
+	g->helper.keep = g->keep;
+	g->helper.nkeep = sizeof g->keep / sizeof *g->keep;
+	g->helper.report = on_report;
+	g->helper.died = on_helper_died;
+	return helper_start(&g->helper);
+}
+
+static int
+open_store(struct logd *g)
+{
+	const char *const *names = (const char *const *)g->folders.names;
+	struct store_settings s = settings_of(g->daemon->config);
+	char why[FILES_TEXT_BYTES];
+	uint64_t began = clock_mono_ms();
+	int ret;
+
+	if (!s.force_sync)
+		log_plain(LOG_WARNING, "forceSync=no: a power failure loses acknowledged writes");
+	posix_disk_init(&g->disk, g->folders.fds, names, g->folders.one);
+	/* Recovery is one long disk call to the watchdog. */
+	atomic_store(&g->beat.busy, true);
+	ret = store_open(&g->store, &g->disk.disk, &s, log_trace(), why);
+	atomic_store(&g->beat.busy, false);
+	g->disk.busy = &g->beat.busy;
+	if (ret != 0) {
+		log_event(LOG_ERR, ret == -EUCLEAN ? "data refused" : "cannot open the data", "reason=%s",
+			  why);
+		return EXIT_DATA_DIR;
+	}
+	g->told_durable = store_durable(g->store);
+	log_event(LOG_NOTICE, "recovered", "durable=0x%" PRIx64 " snapshot=0x%" PRIx64 " took_ms=%" PRIu64,
+		  g->told_durable, store_snapshot_zxid(g->store), clock_mono_ms() - began);
+	return 0;
+}
+
+static int
+start(struct daemon *d)
+{
+	struct logd *g = d->room;
+	int listener = listen_take(&d->listeners, "link"), ret, status;
+
+	g->daemon = d;
+	if (listener < 0) {
+		log_plain(LOG_ERR, "no listener named link was passed");
+		return EXIT_BAD_INVOCATION;
+	}
+	ret = start_helper(g);
+	if (ret == 0)
+		ret = beat_start(&g->beat, &d->notify);
+	if (ret != 0) {
+		log_event(LOG_ERR, "cannot start the helper", "reason=%s",
+			  log_quote(slice_str(strerror(-ret))).text);
+		return EXIT_FAILURE;
+	}
+	status = open_store(g);
+	if (status != 0)
+		return status;
+	link_init(&g->syncd, &d->turn, &syncd_ops, g, &d->identity);
+	link_listen(&g->syncd, listener);
+	ask_purge(g, clock_mono_ms());
+	renew_status(g, clock_mono_ms());
+	daemon_ready(d);
+	return 0;
+}
+
+static void
+status(struct daemon *d, struct status_writer *w)
+{
+	struct logd *g = d->room;
+	const char *failed = store_failed(g->store);
+	struct store_facts f;
+
+	store_get_facts(g->store, &f);
+	status_fact(w, "syncd", "%s", link_is_up(&g->syncd) ? "up" : "down");
+	status_fact(w, "disk", "%s", failed == NULL ? "ok" : failed);
+	status_fact(w, "durable_zxid", "0x%" PRIx64, store_durable(g->store));
+	status_fact(w, "snapshot_zxid", "0x%" PRIx64, store_snapshot_zxid(g->store));
+	status_fact(w, "snapshot_running", "%d", f.snapshot_running);
+	status_fact(w, "txns_since_snapshot", "%" PRIu64, f.txns_since_snapshot);
+	status_fact(w, "accepted_epoch", "%" PRIu32, store_accepted_epoch(g->store));
+	status_fact(w, "current_epoch", "%" PRIu32, store_current_epoch(g->store));
+	status_fact(w, "log_file", "log.%" PRIx64, f.log_zxid);
+	status_fact(w, "log_bytes", "%" PRIu64, f.log_bytes);
+	status_fact(w, "txns", "%" PRIu64, f.txns);
+	status_fact(w, "bytes", "%" PRIu64, f.bytes);
+	status_fact(w, "syncs", "%" PRIu64, f.syncs);
+	status_fact(w, "sync_p50_us", "%" PRIu64, f.sync_p50_us);
+	status_fact(w, "sync_p99_us", "%" PRIu64, f.sync_p99_us);
+	status_fact(w, "sync_max_us", "%" PRIu64, f.sync_max_us);
+	status_fact(w, "helper_pid", "%d", (int)g->helper.pid);
+}
+
+static bool
+stop(struct daemon *d)
+{
+	struct logd *g = d->room;
+
+	commit(g);
+	link_close(&g->syncd);
+	helper_stop(&g->helper);
+	store_close(g->store);
+	return true;
+}
+
+static const struct daemon_spec spec = {
+	.name = "logd",
+	.purpose = "keeps the transaction log and the snapshots; the only one that opens the data folders.",
+	.open = open_room,
+	.start = start,
+	.step = step,
+	.status = status,
+	.stop = stop,
+};
+
+int
+main(int argc, char **argv)
+{
+	static struct logd logd;
+
+	return daemon_run(&spec, &logd, argc, argv);
+}

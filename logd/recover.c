@@ -1,0 +1,468 @@
+/*
+ * Opening the store: what is on the disk becomes positions, or a refusal. Invariants: a file is changed only where the
+ * comment of store.h allows it (torn tails, empty newest logs, temporary files of our own kind); when recover returns
+ * 0 everything that the positions speak of has been synced, because a crash may have left it in the page cache.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "disk/snapshot.h"
+#include "store_internal.h"
+
+#define WHY_DATA                                                                                             \
+	"the way out: restore the file from a backup; in an ensemble, move the version-2 folders away and "  \
+	"let the "                                                                                           \
+	"server fetch its data from the leader"
+
+static int __attribute__((format(printf, 2, 3))) refuse(char why[FILES_TEXT_BYTES], const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, FILES_TEXT_BYTES, fmt, ap);
+	va_end(ap);
+	return -EUCLEAN;
+}
+
+/* Adds to an explanation what can be done about it. */
+static int
+refuse_with(char why[FILES_TEXT_BYTES], const char *more)
+{
+	size_t n = strlen(why);
+
+	snprintf(why + n, FILES_TEXT_BYTES - n, "; %s", more);
+	return -EUCLEAN;
+}
+
+static int
+disk_error(char why[FILES_TEXT_BYTES], int error, const char *doing, const struct store *s,
+	   enum store_folder folder)
+{
+	if (why[0] == '\0')
+		snprintf(why, FILES_TEXT_BYTES, "cannot %s in %s: %s", doing, s->disk->names[folder],
+			 strerror(-error));
+	return error;
+}
+
+/* Temporary files that a crash left: of epoch files, snapshots and the probe. */
+static int
+is_temporary(void *ctx, const char *name)
+{
+	struct buf *names = ctx;
+	size_t n = strlen(name);
+	char stem[DISK_NAME_BYTES];
+	uint64_t zxid;
+	bool ours = strcmp(name, "zkd.probe") == 0;
+
+	if (n > 4 && n - 4 < sizeof stem && strcmp(name + n - 4, ".tmp") == 0) {
+		memcpy(stem, name, n - 4);
+		stem[n - 4] = '\0';
+		ours = strcmp(stem, "currentEpoch") == 0 || strcmp(stem, "acceptedEpoch") == 0 ||
+		       disk_name_parse(stem, &zxid) != DISK_FOREIGN;
+	}
+	if (ours)
+		buf_put(names, name, n + 1);
+	return 0;
+}
+
+static int
+clean_folder(struct store *s, enum store_folder folder)
+{
+	struct buf names;
+	int ret;
+
+	buf_init(&names, SIZE_MAX / 4);
+	ret = s->disk->ops->list(s->disk, folder, is_temporary, &names);
+	while (ret == 0 && buf_len(&names) > 0) {
+		const char *name = (const char *)buf_head(&names);
+		trace(s->trace, TRACE_DEBUG, "store", "temporary file removed", "file=%s", name);
+		ret = files_remove(s->disk, folder, name);
+		buf_consume(&names, strlen(name) + 1);
+	}
+	buf_free(&names);
+	return ret;
+}
+
+/* A number in decimal, as the epoch files hold it. -ENOENT: no file; -EBADMSG: no number. */
+static int
+read_epoch(struct store *s, const char *name, uint32_t *epoch)
+{
+	struct buf b;
+	uint64_t v = 0;
+	int ret;
+
+	buf_init(&b, 1 << 16);
+	ret = files_read_small(s->disk, STORE_SNAP, name, &b);
+	while (ret == 0 && buf_len(&b) > 0 && (b.data[b.end - 1] == '\n' || b.data[b.end - 1] == '\r'))
+		buf_truncate(&b, buf_len(&b) - 1);
+	if (ret == 0 && (buf_len(&b) == 0 || buf_len(&b) > 10))
+		ret = -EBADMSG;
+	for (size_t i = b.off; ret == 0 && i < b.end; i++) {
+		if (b.data[i] < '0' || b.data[i] > '9')
+			ret = -EBADMSG;
+		v = v * 10 + (uint64_t)(b.data[i] - '0');
+	}
+	if (ret == 0 && v > INT32_MAX)
+		ret = -EBADMSG;
+	if (ret == 0)
+		*epoch = (uint32_t)v;
+	buf_free(&b);
+	return ret;
+}
+
+static int
+epoch_error(struct store *s, int error, const char *name, char why[FILES_TEXT_BYTES])
+{
+	if (error == -EBADMSG)
+		return refuse(why,
+			      "%s/%s holds no decimal number: restore it, or remove both epoch files of a "
+			      "standalone server",
+			      s->disk->names[STORE_SNAP], name);
+	return disk_error(why, error, "read the epoch files", s, STORE_SNAP);
+}
+
+/* A crash between log and epoch: currentEpoch.tmp already names the epoch of the last zxid (ZooKeeper: QuorumPeer.loadDataBase). */
+static int
+finish_epoch(struct store *s, uint32_t needed, char why[FILES_TEXT_BYTES])
+{
+	uint32_t next;
+	int ret = read_epoch(s, "currentEpoch.tmp", &next);
+
+	if (ret != 0 || next != needed)
+		return refuse(
+		    why,
+		    "%s/currentEpoch is %" PRIu32 ", but the log goes to zxid 0x%" PRIx64 " of epoch %" PRIu32
+		    ": the file is older than the log; restore it, or in an ensemble move the version-2 "
+		    "folders away and let the server fetch its data from the leader",
+		    s->disk->names[STORE_SNAP], s->current_epoch, s->durable, needed);
+	ret = s->disk->ops->rename(s->disk, STORE_SNAP, "currentEpoch.tmp", "currentEpoch");
+	if (ret == 0)
+		ret = s->disk->ops->sync_folder(s->disk, STORE_SNAP);
+	if (ret != 0)
+		return disk_error(why, ret, "finish currentEpoch", s, STORE_SNAP);
+	s->current_epoch = next;
+	return 0;
+}
+
+static int
+recover_epochs(struct store *s, char why[FILES_TEXT_BYTES])
+{
+	uint32_t of_log = (uint32_t)(s->durable >> 32);
+	int ret;
+
+	s->current_epoch = s->accepted_epoch = of_log;
+	ret = read_epoch(s, "currentEpoch", &s->current_epoch);
+	if (ret != 0 && ret != -ENOENT)
+		return epoch_error(s, ret, "currentEpoch", why);
+	if (s->current_epoch < of_log) {
+		ret = finish_epoch(s, of_log, why);
+		if (ret != 0)
+			return ret;
+	}
+	if (s->accepted_epoch < s->current_epoch)
+		s->accepted_epoch = s->current_epoch;
+	ret = read_epoch(s, "acceptedEpoch", &s->accepted_epoch);
+	if (ret != 0 && ret != -ENOENT)
+		return epoch_error(s, ret, "acceptedEpoch", why);
+	if (s->accepted_epoch < s->current_epoch)
+		return refuse(why,
+			      "%s/acceptedEpoch is %" PRIu32 ", below currentEpoch %" PRIu32
+			      ": one of the two files is from another time; restore them",
+			      s->disk->names[STORE_SNAP], s->accepted_epoch, s->current_epoch);
+	return 0;
+}
+
+/* The newest snapshot that looks whole; its zxid, or -ENOENT. Others are named once. */
+static int
+find_snapshot(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES])
+{
+	char name[DISK_NAME_BYTES];
+	int ret;
+
+	for (size_t i = f->nsnapshots; i-- > 0;) {
+		ret = files_check_snapshot(s->disk, &f->snapshots[i]);
+		if (ret == 0) {
+			s->snapshot_zxid = f->snapshots[i].zxid;
+			return 0;
+		}
+		disk_name_make(name, f->snapshots[i].kind, f->snapshots[i].zxid);
+		if (ret != -EBADMSG && ret != -ENOTSUP) {
+			snprintf(why, FILES_TEXT_BYTES, "cannot read %s/%s: %s", s->disk->names[STORE_SNAP],
+				 name, strerror(-ret));
+			return ret;
+		}
+		trace(s->trace, TRACE_WARNING, "store", "snapshot passed over", "file=%s reason=%s", name,
+		      ret == -ENOTSUP ? "snappy compression is not built in" : "incomplete");
+	}
+	return -ENOENT;
+}
+
+static int
+refuse_without_snapshot(const struct store *s, const struct files *f, char why[FILES_TEXT_BYTES])
+{
+	char name[DISK_NAME_BYTES];
+	const struct file_name *newest = f->nsnapshots == 0 ? NULL : &f->snapshots[f->nsnapshots - 1];
+
+	if (newest == NULL)
+		return refuse(
+		    why,
+		    "%s holds transaction logs, but %s no snapshot: starting would serve an incomplete "
+		    "database; restore the snapshots, or set snapshot.trust.empty=true once if the logs "
+		    "are known to be complete (a server upgraded from ZooKeeper 3.4)",
+		    s->disk->names[STORE_LOG], s->disk->names[STORE_SNAP]);
+	disk_name_make(name, newest->kind, newest->zxid);
+	return refuse(why, "%s holds %zu snapshots, newest %s, and none of them is whole%s; " WHY_DATA,
+		      s->disk->names[STORE_SNAP], f->nsnapshots, name,
+		      newest->kind == DISK_SNAPSHOT_SNAPPY ? " (snappy compression cannot be read yet)" : "");
+}
+
+/* What to do with the end of the newest log. */
+enum judgement { KEEP, CUT, REFUSE };
+
+static enum judgement
+judge_end(const struct txnlog_end *end, const struct mark *mark)
+{
+	bool claimed = mark != NULL && mark->offset > end->good;
+
+	if (end->kind == TXNLOG_FOREIGN || claimed)
+		return REFUSE;
+	if (end->kind == TXNLOG_CLEAN)
+		return KEEP;
+	if (end->kind != TXNLOG_DAMAGED)
+		return CUT;
+	return end->lost_sector && end->last_end - end->good <= STORE_BATCH_BYTES ? CUT : REFUSE;
+}
+
+static int
+refuse_log(const struct store *s, uint64_t log_zxid, const struct txnlog_end *end, const struct mark *mark,
+	   char why[FILES_TEXT_BYTES])
+{
+	walk_explain(why, s->disk, log_zxid, end);
+	if (mark != NULL && mark->offset > end->good) {
+		size_t n = strlen(why);
+		snprintf(why + n, FILES_TEXT_BYTES - n,
+			 "; but it was on the disk up to offset %" PRIu64 ", zxid 0x%" PRIx64, mark->offset,
+			 mark->zxid);
+	}
+	return refuse_with(why, WHY_DATA);
+}
+
+/* Reads log_zxid to its end. *mark becomes NULL when it speaks of another file. */
+static int
+read_log(struct store *s, uint64_t log_zxid, struct mark **mark, struct txnlog_end *end,
+	 struct store_info *info)
+{
+	struct txnlog_entry e;
+	struct walk w;
+	int ret = walk_open(&w, s->disk, log_zxid);
+
+	if (ret != 0)
+		return ret;
+	if (*mark != NULL && ((*mark)->log_zxid != log_zxid || (*mark)->file_id != w.info.id))
+		*mark = NULL;
+	while ((ret = walk_next(&w, &e)) > 0)
+		;
+	*end = w.reader.end;
+	*info = w.info;
+	walk_close(&w);
+	return ret;
+}
+
+/* Removes a newest log that holds nothing. */
+static int
+remove_empty(struct store *s, uint64_t log_zxid)
+{
+	char name[DISK_NAME_BYTES];
+	int ret;
+
+	disk_name_make(name, DISK_LOG, log_zxid);
+	trace(s->trace, TRACE_NOTICE, "store", "empty log removed", "file=%s", name);
+	ret = files_remove(s->disk, STORE_LOG, name);
+	return ret == 0 ? s->disk->ops->sync_folder(s->disk, STORE_LOG) : ret;
+}
+
+/* Opens the newest log for appending, cut where it is torn, and synced. */
+static int
+open_log(struct store *s, uint64_t log_zxid, const struct txnlog_end *end, bool cut)
+{
+	struct store_disk *d = s->disk;
+	char name[DISK_NAME_BYTES];
+	int ret = 0;
+
+	disk_name_make(name, DISK_LOG, log_zxid);
+	s->handle = d->ops->open(d, STORE_LOG, name, STORE_WRITE);
+	if (s->handle < 0)
+		return s->handle;
+	if (cut) {
+		trace(s->trace, TRACE_WARNING, "store", "torn tail cut",
+		      "file=%s offset=%" PRIu64 " bytes=%" PRIu64 " last=0x%" PRIx64, name, end->good,
+		      end->size - end->good, end->last_zxid);
+		ret = mark_remove(d);
+		if (ret == 0)
+			ret = d->ops->truncate(d, s->handle, end->good);
+	}
+	if (ret == 0)
+		ret = d->ops->sync(d, s->handle);
+	if (ret == 0)
+		ret = d->ops->info(d, s->handle, &s->info);
+	s->end = (struct store_end){ true, log_zxid, end->good, s->info.size };
+	s->durable = end->last_zxid;
+	return ret;
+}
+
+/* The newest log with an entry becomes the one in use; newer ones without any go. */
+static int
+recover_log(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES])
+{
+	struct mark m, *mark;
+	struct txnlog_end end;
+	struct store_info info;
+	enum judgement j;
+	int ret, have_mark = mark_read(s->disk, &m);
+
+	for (size_t i = f->nlogs; i-- > 0;) {
+		uint64_t zxid = f->logs[i].zxid;
+		mark = have_mark == 0 ? &m : NULL;
+		ret = read_log(s, zxid, &mark, &end, &info);
+		if (ret != 0)
+			return disk_error(why, ret, "read the newest log", s, STORE_LOG);
+		j = judge_end(&end, mark);
+		if (j == REFUSE)
+			return refuse_log(s, zxid, &end, mark, why);
+		if (end.entries > 0) {
+			ret = open_log(s, zxid, &end, j == CUT);
+			return ret == 0 ? 0 : disk_error(why, ret, "open the newest log", s, STORE_LOG);
+		}
+		ret = remove_empty(s, zxid);
+		if (ret != 0)
+			return disk_error(why, ret, "remove an empty log", s, STORE_LOG);
+	}
+	return 0;
+}
+
+/* snapshot.0 of a server that begins, as ZooKeeper writes it. */
+static int
+write_first_snapshot(struct store *s)
+{
+	struct buf b;
+	int ret;
+
+	buf_init(&b, 1 << 16);
+	snapshot_write_empty(&b);
+	ret = files_replace(s->disk, STORE_SNAP, "snapshot.0", buf_slice(&b));
+	buf_free(&b);
+	return ret;
+}
+
+/* Whether there is a file `initialize`, which lets an empty server begin (ZooKeeper: FileTxnSnapLog.restore). */
+static bool
+may_initialize(struct store *s)
+{
+	int h = s->disk->ops->open(s->disk, STORE_LOG_TOP, "initialize", STORE_READ);
+
+	if (h < 0)
+		return false;
+	s->disk->ops->close(s->disk, h);
+	return true;
+}
+
+static int
+begin_database(struct store *s, char why[FILES_TEXT_BYTES])
+{
+	int ret;
+
+	if (!s->settings.db_autocreate && !may_initialize(s))
+		return refuse(
+		    why,
+		    "%s is empty and db.autocreate=false: make a file named initialize in %s to begin a new "
+		    "database, or restore the data",
+		    s->disk->names[STORE_SNAP], s->disk->names[STORE_LOG_TOP]);
+	ret = write_first_snapshot(s);
+	if (ret == 0)
+		trace(s->trace, TRACE_NOTICE, "store", "new database", "folder=%s",
+		      s->disk->names[STORE_SNAP]);
+	return ret == 0 ? 0 : disk_error(why, ret, "write snapshot.0", s, STORE_SNAP);
+}
+
+static int
+recover_snapshot(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES])
+{
+	int ret = find_snapshot(s, f, why);
+
+	if (ret != -ENOENT)
+		return ret;
+	if (f->nsnapshots == 0 && !s->end.exists)
+		return begin_database(s, why);
+	if (f->nsnapshots == 0 && s->settings.trust_empty) {
+		trace(s->trace, TRACE_WARNING, "store", "logs without snapshot are trusted",
+		      "last=0x%" PRIx64, s->durable);
+		return 0;
+	}
+	return refuse_without_snapshot(s, f, why);
+}
+
+/* How much was logged since the snapshot, so that many short lives do not put the next one off for ever. */
+static void
+count_since_snapshot(struct store *s)
+{
+	if (s->snapshot_zxid >= s->durable)
+		return;
+	s->since_txns =
+	    s->snapshot_zxid >> 32 == s->durable >> 32 ? s->durable - s->snapshot_zxid : (uint32_t)s->durable;
+	s->since_bytes = s->end.exists ? s->end.offset : 0;
+}
+
+/* Files and names that a crash of ours, not of the machine, may have left in the page cache alone. */
+static int
+sync_folders(struct store *s)
+{
+	struct store_disk *d = s->disk;
+	int ret = d->ops->sync_folder(d, STORE_SNAP);
+
+	if (ret == 0 && !d->one_folder)
+		ret = d->ops->sync_folder(d, STORE_LOG);
+	files_remove(d, STORE_LOG_TOP, "initialize");
+	return ret;
+}
+
+static int
+recover_files(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES])
+{
+	int ret = recover_log(s, f, why);
+
+	if (ret == 0)
+		ret = recover_snapshot(s, f, why);
+	if (ret != 0)
+		return ret;
+	if (s->durable < s->snapshot_zxid) {
+		s->durable = s->snapshot_zxid;
+		s->roll = true; /* the log in use ends before the snapshot */
+	}
+	s->last = s->marked = s->durable;
+	count_since_snapshot(s);
+	return recover_epochs(s, why);
+}
+
+int
+recover(struct store *s, char why[FILES_TEXT_BYTES])
+{
+	struct files f;
+	int ret = files_list(&f, s->disk, why);
+
+	if (ret != 0)
+		return ret;
+	ret = recover_files(s, &f, why);
+	files_free(&f);
+	if (ret != 0)
+		return ret;
+	ret = clean_folder(s, STORE_SNAP);
+	if (ret == 0 && !s->disk->one_folder)
+		ret = clean_folder(s, STORE_LOG);
+	if (ret == 0)
+		ret = sync_folders(s);
+	return ret == 0 ? 0 : disk_error(why, ret, "clean up", s, STORE_SNAP);
+}

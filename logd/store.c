@@ -1,0 +1,522 @@
+/*
+ * Appending and committing, failure and recovery of the disk, snapshot times. Invariants: `durable` never exceeds what
+ * was synced, file name included; while `failed` is not empty nothing is in the batch and no log is open; end.offset
+ * is where the durable part of log end.log_zxid ends.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "store_internal.h"
+
+enum { BATCH_KEEP = 1 << 20, PROBE_BYTES = 64 << 10 };
+#define PROBE_NAME "zkd.probe"
+
+/* xorshift64*: only to spread the snapshots of an ensemble over time. */
+static uint64_t
+next_random(struct store *s)
+{
+	uint64_t x = s->random;
+
+	x ^= x >> 12;
+	x ^= x << 25;
+	x ^= x >> 27;
+	s->random = x;
+	return x * UINT64_C(0x2545f4914f6cdd1d);
+}
+
+static uint64_t
+half_and_random(struct store *s, uint64_t limit)
+{
+	uint64_t half = limit / 2;
+
+	return half + (half == 0 ? 0 : next_random(s) % half);
+}
+
+void
+store_schedule_snapshot(struct store *s)
+{
+	uint64_t bytes = s->settings.snap_size_bytes;
+
+	s->due_txns = half_and_random(s, s->settings.snap_count);
+	s->due_bytes = bytes == 0 ? UINT64_MAX : half_and_random(s, bytes);
+}
+
+void
+store_drop_log(struct store *s)
+{
+	if (s->handle >= 0)
+		s->disk->ops->close(s->disk, s->handle);
+	s->handle = -1;
+}
+
+int
+store_open(struct store **out, struct store_disk *d, const struct store_settings *settings, struct trace *t,
+	   char why[FILES_TEXT_BYTES])
+{
+	struct store *s = mem_zalloc(1, sizeof *s);
+	int ret;
+
+	*s = (struct store){
+		.disk = d,
+		.settings = *settings,
+		.trace = t,
+		.handle = -1,
+		.random = settings->seed | 1,
+		.mark_ms = UINT64_MAX,
+	};
+	buf_init(&s->batch, SIZE_MAX / 4);
+	why[0] = '\0';
+	store_schedule_snapshot(s);
+	ret = recover(s, why);
+	if (ret != 0) {
+		store_drop_log(s);
+		mem_free(s);
+		return ret;
+	}
+	*out = s;
+	return 0;
+}
+
+static void
+write_mark(struct store *s)
+{
+	struct mark m = { .log_zxid = s->end.log_zxid,
+			  .file_id = s->info.id,
+			  .offset = s->end.offset,
+			  .zxid = s->durable };
+
+	s->mark_ms = UINT64_MAX;
+	if (s->handle < 0 || !s->settings.force_sync || s->marked == s->durable)
+		return;
+	/* Advice only: a mark that cannot be written is an old one. */
+	if (mark_write(s->disk, &m) == 0)
+		s->marked = s->durable;
+}
+
+void
+store_close(struct store *s)
+{
+	if (s == NULL)
+		return;
+	write_mark(s);
+	store_drop_log(s);
+	buf_free(&s->batch);
+	mem_free(s);
+}
+
+uint64_t
+store_durable(const struct store *s)
+{
+	return s->durable;
+}
+
+uint64_t
+store_snapshot_zxid(const struct store *s)
+{
+	return s->snapshot_zxid;
+}
+
+uint32_t
+store_accepted_epoch(const struct store *s)
+{
+	return s->accepted_epoch;
+}
+
+uint32_t
+store_current_epoch(const struct store *s)
+{
+	return s->current_epoch;
+}
+
+const char *
+store_failed(const struct store *s)
+{
+	return s->failed[0] == '\0' ? NULL : s->failed;
+}
+
+/* The disk failed: everything that is not durable is forgotten, the file with it. */
+static void
+fail(struct store *s, uint64_t now_ms, const char *what, int error)
+{
+	snprintf(s->failed, sizeof s->failed, "%s %s/log.%" PRIx64 ": %s", what, s->disk->names[STORE_LOG],
+		 s->failed_log, strerror(-error));
+	trace(s->trace, TRACE_ERROR, "store", "disk failed", "%s durable=0x%" PRIx64, s->failed, s->durable);
+	store_drop_log(s);
+	buf_reset(&s->batch, BATCH_KEEP);
+	s->batch_txns = 0;
+	s->last = s->durable;
+	s->cut_pending = true;
+	s->retry_ms = now_ms + STORE_RETRY_MS;
+	s->mark_ms = UINT64_MAX;
+}
+
+static bool
+can_follow(const struct store *s, uint64_t zxid)
+{
+	if (zxid >> 32 == s->last >> 32)
+		return zxid == s->last + 1;
+	return zxid >> 32 > s->last >> 32;
+}
+
+static void
+begin_batch(struct store *s, uint64_t zxid)
+{
+	s->batch_first = zxid;
+	if (s->end.exists && s->settings.log_size_bytes > 0 && s->end.offset > s->settings.log_size_bytes)
+		s->roll = true;
+	if (s->roll || s->handle < 0)
+		txnlog_put_header(&s->batch);
+}
+
+bool
+store_batch_full(const struct store *s, size_t txn_bytes)
+{
+	if (s->batch_txns == 0)
+		return false;
+	if (s->settings.batch_txns > 0 && s->batch_txns >= s->settings.batch_txns)
+		return true;
+	return buf_len(&s->batch) + txn_bytes + TXNLOG_ENTRY_EXTRA > STORE_BATCH_BYTES;
+}
+
+int
+store_append(struct store *s, uint64_t zxid, struct slice txn)
+{
+	struct txnlog_head head;
+	size_t len = buf_len(&s->batch);
+
+	if (store_failed(s) != NULL)
+		return 0;
+	if (txnlog_peek(txn, &head) != 0 || head.zxid != zxid || !can_follow(s, zxid))
+		return -EPROTO;
+	if (txn.len > TXNLOG_TXN_MAX)
+		return -EPROTO;
+	if (len == 0)
+		begin_batch(s, zxid);
+	ASSERT(len == 0 || !store_batch_full(s, txn.len));
+	txnlog_put_entry(&s->batch, txn);
+	s->batch_txns++;
+	s->last = zxid;
+	return 0;
+}
+
+static void
+note_sync(struct store *s, uint64_t took_us)
+{
+	s->samples_us[s->syncs++ % STORE_SYNC_SAMPLES] =
+	    took_us > UINT32_MAX ? UINT32_MAX : (uint32_t)took_us;
+	if (took_us > s->sync_max_us)
+		s->sync_max_us = took_us;
+	if (took_us / 1000 > s->settings.sync_warning_ms)
+		trace(s->trace, TRACE_WARNING, "store", "sync of the log was slow",
+		      "took_ms=%" PRIu64 " bytes=%zu", took_us / 1000, buf_len(&s->batch));
+}
+
+static int
+sync_log(struct store *s)
+{
+	struct store_disk *d = s->disk;
+	uint64_t began;
+	int ret;
+
+	if (!s->settings.force_sync)
+		return 0;
+	began = d->ops->now_us(d);
+	ret = d->ops->sync(d, s->handle);
+	note_sync(s, d->ops->now_us(d) - began);
+	return ret;
+}
+
+/* The padding of the file that is left behind can go, once somebody has time. */
+static void
+leave_log(struct store *s)
+{
+	if (s->handle >= 0 && s->end.size > s->end.offset)
+		s->trim = (struct store_chore){ STORE_TRIM, s->end.log_zxid, s->end.offset };
+	store_drop_log(s);
+}
+
+static int
+begin_log(struct store *s)
+{
+	char name[DISK_NAME_BYTES];
+	struct store_disk *d = s->disk;
+	int ret;
+
+	leave_log(s);
+	disk_name_make(name, DISK_LOG, s->batch_first);
+	s->handle = d->ops->open(d, STORE_LOG, name, STORE_CREATE);
+	if (s->handle < 0)
+		return s->handle;
+	ret = d->ops->info(d, s->handle, &s->info);
+	if (ret != 0)
+		return ret;
+	trace(s->trace, TRACE_DEBUG, "store", "log begun", "file=%s", name);
+	return 0;
+}
+
+/* The batch at its place, on the disk when this returns 0; *what names the call that failed. */
+static int
+write_batch(struct store *s, uint64_t at, bool fresh, const char **what)
+{
+	struct store_disk *d = s->disk;
+	int ret;
+
+	*what = "write to";
+	ret = d->ops->write(d, s->handle, at, buf_head(&s->batch), buf_len(&s->batch));
+	if (ret != 0)
+		return ret;
+	*what = "sync of";
+	ret = sync_log(s);
+	if (ret == 0 && fresh)
+		ret = d->ops->sync_folder(d, STORE_LOG);
+	return ret;
+}
+
+static void
+commit_done(struct store *s, uint64_t at, bool fresh, uint64_t now_ms)
+{
+	uint64_t len = buf_len(&s->batch);
+
+	if (fresh) {
+		s->end = (struct store_end){ .exists = true, .log_zxid = s->batch_first };
+		s->roll = s->allocating = false;
+	}
+	s->end.offset = at + len;
+	if (s->end.size < s->end.offset)
+		s->end.size = s->end.offset;
+	s->durable = s->last;
+	s->since_txns += s->batch_txns;
+	s->since_bytes += len;
+	s->txns += s->batch_txns;
+	s->bytes += len;
+	s->batch_txns = 0;
+	buf_reset(&s->batch, BATCH_KEEP);
+	if (s->mark_ms == UINT64_MAX)
+		s->mark_ms = now_ms + STORE_MARK_MS;
+}
+
+bool
+store_commit(struct store *s, uint64_t now_ms)
+{
+	bool fresh = s->roll || s->handle < 0;
+	uint64_t at = fresh ? 0 : s->end.offset;
+	const char *what = "create";
+	int ret = 0;
+
+	if (s->batch_txns == 0)
+		return false;
+	s->failed_log = fresh ? s->batch_first : s->end.log_zxid;
+	s->failed_log_empty = fresh;
+	if (fresh)
+		ret = begin_log(s);
+	if (ret == 0)
+		ret = write_batch(s, at, fresh, &what);
+	if (ret != 0) {
+		fail(s, now_ms, what, ret);
+		return false;
+	}
+	commit_done(s, at, fresh, now_ms);
+	return true;
+}
+
+/* The log that failed, cut to what is durable of it, or gone. */
+static int
+cut_failed_log(struct store *s)
+{
+	struct store_disk *d = s->disk;
+	char name[DISK_NAME_BYTES];
+	int h, ret;
+
+	disk_name_make(name, DISK_LOG, s->failed_log);
+	if (s->failed_log_empty) {
+		ret = files_remove(d, STORE_LOG, name);
+		return ret == 0 ? d->ops->sync_folder(d, STORE_LOG) : ret;
+	}
+	h = d->ops->open(d, STORE_LOG, name, STORE_WRITE);
+	if (h < 0)
+		return h;
+	ret = d->ops->truncate(d, h, s->end.offset);
+	if (ret == 0)
+		ret = d->ops->sync(d, h);
+	d->ops->close(d, h);
+	if (ret == 0)
+		s->end.size = s->end.offset;
+	return ret;
+}
+
+/* A file is made, filled, synced and removed: only then the disk is said to work. */
+static int
+probe_disk(struct store_disk *d)
+{
+	int ret = files_remove(d, STORE_LOG, PROBE_NAME), h;
+	uint8_t *bytes;
+
+	if (ret != 0)
+		return ret;
+	h = d->ops->open(d, STORE_LOG, PROBE_NAME, STORE_CREATE);
+	if (h < 0)
+		return h;
+	bytes = mem_zalloc(1, PROBE_BYTES);
+	ret = d->ops->write(d, h, 0, bytes, PROBE_BYTES);
+	if (ret == 0)
+		ret = d->ops->sync(d, h);
+	d->ops->close(d, h);
+	mem_free(bytes);
+	if (ret == 0)
+		ret = files_remove(d, STORE_LOG, PROBE_NAME);
+	else
+		files_remove(d, STORE_LOG, PROBE_NAME);
+	return ret == 0 ? d->ops->sync_folder(d, STORE_LOG) : ret;
+}
+
+static void
+try_again(struct store *s, uint64_t now_ms)
+{
+	int ret = s->cut_pending ? cut_failed_log(s) : 0;
+
+	if (ret == 0) {
+		s->cut_pending = false;
+		ret = probe_disk(s->disk);
+	}
+	if (ret != 0) {
+		s->retry_ms = now_ms + STORE_RETRY_MS;
+		trace(s->trace, TRACE_DEBUG, "store", "disk still fails", "error=%s", strerror(-ret));
+		return;
+	}
+	s->failed[0] = '\0';
+	s->roll = true; /* the next txn goes into a file that knows nothing of the failure */
+	trace(s->trace, TRACE_NOTICE, "store", "disk works again", "durable=0x%" PRIx64, s->durable);
+}
+
+void
+store_tick(struct store *s, uint64_t now_ms)
+{
+	if (store_failed(s) != NULL && now_ms >= s->retry_ms)
+		try_again(s, now_ms);
+	if (now_ms >= s->mark_ms)
+		write_mark(s);
+}
+
+uint64_t
+store_deadline(const struct store *s)
+{
+	if (store_failed(s) != NULL)
+		return s->retry_ms;
+	return s->mark_ms;
+}
+
+bool
+store_snapshot_due(const struct store *s, uint64_t now_ms)
+{
+	if (s->snapshot_running || store_failed(s) != NULL || now_ms < s->snapshot_not_before_ms)
+		return false;
+	return s->since_txns > s->due_txns || s->since_bytes > s->due_bytes;
+}
+
+void
+store_snapshot_begun(struct store *s)
+{
+	s->snapshot_running = true;
+	s->roll = s->end.exists;
+	s->since_txns = s->since_bytes = 0;
+	store_schedule_snapshot(s);
+}
+
+void
+store_snapshot_ended(struct store *s, bool ok, uint64_t zxid, uint64_t now_ms)
+{
+	s->snapshot_running = false;
+	if (ok) {
+		if (zxid > s->snapshot_zxid)
+			s->snapshot_zxid = zxid;
+		return;
+	}
+	/* What was counted before is not lost: the next one is due as soon as it may be tried. */
+	s->since_txns += s->due_txns + 1;
+	s->snapshot_not_before_ms = now_ms + STORE_SNAPSHOT_RETRY_MS;
+}
+
+struct store_chore
+store_next_chore(struct store *s)
+{
+	struct store_chore c = s->trim;
+	uint64_t step = s->settings.prealloc_bytes;
+
+	if (c.kind != STORE_NO_CHORE) {
+		s->trim.kind = STORE_NO_CHORE;
+		return c;
+	}
+	if (s->handle < 0 || s->roll || s->allocating || step == 0 || s->end.size - s->end.offset > step / 2)
+		return c;
+	s->allocating = true;
+	return (struct store_chore){ STORE_ALLOCATE, s->end.log_zxid, s->end.size + step };
+}
+
+int
+store_do_chore(struct store_disk *d, const struct store_chore *c)
+{
+	char name[DISK_NAME_BYTES];
+	struct store_info info;
+	int h, ret;
+
+	disk_name_make(name, DISK_LOG, c->log_zxid);
+	h = d->ops->open(d, STORE_LOG, name, STORE_WRITE);
+	if (h < 0)
+		return h;
+	ret = d->ops->info(d, h, &info);
+	if (ret == 0 && c->kind == STORE_ALLOCATE)
+		ret = info.size >= c->size ? 0 : d->ops->allocate(d, h, c->size);
+	else if (ret == 0)
+		ret = info.size <= c->size ? 0 : d->ops->truncate(d, h, c->size);
+	if (ret == 0)
+		ret = d->ops->sync(d, h);
+	d->ops->close(d, h);
+	return ret;
+}
+
+void
+store_chore_done(struct store *s, const struct store_chore *c, bool ok)
+{
+	if (c->kind != STORE_ALLOCATE || !s->end.exists || c->log_zxid != s->end.log_zxid)
+		return;
+	/* After a failure the step is not tried again for this file: `allocating` stays. */
+	s->allocating = !ok;
+	if (ok && s->end.size < c->size)
+		s->end.size = c->size;
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+void
+store_get_facts(const struct store *s, struct store_facts *f)
+{
+	uint32_t sorted[STORE_SYNC_SAMPLES];
+	size_t n = s->syncs < STORE_SYNC_SAMPLES ? (size_t)s->syncs : STORE_SYNC_SAMPLES;
+
+	memcpy(sorted, s->samples_us, sizeof sorted);
+	if (n > 0)
+		qsort(sorted, n, sizeof *sorted, by_value);
+	*f = (struct store_facts){
+		.log_zxid = s->end.exists ? s->end.log_zxid : 0,
+		.log_bytes = s->end.exists ? s->end.offset : 0,
+		.txns = s->txns,
+		.bytes = s->bytes,
+		.txns_since_snapshot = s->since_txns,
+		.syncs = s->syncs,
+		.sync_p50_us = n == 0 ? 0 : sorted[n / 2],
+		.sync_p99_us = n == 0 ? 0 : sorted[n * 99 / 100],
+		.sync_max_us = s->sync_max_us,
+		.snapshot_running = s->snapshot_running,
+	};
+}

@@ -1,0 +1,66 @@
+/* What the parts of the store share: store.c (append, commit, failure), recover.c (opening), cut.c (TRUNC, epochs). */
+#ifndef LOGD_STORE_INTERNAL_H
+#define LOGD_STORE_INTERNAL_H
+
+#include "base/buf.h"
+#include "mark.h"
+#include "store.h"
+
+/* Where the durable part of the newest log ends. */
+struct store_end {
+	bool exists;       /* there is a log file with entries */
+	uint64_t log_zxid; /* its name */
+	uint64_t offset;   /* one past its last durable entry */
+	uint64_t size;     /* of the file, padding included */
+};
+
+struct store {
+	struct store_disk *disk;
+	struct store_settings settings;
+	struct trace *trace;
+
+	struct store_end end;
+	int handle;             /* of the log at end.log_zxid, or -1 */
+	struct store_info info; /* of that file, as of when it was opened */
+	bool roll;              /* the next batch begins a new file */
+
+	struct buf batch;
+	uint64_t batch_first; /* zxid */
+	uint32_t batch_txns;
+	uint64_t last; /* zxid last appended, durable or not */
+	uint64_t durable;
+
+	uint64_t snapshot_zxid;
+	uint32_t accepted_epoch, current_epoch;
+
+	uint64_t since_txns, since_bytes; /* since the last snapshot was begun */
+	uint64_t due_txns, due_bytes;     /* when the next one is; UINT64_MAX: never by bytes */
+	bool snapshot_running;
+	uint64_t snapshot_not_before_ms;
+	uint64_t random;
+
+	char failed[FILES_TEXT_BYTES]; /* "" while the disk works */
+	bool cut_pending;              /* the failed log is still to be cut to end.offset */
+	uint64_t failed_log;           /* its zxid */
+	bool failed_log_empty;         /* nothing in it is durable: it is removed instead */
+	uint64_t retry_ms;
+
+	uint64_t marked;  /* zxid that zkd.mark speaks of */
+	uint64_t mark_ms; /* when it is to be written next; UINT64_MAX: nothing to write */
+
+	bool allocating;
+	struct store_chore trim;
+
+	uint64_t txns, bytes, syncs, sync_max_us;
+	uint32_t samples_us[STORE_SYNC_SAMPLES];
+};
+
+/* recover.c: fills in positions and end of a fresh store. As store_open. */
+int recover(struct store *s, char why[FILES_TEXT_BYTES]);
+
+/* store.c: when snapshots are due anew, from now on. */
+void store_schedule_snapshot(struct store *s);
+/* Closes the log in use, if any. */
+void store_drop_log(struct store *s);
+
+#endif
