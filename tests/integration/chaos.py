@@ -1,0 +1,535 @@
+#!/usr/bin/python3
+"""Kills and stops the parts of a serving node at random, and checks that nobody notices more than they may.
+
+usage: chaos.py [--seconds N] [--seed S] [--znodes N] [--only KIND,...] [--slack X] [--show-plan]
+
+Writers, readers, lock holders, watchers and deserted sessions (tests/lib/chaos_load.py) work on one node while its
+daemons, zkd, and all of them at once get SIGKILL or SIGSTOP. The plan of faults follows from the seed alone, which is
+printed: the same seed and length play it again. Every fault is a check of its own (did the service come back in time?),
+and so is every promise that must hold throughout. The last line is "N passed, N failed"; the status is 1 if any failed.
+
+Times are given leave for what the machine itself did meanwhile: the longest stall of a write with fdatasync beside the
+node, and of this program's own loop. --slack multiplies the limits, for machines that are busy otherwise.
+"""
+
+import argparse
+import asyncio
+import collections
+import os
+import random
+import signal
+import statistics
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
+
+import chaos_load as load  # noqa: E402
+import zkd_node  # noqa: E402
+import zkpipe as zk  # noqa: E402
+
+DAEMONS = zkd_node.DAEMONS
+WATCHDOG_SECONDS = 2.0
+ABORT_SECONDS = 0.2  # from SIGABRT to SIGKILL
+EARLY_SECONDS = 1.2  # a daemon that dies younger than this is started again with a growing delay, see zkd(8)
+STEADY_SECONDS = 0.3  # the service is back when it has answered for so long
+GAP_SECONDS = 0.05  # a pause between two answers that counts as an interruption
+GIVE_UP_SECONDS = 12.0
+STALL_MAX = 1.0  # leave given for the machine's own stalls
+
+# Seconds until writes are answered again, after the daemon is gone.
+BACK = {"electiond": 0.0, "syncd": 0.3, "logd": 0.3, "clientd": 1.0}
+# All at once, or zkd: within what a client may have to wait at all.
+RESTART_LIMIT = zk.HANG_SECONDS
+PROMISES = {
+    "order": "replies come in the order of requests",
+    "zxid": "zxids never fall, writes have rising ones",
+    "reads": "no read is older than what was acknowledged, none goes back",
+    "writes": "every acknowledged write is there at the end, and after a restart",
+    "hang": f"no call waits longer than {zk.HANG_SECONDS:.0f} s",
+    "sessions": "sessions of clients that come back live on",
+    "ephemerals": "ephemerals live and die with their sessions",
+    "watches": "an event comes before the read that shows the change",
+    "errors": "no call gets an unexpected error",
+    "orphans": "nothing outlives zkd by more than 1 s",
+    "electiond": "electiond is not missed",
+    "stopped zkd": "a stopped zkd disturbs nobody and kills nobody when it wakes",
+    "stop": "SIGTERM stops the node within 5 s, with status 0",
+}
+
+
+class Judge:
+    def __init__(self):
+        self.began = time.monotonic()
+        self.violations = collections.defaultdict(list)
+
+    def violation(self, name, text):
+        if len(self.violations[name]) < 5:
+            print(f"VIOLATION at {time.monotonic() - self.began:.2f} s: {name}: {text}", flush=True)
+        self.violations[name].append(text)
+
+    @property
+    def count(self):
+        return sum(len(v) for v in self.violations.values())
+
+
+class Machine:
+    """What the machine does to everybody: stalls of the disk and of this process."""
+
+    def __init__(self, folder):
+        self.path = os.path.join(folder, "stall")
+        self.stalls = []  # (until, seconds)
+        self.running = True
+        threading.Thread(target=self.write_and_sync, daemon=True).start()
+
+    def write_and_sync(self):
+        fd = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600)
+        while self.running:
+            began = time.monotonic()
+            os.pwrite(fd, b"x" * 512, 0)
+            os.fdatasync(fd)
+            now = time.monotonic()
+            self.stalls.append((now, now - began))
+            time.sleep(0.03)
+        os.close(fd)
+
+    async def watch_loop(self):
+        while self.running:
+            began = time.monotonic()
+            await asyncio.sleep(0.01)
+            now = time.monotonic()
+            self.stalls.append((now, now - began - 0.01))
+
+    def leave(self, since):
+        return min(STALL_MAX, max((s for until, s in self.stalls if until >= since), default=0.0))
+
+
+Fault = collections.namedtuple("Fault", "kind pause second_after hold")
+
+
+def make_plan(seed, seconds, only):
+    """Faults with their pauses; a fault takes about as long as its recovery, so the plan is as long as it may get."""
+    rng = random.Random(seed)
+    weights = {f"kill {d}": 3 for d in DAEMONS}
+    weights.update({f"stop {d}": 1 for d in DAEMONS})
+    weights.update({"kill zkd": 1, "stop zkd": 1, "kill all": 1, "stop all": 1, "kill daemons": 1})
+    kinds = [k for k in weights if not only or k in only]
+    plan = []
+    for i in range(int(seconds / 0.3) + 1):
+        kind = rng.choices(kinds, [weights[k] for k in kinds])[0]
+        # A second daemon killed while the first comes back.
+        second = rng.random() < 0.15
+        plan.append(Fault(kind, rng.uniform(0.1, 0.8), rng.uniform(0.0, 0.3) if second else None, rng.uniform(0.5, 1.5)))
+    return plan
+
+
+def name_of(pid):
+    with open(f"/proc/{pid}/cmdline", "rb") as f:
+        return os.path.basename(f.read().split(b"\0")[0].decode())
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        return [int(p) for p in f.read().split()]
+
+
+def age_of(pid):
+    """Seconds since the process was started."""
+    with open(f"/proc/{pid}/stat") as f:
+        started = int(f.read().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started
+
+
+class Chaos:
+    def __init__(self, args):
+        self.args = args
+        self.judge = Judge()
+        self.node = zkd_node.Node()
+        self.machine = Machine(self.node.folder)
+        port = self.node.port
+        self.writers = [load.Writer(i, port, self.judge) for i in range(3)]
+        self.keys = [k for w in self.writers for k in w.keys]
+        self.readers = [load.Reader(i, port, self.judge, self.keys) for i in range(3)]
+        self.holders = [load.Holder(i, port, self.judge) for i in range(4)]
+        self.watchers = [load.Watcher(i, port, self.judge, self.keys) for i in range(2)]
+        self.abandoner = load.Abandoner(port, self.judge)
+        self.probe = load.Probe(port, self.judge)
+        self.recoveries = collections.defaultdict(list)  # kind -> seconds
+        self.late = []
+        self.faults = 0
+
+    # the node
+
+    def daemons(self):
+        """Name to pid, as the kernel knows them."""
+        found = {}
+        for pid in children(self.node.process.pid):
+            try:
+                name = name_of(pid)
+            except OSError:
+                continue
+            if name in DAEMONS and zkd_node.alive(pid):
+                found[name] = pid
+        return found
+
+    def signal(self, pid, number):
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass
+
+    async def wait_new_pid(self, daemon, old):
+        """Until another process has taken the daemon's place."""
+        end = time.monotonic() + GIVE_UP_SECONDS
+        while time.monotonic() < end:
+            pid = self.daemons().get(daemon)
+            if pid is not None and pid != old:
+                return True
+            await asyncio.sleep(0.005)
+        self.late.append(f"{daemon}: no successor of pid {old} within {GIVE_UP_SECONDS:.0f} s")
+        return False
+
+    # how long the service was away
+
+    def interruption(self, since):
+        """Seconds from `since` until the end of the last pause in the answers to the probe; 0 without a pause."""
+        last, end = since, 0.0
+        for _, answered in self.answers_after(since):
+            if answered - last > GAP_SECONDS:
+                end = answered - since
+            last = answered
+        return end
+
+    def answers_after(self, since):
+        answers = self.probe.answers
+        first = len(answers)
+        while first > 0 and answers[first - 1][1] >= since:
+            first -= 1
+        return answers[first:]
+
+    async def wait_steady(self, since, at_least=0.0):
+        """Until the probe has been answered without a pause for a while; None when that takes too long."""
+        steady_from, last = None, since
+        seen = since
+        end = time.monotonic() + GIVE_UP_SECONDS
+        while time.monotonic() < end:
+            await asyncio.sleep(0.01)
+            for asked, answered in self.answers_after(seen):
+                if answered <= seen:
+                    continue
+                if steady_from is None or answered - last > GAP_SECONDS:
+                    steady_from = answered
+                last = seen = answered
+            now = time.monotonic()
+            if now - last > GAP_SECONDS:
+                steady_from = None
+            if steady_from is not None and now - steady_from >= STEADY_SECONDS and now - since >= at_least:
+                return self.interruption(since)
+        return None
+
+    def record(self, kind, seconds, limit, since):
+        self.faults += 1
+        if seconds is None:
+            self.late.append(f"{kind}: the service did not come back within {GIVE_UP_SECONDS:.0f} s")
+            return
+        self.recoveries[kind].append(seconds)
+        allowed = limit * self.args.slack + self.machine.leave(since)
+        if seconds > allowed:
+            self.late.append(f"{kind}: {seconds * 1000:.0f} ms, allowed {allowed * 1000:.0f} ms")
+            print(f"LATE at {since - self.judge.began:.2f} s: {self.late[-1]}", flush=True)
+
+    # faults
+
+    async def hurt_daemon(self, action, daemon, fault):
+        pids = self.daemons()
+        old = pids.get(daemon)
+        if old is None:
+            return
+        since = time.monotonic()
+        self.signal(old, signal.SIGKILL if action == "kill" else signal.SIGSTOP)
+        kind, limit = f"{action} {daemon}", BACK[daemon]
+        if action == "kill" and age_of(old) < EARLY_SECONDS:
+            kind, limit = "kill a newborn", RESTART_LIMIT
+        if action == "stop":
+            limit += WATCHDOG_SECONDS + ABORT_SECONDS
+        if fault.second_after is not None and action == "kill":
+            await asyncio.sleep(fault.second_after)
+            other = DAEMONS[(DAEMONS.index(daemon) + 1) % len(DAEMONS)]
+            victim = self.daemons().get(other)
+            if victim is not None:
+                self.signal(victim, signal.SIGKILL)
+            kind, limit = "kill two", RESTART_LIMIT
+        replaced = await self.wait_new_pid(daemon, old)
+        took = await self.wait_steady(since) if replaced else None
+        if kind.endswith("electiond"):
+            self.check_unnoticed("electiond", kind, since)
+            limit = GAP_SECONDS
+        self.record(kind, took, limit, since)
+
+    def check_unnoticed(self, promise, kind, since):
+        for s in self.sessions():
+            closed = [t for t in s.closes if t >= since]
+            if closed:
+                self.judge.violation(promise, f"{kind}: {s.name} lost its connection {closed[0] - since:.3f} s later")
+
+    async def hurt_zkd(self, kind, fault):
+        old = dict(self.daemons())
+        pids = self.node.all_pids()
+        since = time.monotonic()
+        victims = pids if kind == "kill all" else [self.node.process.pid]
+        for pid in victims:
+            self.signal(pid, signal.SIGKILL)
+        await asyncio.get_running_loop().run_in_executor(None, self.node.process.wait)
+        while any(zkd_node.alive(p) for p in pids) and time.monotonic() - since < 1.0:
+            await asyncio.sleep(0.005)
+        left = [p for p in pids if zkd_node.alive(p)]
+        if left:
+            names = [n for n, p in old.items() if p in left]
+            self.judge.violation("orphans", f"{kind}: {left} ({names}) are still there after 1 s")
+        self.node.start(wait=False)
+        self.record(kind, await self.wait_steady(since), RESTART_LIMIT, since)
+
+    async def kill_daemons(self, kind, fault):
+        since = time.monotonic()
+        old = self.daemons()
+        for pid in old.values():
+            self.signal(pid, signal.SIGKILL)
+        for daemon, pid in old.items():
+            await self.wait_new_pid(daemon, pid)
+        self.record(kind, await self.wait_steady(since), RESTART_LIMIT, since)
+
+    async def stop_zkd(self, kind, fault):
+        """zkd asleep for longer than its watchdogs: nobody is beaten meanwhile, and nobody is killed for it."""
+        old = self.daemons()
+        since = time.monotonic()
+        self.signal(self.node.process.pid, signal.SIGSTOP)
+        await asyncio.sleep(WATCHDOG_SECONDS + fault.hold)
+        self.signal(self.node.process.pid, signal.SIGCONT)
+        took = await self.wait_steady(since, at_least=WATCHDOG_SECONDS + fault.hold + 1.0)
+        if self.daemons() != old:
+            self.judge.violation("stopped zkd", f"daemons were {old} before, {self.daemons()} after")
+        self.check_unnoticed("stopped zkd", kind, since)
+        self.record(kind, took, GAP_SECONDS, since)
+
+    async def stop_all(self, kind, fault):
+        """Everything asleep at once, as on a machine that was suspended."""
+        pids = self.node.all_pids()
+        since = time.monotonic()
+        for pid in pids:
+            self.signal(pid, signal.SIGSTOP)
+        await asyncio.sleep(fault.hold)
+        for pid in reversed(pids):
+            self.signal(pid, signal.SIGCONT)
+        self.record(kind, await self.wait_steady(since), fault.hold + 1.0, since)
+
+    async def inflict(self, fault):
+        action, target = fault.kind.split()
+        special = {
+            "kill zkd": self.hurt_zkd,
+            "kill all": self.hurt_zkd,
+            "kill daemons": self.kill_daemons,
+            "stop zkd": self.stop_zkd,
+            "stop all": self.stop_all,
+        }
+        if fault.kind in special:
+            await special[fault.kind](fault.kind, fault)
+        else:
+            await self.hurt_daemon(action, target, fault)
+
+    # the course of the test
+
+    def workers(self):
+        return [*self.writers, *self.readers, *self.holders, *self.watchers, self.probe]
+
+    def sessions(self):
+        return [w.session for w in self.workers()] + [self.abandoner.looker]
+
+    async def fresh_session(self, name):
+        s = zk.Session(name, self.node.port, 20000, self.judge)
+        up = asyncio.Event()
+        s.on_up = lambda fresh: up.set()
+        s.start()
+        await asyncio.wait_for(up.wait(), 2 * zk.HANG_SECONDS)
+        return s
+
+    async def prepare(self):
+        """The folders of the test, and a tree of some size that every new clientd has to load."""
+        s = await self.fresh_session("prepare")
+        for path in ("/w", "/c", "/l", "/a", "/bulk"):
+            await s.call(zk.CREATE, zk.create(path))
+        begin, wrong = time.monotonic(), 0
+        data = bytes(100)
+        for first in range(0, self.args.znodes, 1000):
+            parent = f"/bulk/{first // 1000}"
+            names = [parent] + [f"{parent}/{i}" for i in range(min(1000, self.args.znodes - first) - 1)]
+            replies = await asyncio.gather(*(s.call(zk.CREATE, zk.create(n, data)) for n in names))
+            wrong += sum(r is None or r.err != zk.OK for r in replies)
+        if wrong:
+            self.judge.violation("errors", f"{wrong} creates failed before any fault")
+        print(f"made {self.args.znodes} znodes in {time.monotonic() - begin:.1f} s", flush=True)
+        await s.close()
+
+    async def report_progress(self, end):
+        while True:
+            await asyncio.sleep(5)
+            writes, reads = sum(w.acks for w in self.writers), sum(r.reads for r in self.readers)
+            closes = sum(len(s.closes) for s in self.sessions())
+            print(
+                f"{time.monotonic() - self.judge.began:.0f} s: {self.faults} faults, {writes} writes, {reads} reads, "
+                f"{closes} connections lost, {self.judge.count + len(self.late)} violations",
+                flush=True,
+            )
+
+    async def run(self):
+        self.node.start()
+        tasks = [asyncio.ensure_future(self.machine.watch_loop())]
+        await self.prepare()
+        for worker in self.workers():
+            worker.start()
+        self.abandoner.start()
+        if await self.wait_steady(time.monotonic(), at_least=1.0) is None:
+            raise zkd_node.NodeError(f"the node does not answer at all\n{self.node.log_end()}")
+        end = time.monotonic() + self.args.seconds
+        tasks.append(asyncio.ensure_future(self.report_progress(end)))
+        for fault in make_plan(self.args.seed, self.args.seconds, self.args.only):
+            if time.monotonic() >= end:
+                break
+            await asyncio.sleep(fault.pause)
+            await self.inflict(fault)
+        await self.finish()
+        for task in tasks:
+            task.cancel()
+
+    async def finish(self):
+        self.abandoner.stop_deserting()
+        for worker in [*self.writers, *self.readers, *self.watchers]:
+            worker.session.running = False
+        await asyncio.sleep(1.0)
+        for worker in [*self.writers, *self.readers, *self.watchers]:
+            await worker.session.close()
+        await self.wait_deserted()
+        await self.read_back("read back")
+        for worker in [*self.holders, self.probe]:
+            await worker.session.close()
+        await self.abandoner.looker.close()
+        await self.read_back("locks given back", locks_gone=True)
+        self.stop_node()
+        self.node.start()
+        await self.read_back("read back after a restart", locks_gone=True)
+        self.stop_node()
+        self.machine.running = False
+
+    def stop_node(self):
+        try:
+            self.node.stop()
+        except zkd_node.NodeError as e:
+            self.judge.violation("stop", str(e))
+            if self.node.process is not None:
+                self.node.kill()
+
+    async def wait_deserted(self):
+        """Deserted sessions must end: with nothing failing any more, after their timeout and a tick."""
+        longest = max((t for _, t in self.abandoner.left.values()), default=0.0)
+        end = time.monotonic() + longest + load.MAX_TICK_SECONDS + 2.0
+        while self.abandoner.left and time.monotonic() < end:
+            await asyncio.sleep(0.1)
+        for path in self.abandoner.left:
+            self.judge.violation("ephemerals", f"{path} outlived its session")
+
+    async def read_back(self, what, locks_gone=False):
+        s = await self.fresh_session("verifier")
+        wrong = 0
+        for w in self.writers:
+            for key in w.keys:
+                wrong += await self.read_key(s, key, what)
+            replies = await asyncio.gather(*(s.call(zk.EXISTS, zk.path_watch(p)) for p in w.created))
+            for path, reply in zip(w.created, replies):
+                if reply is None or reply.err != zk.OK:
+                    self.judge.violation("writes", f"{what}: {path} was acknowledged and is not there: {reply}")
+        await self.count_bulk(s, what)
+        for h in self.holders if locks_gone else []:
+            reply = await s.call(zk.EXISTS, zk.path_watch(h.path))
+            if reply is None or reply.err != zk.NO_NODE:
+                self.judge.violation("ephemerals", f"{what}: {h.path} is there after its session was closed")
+        await s.close()
+
+    async def read_key(self, s, key, what):
+        if not key.exists:
+            return 0
+        reply = await s.call(zk.GET_DATA, zk.path_watch(key.path))
+        data = zk.take_data(reply.body)[0] if reply is not None and reply.err == zk.OK else None
+        sequence = key.sequence_of(data)
+        if sequence is not None and key.acked <= sequence <= key.submitted:
+            return 0
+        self.judge.violation("writes", f"{what}: {key.path} holds {data!r}, acknowledged {key.acked}")
+        return 1
+
+    async def count_bulk(self, s, what):
+        have = 0
+        for first in range(0, self.args.znodes, 1000):
+            reply = await s.call(zk.GET_CHILDREN, zk.path_watch(f"/bulk/{first // 1000}"))
+            if reply is not None and reply.err == zk.OK:
+                have += 1 + len(zk.take_children(reply.body))
+        if have != self.args.znodes:
+            self.judge.violation("writes", f"{what}: {have} of {self.args.znodes} znodes are there")
+
+    # the outcome
+
+    def report(self):
+        print("\nrecovery in ms     count     p50     max")
+        for kind in sorted(self.recoveries):
+            times = sorted(1000 * s for s in self.recoveries[kind])
+            print(f"{kind:18} {len(times):5} {statistics.median(times):7.0f} {times[-1]:7.0f}")
+        slow = max((b - a for a, b in self.probe.answers), default=0.0)
+        print(f"\n{len(self.probe.answers)} writes of the probe, the slowest {1000 * slow:.0f} ms")
+        print(f"{sum(w.events for w in self.watchers)} watch events, {self.abandoner.gone} deserted sessions ended")
+        print(f"{sum(h.checked for h in self.holders)} looks at locks held, machine stalls up to "
+              f"{1000 * max((s for _, s in self.machine.stalls), default=0):.0f} ms\n")
+        for text in self.late:
+            print(f"FAILED: {text}")
+        for name, text in PROMISES.items():
+            n = len(self.judge.violations.get(name, ()))
+            print(f"{'ok    ' if n == 0 else 'FAILED'} {text}" + (f" ({n} violations)" if n else ""))
+        kept = sum(1 for name in PROMISES if not self.judge.violations.get(name))
+        failed = len(PROMISES) - kept + len(self.late)
+        passed = kept + max(0, self.faults - len(self.late))
+        return passed, failed
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--znodes", type=int, default=100000)
+    parser.add_argument("--only", type=lambda s: s.split(","), default=None, help="kinds of faults, as in the plan")
+    parser.add_argument("--slack", type=float, default=1.0)
+    parser.add_argument("--show-plan", action="store_true")
+    args = parser.parse_args()
+    if args.seed is None:
+        args.seed = int.from_bytes(os.urandom(4), "big")
+    if args.show_plan:
+        for fault in make_plan(args.seed, args.seconds, args.only):
+            print(fault)
+        return 0
+    again = f"tests/integration/chaos.py --seed {args.seed} --seconds {args.seconds:g} --znodes {args.znodes}"
+    if args.only:
+        again += f" --only '{','.join(args.only)}'"
+    print(f"seed {args.seed}; again: {again}", flush=True)
+    chaos = Chaos(args)
+    try:
+        asyncio.run(chaos.run())
+    except (zkd_node.NodeError, asyncio.TimeoutError) as e:
+        print(f"FAILED: {type(e).__name__}: {e}")
+        chaos.late.append("the test could not go on")
+    finally:
+        passed, failed = chaos.report()
+        if failed:
+            print(f"--- end of zkd's log\n{chaos.node.log_end(80)}\nagain: {again}")
+        chaos.node.close()
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
