@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Checks who includes whom: base <- jute <- cores, base <- ipc, no daemon another daemon's header, and cores no header
-of the operating system. Which files are a core is what the core's library is made of (NAME.am).
+of the operating system. Which files are a core is what the core's library is made of (NAME.am): libelection, libzab,
+libfront, libtree, libstore, libwatch.
 
 usage: layers.py [SRCDIR]
 """
@@ -39,7 +40,7 @@ PURE_EXCEPT = {
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
-CORE_SOURCES = re.compile(r"^\w*lib\w+_a_SOURCES\s*=((?:[^\n]*\\\n)*[^\n]*)", re.M)
+CORE_SOURCES = re.compile(r"^\w*lib(?:election|zab|front|tree|store|watch)_a_SOURCES\s*=((?:[^\n]*\\\n)*[^\n]*)", re.M)
 
 
 def sources(srcdir, room):
