@@ -232,6 +232,7 @@ write_stats(struct tree *t, uint32_t number, const struct quota_track *use)
 	t->data_bytes += len;
 	t->data_bytes -= node_data_len(n);
 	nodes_set_data(&t->nodes, n, slice_of(text, len));
+	n->crc = digest_prefix(node_path(&t->nodes, number, &t->scratch), slice_of(text, len));
 }
 
 /* Counts the subtree of the quota's path and writes that to its stats node. */

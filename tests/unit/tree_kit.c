@@ -2,6 +2,7 @@
 #include "tree_kit.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -13,10 +14,24 @@ static struct jute_acl open_entries[] = {
 };
 const struct jute_acl_vec kit_open_acl = { open_entries, 1 };
 
+static void
+print_line(struct trace *t, enum trace_level level, const char *room, const char *event, const char *text)
+{
+	(void)t;
+	(void)level;
+	fprintf(stderr, "%s: %s %s\n", room, event, text);
+}
+
+struct trace kit_trace = { TRACE_ERROR, print_line };
+
 void
 kit_start_with(struct kit *k, const struct tree_config *c)
 {
-	*k = (struct kit){ .config = *c, .wall_ms = 1600000000000, .now_ms = 1000, .session = 0x100000000000001 };
+	*k = (struct kit){
+		.config = *c, .wall_ms = 1600000000000, .now_ms = 1000, .session = 0x100000000000001
+	};
+	if (k->config.trace == NULL)
+		k->config.trace = &kit_trace;
 	k->tree = tree_create(&k->config);
 	k->prep = prep_create(&k->config, k->tree);
 	arena_init(&k->arena, 64 << 20);
@@ -51,13 +66,13 @@ enum zk_error
 kit_request(struct kit *k, int32_t type)
 {
 	struct prep_request rq = { .type = type,
-		.session = k->session,
-		.cxid = ++k->cxid,
-		.owner = k->owner,
-		.auth = k->auth,
-		.body = buf_slice(&k->body),
-		.wall_ms = k->wall_ms++,
-		.now_ms = k->now_ms };
+				   .session = k->session,
+				   .cxid = ++k->cxid,
+				   .owner = k->owner,
+				   .auth = k->auth,
+				   .body = buf_slice(&k->body),
+				   .wall_ms = k->wall_ms++,
+				   .now_ms = k->now_ms };
 	uint64_t last = prep_last(k->prep);
 	enum zk_error err;
 
@@ -83,9 +98,9 @@ kit_apply_one(struct kit *k)
 		return false;
 	len = get_be32(p);
 	arena_reset(&k->arena);
-	ck_assert_int_eq(tree_apply(k->tree, slice_of(p + 4, len), &k->arena, k->sink.event ? &k->sink : NULL,
-				    &k->result),
-			 0);
+	ck_assert_int_eq(
+	    tree_apply(k->tree, slice_of(p + 4, len), &k->arena, k->sink.event ? &k->sink : NULL, &k->result),
+	    0);
 	prep_applied(k->prep, tree_applied(k->tree));
 	k->applied_at += 4 + len;
 	return true;
@@ -177,9 +192,9 @@ kit_delete(struct kit *k, const char *path, int32_t version)
 static void
 put_set(struct kit *k, const char *path, const char *data, int32_t version)
 {
-	struct jute_set_data_request rq = {
-		.path = slice_str(path), .data = slice_str(data), .version = version
-	};
+	struct jute_set_data_request rq = { .path = slice_str(path),
+					    .data = slice_str(data),
+					    .version = version };
 
 	jute_write_set_data_request(&k->body, &rq);
 }

@@ -16,10 +16,10 @@ struct kit {
 	struct tree_config config;
 	struct tree *tree;
 	struct prep *prep;
-	struct arena arena; /* of the last result */
-	struct buf body, out; /* scratch */
-	struct buf log; /* every txn: length, bytes */
-	size_t applied_at; /* offset in log of the first txn not applied */
+	struct arena arena;        /* of the last result */
+	struct buf body, out;      /* scratch */
+	struct buf log;            /* every txn: length, bytes */
+	size_t applied_at;         /* offset in log of the first txn not applied */
 	struct tree_result result; /* of the last applied */
 	struct auth auth;
 	struct jute_id ids[4];
@@ -66,5 +66,7 @@ struct buf kit_snapshot(struct tree *t);
 struct tree *kit_load(const struct tree_config *c, struct slice bytes, uint64_t zxid);
 
 extern const struct jute_acl_vec kit_open_acl;
+/* Prints errors: what tree_check finds, refused snapshots, digest mismatches. */
+extern struct trace kit_trace;
 
 #endif
