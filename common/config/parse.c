@@ -284,7 +284,7 @@ parse(struct parser *p, struct slice text, const char *const *overrides, size_t 
 	take_settings(p);
 	take_words(p);
 	servers_read(p->c, p->settings, p->nsettings, p->r);
-	relations_check(p->c, (struct origin){ p->file, 0 }, p->r);
+	relations_check(p->c, (struct origin){ p->file, 0 }, p->settings, p->nsettings, p->r);
 	name_ignored(p);
 }
 

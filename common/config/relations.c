@@ -2,10 +2,38 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "room.h"
 
 /* Largest server number that fits beside the TTL in an ephemeral owner (ZooKeeper: EphemeralType). */
 enum { SID_MAX_EXTENDED = 254 };
+
+/* What the checks look at. */
+struct check {
+	struct config *c;
+	struct config_report *r;
+	struct origin file;
+	const struct setting *settings;
+	size_t n;
+};
+
+static const struct setting *
+find(const struct check *k, const char *name)
+{
+	for (size_t i = 0; i < k->n; i++)
+		if (strcmp(k->settings[i].name, name) == 0)
+			return &k->settings[i];
+	return NULL;
+}
+
+/* Where name was said, or else the file as a whole. */
+static struct origin
+where(const struct check *k, const char *name)
+{
+	const struct setting *s = find(k, name);
+
+	return s == NULL ? k->file : s->origin;
+}
 
 static size_t
 count_participants(const struct config *c)
@@ -67,6 +95,21 @@ ticks_to_ms(const struct config *c, int ticks)
 	return __builtin_mul_overflow(c->tick_time_ms, ticks, &ms) ? INT32_MAX : ms;
 }
 
+/* "[::1]" is how some write an address where no port follows. */
+static const char *
+without_brackets(struct config *c, const char *host)
+{
+	size_t len = host == NULL ? 0 : strlen(host);
+	struct slice copy;
+
+	if (len < 3 || host[0] != '[' || host[len - 1] != ']')
+		return host;
+	copy = arena_copy(&c->arena, slice_of(host + 1, len - 1));
+	ASSERT(copy.data != NULL);
+	((char *)copy.data)[len - 2] = '\0';
+	return (const char *)copy.data;
+}
+
 static void
 derive(struct config *c)
 {
@@ -79,28 +122,35 @@ derive(struct config *c)
 	if (c->jute_max_buffer_extra_bytes == 0)
 		c->jute_max_buffer_extra_bytes =
 		    c->jute_max_buffer_bytes < 1024 ? 1024 : c->jute_max_buffer_bytes;
+	c->client_port_address = without_brackets(c, c->client_port_address);
+}
+
+/* Missing, that is: not even said with a value that was refused. */
+static bool
+is_missing(const struct check *k, const char *name)
+{
+	const struct setting *s = find(k, name);
+
+	return s == NULL || s->value[0] == '\0';
 }
 
 static void
-check_ensemble(const struct config *c, struct origin o, struct config_report *r)
+check_ensemble(const struct check *k)
 {
-	size_t participants = count_participants(c);
+	static const char *const limits[] = { "initLimit", "syncLimit" };
+	size_t participants = count_participants(k->c);
 
-	if (c->nservers > participants && participants < 2)
+	if (k->c->nservers > participants && participants < 2)
 		report_error(
-		    r, o, NULL,
+		    k->r, k->file, NULL,
 		    "observers need an ensemble; allowed: at least two server.N that are participants");
-	if (!c->standalone_enabled && participants == 0)
-		report_error(r, o, "standaloneEnabled",
+	if (!k->c->standalone_enabled && participants == 0)
+		report_error(k->r, where(k, "standaloneEnabled"), "standaloneEnabled",
 			     "\"false\" needs a server list; allowed: at least one server.N");
-	if (!config_is_ensemble(c))
-		return;
-	if (c->init_limit_ticks == 0)
-		report_error(r, o, "initLimit",
-			     "missing; an ensemble needs it; allowed: 1..2147483647 (ticks)");
-	if (c->sync_limit_ticks == 0)
-		report_error(r, o, "syncLimit",
-			     "missing; an ensemble needs it; allowed: 1..2147483647 (ticks)");
+	for (size_t i = 0; config_is_ensemble(k->c) && i < sizeof limits / sizeof limits[0]; i++)
+		if (find(k, limits[i]) == NULL)
+			report_error(k->r, k->file, limits[i],
+				     "missing; an ensemble needs it; allowed: 1..2147483647 (ticks)");
 }
 
 static void
@@ -141,28 +191,49 @@ take_own_client_part(struct config *c, struct origin o, struct config_report *r)
 	c->client_port_address = host;
 }
 
-void
-relations_check(struct config *c, struct origin o, struct config_report *r)
+static void
+check_session_timeouts(const struct check *k)
 {
-	derive(c);
-	if (c->data_dir == NULL)
-		report_error(r, o, "dataDir", "missing; allowed: the path of a folder");
-	if (c->min_session_timeout_ms > c->max_session_timeout_ms)
-		report_error(r, o, "minSessionTimeout",
+	const char *name = find(k, "minSessionTimeout") != NULL ? "minSessionTimeout" : "maxSessionTimeout";
+
+	if (k->c->min_session_timeout_ms > k->c->max_session_timeout_ms)
+		report_error(k->r, where(k, name), "minSessionTimeout",
 			     "\"%d\" is above maxSessionTimeout \"%d\"; allowed: at most that",
-			     c->min_session_timeout_ms, c->max_session_timeout_ms);
-	check_ensemble(c, o, r);
-	check_myid(c, o, r);
-	take_own_client_part(c, o, r);
-	if (c->client_port < 0 && c->client_port_address != NULL)
-		report_error(r, o, "clientPort",
+			     k->c->min_session_timeout_ms, k->c->max_session_timeout_ms);
+}
+
+static void
+check_client_port(const struct check *k)
+{
+	if (k->c->client_port >= 0 || find(k, "clientPort") != NULL)
+		return;
+	if (k->c->client_port_address != NULL)
+		report_error(k->r, where(k, "clientPortAddress"), "clientPort",
 			     "missing, but clientPortAddress is set; allowed: 0..65535 (port)");
-	else if (c->client_port < 0 && c->nservers == 0)
-		report_notice(r, o, "clientPort", "missing; no client will be able to connect");
+	else if (k->c->nservers == 0)
+		report_notice(k->r, k->file, "clientPort", "missing; no client will be able to connect");
+}
+
+void
+relations_check(struct config *c, struct origin file, const struct setting *settings, size_t n,
+		struct config_report *r)
+{
+	struct check k = { c, r, file, settings, n };
+
+	derive(c);
+	if (is_missing(&k, "dataDir"))
+		report_error(r, where(&k, "dataDir"), "dataDir", "missing; allowed: the path of a folder");
+	check_session_timeouts(&k);
+	check_ensemble(&k);
+	check_myid(c, where(&k, "myid"), r);
+	take_own_client_part(c, where(&k, "clientPort"), r);
+	check_client_port(&k);
 	if (!c->force_sync)
-		report_notice(r, o, "forceSync", "no: a power failure loses acknowledged writes");
+		report_notice(r, where(&k, "forceSync"), "forceSync",
+			      "no: a power failure loses acknowledged writes");
 	if (c->skip_acl)
-		report_notice(r, o, "skipACL", "yes: no ACL is checked, every client may do everything");
+		report_notice(r, where(&k, "skipACL"), "skipACL",
+			      "yes: no ACL is checked, every client may do everything");
 }
 
 int

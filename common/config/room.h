@@ -44,7 +44,8 @@ struct setting {
 /* Reads all server.N, group.N and weight.N settings into c->servers. Errors are reported. */
 void servers_read(struct config *c, const struct setting *settings, size_t n, struct config_report *r);
 
-/* Relations between keys, and what follows from others. file is for messages. */
-void relations_check(struct config *c, struct origin file, struct config_report *r);
+/* Relations between keys, and what follows from others. file is for what no single line said. */
+void relations_check(struct config *c, struct origin file, const struct setting *settings, size_t n,
+		     struct config_report *r);
 
 #endif

@@ -150,11 +150,11 @@ read_yesno(const struct reading *v)
 
 /* The number as written, within the key's range (or raised into it). */
 static int
-take_number(const struct reading *v, bool decode, int64_t *n)
+take_number(const struct reading *v, const char *text, bool decode, int64_t *n)
 {
 	const struct config_key *k = v->key;
 
-	if (!read_number(v->value, decode, n))
+	if (!read_number(text, decode, n))
 		return refuse(v, "is not a number");
 	if (*n < k->min && k->raise) {
 		report_notice(v->report, v->origin, v->name,
@@ -162,7 +162,8 @@ take_number(const struct reading *v, bool decode, int64_t *n)
 			      (long long)k->min);
 		*n = k->min;
 	}
-	if (*n < k->min || *n > k->max)
+	/* What has no effect does no harm: it ends no start that ZooKeeper would not end. */
+	if ((*n < k->min || *n > k->max) && k->status != CONFIG_ACCEPTED)
 		return refuse(v, "is out of range");
 	return 0;
 }
@@ -177,7 +178,7 @@ static int
 read_int(const struct reading *v)
 {
 	int64_t n;
-	int *field = field_of(v), rc = take_number(v, is_decoded(v->key), &n);
+	int *field = field_of(v), rc = take_number(v, v->value, is_decoded(v->key), &n);
 
 	if (rc == 0 && field != NULL)
 		*field = (int)n;
@@ -188,7 +189,7 @@ static int
 read_long(const struct reading *v)
 {
 	int64_t n, *field = field_of(v);
-	int rc = take_number(v, is_decoded(v->key), &n);
+	int rc = take_number(v, v->value, is_decoded(v->key), &n);
 
 	if (rc == 0 && field != NULL)
 		*field = n * v->key->scale;
@@ -226,10 +227,8 @@ read_interval(const struct reading *v)
 		return refuse(v, "is not a number of hours, nor one with ms, s, m, h or d");
 	memcpy(number, v->value, digits);
 	number[digits] = '\0';
-	if (!read_number(number, false, &n))
-		return refuse(v, "is not a number");
-	if (n < v->key->min || n > v->key->max)
-		return refuse(v, "is out of range");
+	if (take_number(v, number, false, &n) < 0)
+		return -EINVAL;
 	*field = n * unit;
 	return 0;
 }

@@ -1,0 +1,211 @@
+/* zoo.cfg from files and descriptors, dataDir/myid, the folder of the sockets. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "config_fixture.h"
+
+static char folder[64];
+
+static void
+make_folder(void)
+{
+	setup();
+	strcpy(folder, "/tmp/test_config.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
+static void
+remove_folder(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof command, "rm -rf %s", folder);
+	ck_assert_int_eq(system(command), 0);
+	teardown();
+}
+
+static void
+write_file(const char *name, const char *text)
+{
+	char path[256];
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	f = fopen(path, "w");
+	ck_assert_ptr_nonnull(f);
+	fputs(text, f);
+	ck_assert_int_eq(fclose(f), 0);
+}
+
+static int
+load(const char *name)
+{
+	char path[256];
+	struct config_source s = { .file = path, .fd = -1 };
+
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	return config_load(&s, &config, &report);
+}
+
+START_TEST(a_file_is_loaded)
+{
+	write_file("zoo.cfg", "dataDir=/d\nclientPort=3\n");
+	ck_assert_int_eq(load("zoo.cfg"), 0);
+	ck_assert_int_eq(config->client_port, 3);
+}
+END_TEST
+
+START_TEST(a_file_that_cannot_be_read_is_an_error)
+{
+	char expected[256];
+
+	ck_assert_int_lt(load("none.cfg"), 0);
+	snprintf(expected, sizeof expected, "%s/none.cfg: cannot be read: No such file or directory", folder);
+	assert_found(CONFIG_ERROR, expected);
+	config_report_free(&report);
+	ck_assert_int_lt(load("."), 0);
+	snprintf(expected, sizeof expected, "%s/.: cannot be read: Is a directory", folder);
+	assert_found(CONFIG_ERROR, expected);
+}
+END_TEST
+
+START_TEST(a_descriptor_is_read_from_its_start_every_time)
+{
+	char path[256];
+	struct config_source s = { .file = "named.cfg" };
+	FILE *f;
+
+	write_file("zoo.cfg", "dataDir=/d\nclientPort=3\ntickTme=3\n");
+	snprintf(path, sizeof path, "%s/zoo.cfg", folder);
+	f = fopen(path, "r");
+	ck_assert_ptr_nonnull(f);
+	s.fd = fileno(f);
+	for (int i = 0; i < 2; i++) {
+		config_report_free(&report);
+		ck_assert_int_lt(config_load(&s, &config, &report), 0);
+		assert_found(CONFIG_ERROR, "named.cfg:3: tickTme: unknown key; did you mean tickTime?");
+	}
+	fclose(f);
+}
+END_TEST
+
+START_TEST(no_file_is_the_embedded_default)
+{
+	struct config_source s = { .file = NULL, .fd = -1 };
+
+	ck_assert_int_eq(config_load(&s, &config, &report), 0);
+	ck_assert_int_eq(config->client_port, 2181);
+}
+END_TEST
+
+START_TEST(an_ensemble_is_refused_at_start)
+{
+	char expected[512], text[512];
+
+	snprintf(text, sizeof text, ENSEMBLE "dataDir=%s\n", folder);
+	write_file("zoo.cfg", text);
+	ck_assert_int_lt(load("zoo.cfg"), 0);
+	snprintf(
+	    expected, sizeof expected,
+	    "%s/myid: No such file or directory; an ensemble needs the server's number there, or -D myid=N",
+	    folder);
+	assert_found(CONFIG_ERROR, expected);
+	config_report_free(&report);
+	write_file("myid", "2\n");
+	ck_assert_int_lt(load("zoo.cfg"), 0);
+	snprintf(expected, sizeof expected,
+		 "%s/zoo.cfg: 3 servers are listed, and ensembles are not built yet; to run a standalone "
+		 "node remove the "
+		 "server.N lines",
+		 folder);
+	assert_found(CONFIG_ERROR, expected);
+}
+END_TEST
+
+START_TEST(a_lone_server_takes_its_client_port_by_myid)
+{
+	char text[512];
+
+	snprintf(text, sizeof text, "dataDir=%s\nserver.4=a:1:2;127.0.0.1:77\n", folder);
+	write_file("zoo.cfg", text);
+	ck_assert_int_eq(load("zoo.cfg"), 0);
+	ck_assert_int_eq(config->client_port, -1);
+	config_free(config);
+	write_file("myid", "4");
+	ck_assert_int_eq(load("zoo.cfg"), 0);
+	ck_assert_int_eq(config->client_port, 77);
+	ck_assert_str_eq(config->client_port_address, "127.0.0.1");
+}
+END_TEST
+
+START_TEST(the_runtime_folder_is_made_where_it_is_named)
+{
+	char text[256], *path, *paths[2];
+	struct stat st;
+
+	snprintf(text, sizeof text, "dataDir=%s/data\nruntimeDir=%s/a/b\n", folder, folder);
+	must_parse(text);
+	ck_assert_int_eq(config_runtime_dir(config, &path), 0);
+	ck_assert_str_eq(path, config->runtime_dir);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert(S_ISDIR(st.st_mode));
+	mem_free(path);
+	ck_assert_uint_eq(config_runtime_candidates(config, paths), 1);
+	ck_assert_str_eq(paths[0], config->runtime_dir);
+	mem_free(paths[0]);
+	write_file("file", "");
+	snprintf(text, sizeof text, "dataDir=%s/data\nruntimeDir=%s/file/b\n", folder, folder);
+	must_parse(text);
+	ck_assert_int_lt(config_runtime_dir(config, &path), 0);
+	mem_free(path);
+}
+END_TEST
+
+START_TEST(a_running_node_is_looked_for_in_its_data_folder_first)
+{
+	char *paths[2];
+
+	must_parse("dataDir=/d\n");
+	ck_assert_uint_eq(config_runtime_candidates(config, paths), 2);
+	ck_assert_str_eq(paths[0], "/d/run");
+	ck_assert_str_eq(paths[1], "/run/zkd");
+	mem_free(paths[0]);
+	mem_free(paths[1]);
+}
+END_TEST
+
+static Suite *
+suite(void)
+{
+	Suite *s = suite_create("config load");
+	TCase *t = tcase_create("config load");
+
+	tcase_add_checked_fixture(t, make_folder, remove_folder);
+	tcase_add_test(t, a_file_is_loaded);
+	tcase_add_test(t, a_file_that_cannot_be_read_is_an_error);
+	tcase_add_test(t, a_descriptor_is_read_from_its_start_every_time);
+	tcase_add_test(t, no_file_is_the_embedded_default);
+	tcase_add_test(t, an_ensemble_is_refused_at_start);
+	tcase_add_test(t, a_lone_server_takes_its_client_port_by_myid);
+	tcase_add_test(t, the_runtime_folder_is_made_where_it_is_named);
+	tcase_add_test(t, a_running_node_is_looked_for_in_its_data_folder_first);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+int
+main(void)
+{
+	SRunner *runner = srunner_create(suite());
+	int failed;
+
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed > 0;
+}
