@@ -1,0 +1,243 @@
+/*
+ * bench/write-parts: a lone durable write of a running standalone node, split into its parts.
+ *
+ * The whole is measured at the client: setData, one at a time. Three parts are measured by themselves, on the same
+ * machine and in the same minute: the client's connection (a ping goes to clientd and back, and to nobody else), the
+ * four hops between the daemons (bench/hop's measure at depth 1), and fdatasync after an append of the txn's size in
+ * a preallocated file (in the folder named, which has to be on the file system of the node's log). What remains is
+ * the daemons' own work and whatever waiting the parts do not show by themselves.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench/client.h"
+#include "bench/echo.h"
+#include "bench/samples.h"
+#include "io/clock.h"
+#include "jute/zk_error.h"
+
+enum {
+	WRITES_DEFAULT = 2000,
+	WRITES_MAX = 1000000,
+	HOPS = 4, /* clientd, syncd, logd, syncd, clientd */
+	DATA_BYTES = 100,
+	TXN_BYTES = 200, /* of such a setData in the log, about */
+	PREALLOC_BYTES = 64 << 20,
+};
+
+struct arguments {
+	const char *host, *folder;
+	long port, writes;
+	bool json;
+};
+
+struct parts {
+	struct samples write, read, ping, sync;
+	struct echo_result hop;
+};
+
+static const struct option options[] = {
+	{ "host", required_argument, NULL, 'H' },
+	{ "port", required_argument, NULL, 'p' },
+	{ "folder", required_argument, NULL, 'd' },
+	{ "writes", required_argument, NULL, 'n' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const char path_text[] = "/zkd-bench-write-parts";
+
+static void
+print_help(void)
+{
+	printf(
+	    "usage: bench/write-parts --folder dir [--host address] [--port n] [--writes n] [--json]\n"
+	    "Splits a lone durable write of a running node into its parts.\n\n"
+	    "  --folder dir    a folder on the file system of the node's log, for the measure of fdatasync\n"
+	    "  --host address  default 127.0.0.1\n"
+	    "  --port n        default 2181\n"
+	    "  --writes n      default %d\n"
+	    "  --json          one JSON object instead of a table\n",
+	    WRITES_DEFAULT);
+}
+
+/* Times one call of the client into a set. */
+static int
+time_call(struct samples *s, int error, int32_t code, uint64_t began)
+{
+	if (error < 0)
+		return error;
+	if (code != ZK_OK)
+		return -EREMOTEIO;
+	samples_add(s, clock_mono_ns() - began);
+	return 0;
+}
+
+static int
+measure_client(const struct arguments *a, struct parts *p)
+{
+	static const uint8_t data[DATA_BYTES];
+	struct slice path = slice_str(path_text), value = slice_of(data, sizeof data);
+	struct client c;
+	int32_t code = 0;
+	int error = client_open(&c, a->host, (uint16_t)a->port);
+
+	if (error < 0)
+		return error;
+	error = client_create(&c, path, value, &code);
+	for (long i = 0; i < a->writes && error == 0; i++) {
+		uint64_t began = clock_mono_ns();
+		error = client_set(&c, path, value, &code);
+		error = time_call(&p->write, error, code, began);
+	}
+	for (long i = 0; i < a->writes && error == 0; i++) {
+		uint64_t began = clock_mono_ns();
+		error = client_ping(&c);
+		error = time_call(&p->ping, error, ZK_OK, began);
+	}
+	for (long i = 0; i < a->writes && error == 0; i++) {
+		uint64_t began = clock_mono_ns();
+		error = client_get(&c, path, &code);
+		error = time_call(&p->read, error, code, began);
+	}
+	client_delete(&c, path, &code);
+	client_close(&c);
+	return error;
+}
+
+/* As logd appends: into preallocated blocks, so that a sync writes data and no size. */
+static int
+measure_sync(const struct arguments *a, struct parts *p)
+{
+	static const uint8_t txn[TXN_BYTES];
+	char name[4096];
+	int fd, error = 0;
+
+	snprintf(name, sizeof name, "%s/.zkd-bench-%d", a->folder, (int)getpid());
+	fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	unlink(name);
+	if (posix_fallocate(fd, 0, PREALLOC_BYTES) != 0 || fsync(fd) != 0)
+		error = -EIO;
+	for (long i = 0; i < a->writes && error == 0; i++) {
+		uint64_t began = clock_mono_ns();
+		if (pwrite(fd, txn, sizeof txn, (i * TXN_BYTES) % (PREALLOC_BYTES - TXN_BYTES)) < 0 ||
+		    fdatasync(fd) != 0)
+			error = -errno;
+		samples_add(&p->sync, clock_mono_ns() - began);
+	}
+	close(fd);
+	return error;
+}
+
+static void
+print_row(const char *name, double p50, double p99, bool json, const char *end)
+{
+	if (json)
+		printf("\"%s\":{\"p50_us\":%.1f,\"p99_us\":%.1f}%s", name, p50, p99, end);
+	else if (p99 > 0)
+		printf("%-28s %10.1f %10.1f\n", name, p50, p99);
+	else
+		printf("%-28s %10.1f\n", name, p50);
+}
+
+static void
+print_set(const char *name, struct samples *s, bool json)
+{
+	print_row(name, samples_us(s, 0.5), samples_us(s, 0.99), json, ",");
+}
+
+static void
+print_parts(const struct arguments *a, struct parts *p)
+{
+	double hops = HOPS * p->hop.p50_us, rest;
+
+	samples_sort(&p->write);
+	samples_sort(&p->read);
+	samples_sort(&p->ping);
+	samples_sort(&p->sync);
+	rest = samples_us(&p->write, 0.5) - samples_us(&p->ping, 0.5) - hops - samples_us(&p->sync, 0.5);
+	printf(a->json ? "{" : "part                            p50 (us)   p99 (us)\n");
+	print_set("write", &p->write, a->json);
+	print_set("connection", &p->ping, a->json);
+	print_row("four_hops", hops, HOPS * p->hop.p99_us, a->json, ",");
+	print_set("append_and_fdatasync", &p->sync, a->json);
+	print_row("rest", rest, 0, a->json, ",");
+	print_row("read", samples_us(&p->read, 0.5), samples_us(&p->read, 0.99), a->json,
+		  a->json ? "}\n" : "");
+}
+
+/* -1 to go on, else the exit status. */
+static int
+parse(int argc, char **argv, struct arguments *a)
+{
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (c) {
+		case 'H':
+			a->host = optarg;
+			break;
+		case 'p':
+			a->port = strtol(optarg, NULL, 10);
+			break;
+		case 'd':
+			a->folder = optarg;
+			break;
+		case 'n':
+			a->writes = strtol(optarg, NULL, 10);
+			break;
+		case 'j':
+			a->json = true;
+			break;
+		case 'h':
+			print_help();
+			return EXIT_SUCCESS;
+		default:
+			return 2;
+		}
+	}
+	if (optind == argc && a->folder != NULL && a->port > 0 && a->port < 65536 && a->writes > 0 &&
+	    a->writes <= WRITES_MAX)
+		return -1;
+	fprintf(stderr, "write-parts: --folder is needed, --writes takes 1 to %d; --help tells more\n",
+		WRITES_MAX);
+	return 2;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct arguments a = { .host = "127.0.0.1", .port = 2181, .writes = WRITES_DEFAULT };
+	struct echo_case hop = { .depth = 1, .body_bytes = TXN_BYTES };
+	struct parts p = { 0 };
+	int error, status = parse(argc, argv, &a);
+
+	if (status >= 0)
+		return status;
+	hop.frames = (size_t)a.writes;
+	samples_init(&p.write, (size_t)a.writes);
+	samples_init(&p.read, (size_t)a.writes);
+	samples_init(&p.ping, (size_t)a.writes);
+	samples_init(&p.sync, (size_t)a.writes);
+	error = measure_client(&a, &p);
+	error = error ?: measure_sync(&a, &p);
+	error = error ?: echo_measure(&hop, &p.hop);
+	if (error == 0)
+		print_parts(&a, &p);
+	else
+		fprintf(stderr, "write-parts: %s\n", strerror(-error));
+	samples_free(&p.write);
+	samples_free(&p.read);
+	samples_free(&p.ping);
+	samples_free(&p.sync);
+	return error == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
