@@ -114,7 +114,7 @@ client_close(struct client *c)
 
 	if (c->fd >= 0) {
 		begin(c, ++c->xid, ZK_OP_CLOSE_SESSION);
-		call(c, c->xid, &code);
+		(void)call(c, c->xid, &code);
 		close(c->fd);
 	}
 	c->fd = -1;

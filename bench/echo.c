@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -43,6 +44,10 @@ struct end {
 static void
 send_one(struct end *e)
 {
+	struct timespec pause = { .tv_nsec = e->c->pause_us * 1000L };
+
+	if (e->c->pause_us > 0)
+		nanosleep(&pause, NULL);
 	e->sent++;
 	link_send(&e->link, &(struct frame){ .type = MSG_APPEND, .zxid = clock_mono_ns(), .body = e->body });
 }

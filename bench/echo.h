@@ -9,7 +9,9 @@
 #include <stdint.h>
 
 struct echo_case {
-	unsigned depth;    /* frames in flight: 1 for a lone write, more for what a busy node batches */
+	unsigned depth; /* frames in flight: 1 for a lone write, more for what a busy node batches */
+	unsigned
+	    pause_us; /* before each frame: a process that has slept wakes more slowly than one that has not */
 	size_t body_bytes; /* of each frame, both ways */
 	size_t frames;     /* to measure, after a tenth as many that are not */
 };

@@ -10,7 +10,7 @@
 
 #include "bench/echo.h"
 
-enum { FRAMES_DEFAULT = 100000, FRAMES_MAX = 10000000, TXN_BYTES = 200 };
+enum { FRAMES_DEFAULT = 100000, FRAMES_MAX = 10000000, TXN_BYTES = 200, PAUSE_US = 200, PAUSED_SHARE = 10 };
 
 static const struct option options[] = {
 	{ "frames", required_argument, NULL, 'n' },
@@ -33,13 +33,14 @@ static void
 print_row(const struct echo_case *c, const struct echo_result *r, bool json, bool first)
 {
 	if (json)
-		printf("%s{\"depth\":%u,\"body_bytes\":%zu,\"p50_us\":%.2f,\"p99_us\":%.2f,\"cpu_us\":%.2f,"
+		printf("%s{\"depth\":%u,\"pause_us\":%u,\"body_bytes\":%zu,\"p50_us\":%.2f,\"p99_us\":%.2f,"
+		       "\"cpu_us\":%.2f,"
 		       "\"user_us\":%.2f,\"hops_per_s\":%.0f}",
-		       first ? "" : ",", c->depth, c->body_bytes, r->p50_us, r->p99_us, r->cpu_us, r->user_us,
-		       r->hops_per_s);
+		       first ? "" : ",", c->depth, c->pause_us, c->body_bytes, r->p50_us, r->p99_us,
+		       r->cpu_us, r->user_us, r->hops_per_s);
 	else
-		printf("%5u %10zu %10.2f %10.2f %10.2f %10.2f %12.0f\n", c->depth, c->body_bytes, r->p50_us,
-		       r->p99_us, r->cpu_us, r->user_us, r->hops_per_s);
+		printf("%5u %8u %10zu %10.2f %10.2f %10.2f %10.2f %12.0f\n", c->depth, c->pause_us,
+		       c->body_bytes, r->p50_us, r->p99_us, r->cpu_us, r->user_us, r->hops_per_s);
 	fflush(stdout);
 }
 
@@ -47,8 +48,13 @@ static int
 measure_all(size_t frames, bool json)
 {
 	static const struct echo_case cases[] = {
-		{ 1, 0, 0 },          { 1, TXN_BYTES, 0 },  { 4, TXN_BYTES, 0 },
-		{ 16, TXN_BYTES, 0 }, { 64, TXN_BYTES, 0 }, { 512, TXN_BYTES, 0 },
+		{ .depth = 1, .body_bytes = 0 },
+		{ .depth = 1, .body_bytes = TXN_BYTES },
+		{ .depth = 1, .body_bytes = TXN_BYTES, .pause_us = PAUSE_US },
+		{ .depth = 4, .body_bytes = TXN_BYTES },
+		{ .depth = 16, .body_bytes = TXN_BYTES },
+		{ .depth = 64, .body_bytes = TXN_BYTES },
+		{ .depth = 512, .body_bytes = TXN_BYTES },
 	};
 	struct echo_result r;
 	double floor_us;
@@ -57,10 +63,12 @@ measure_all(size_t frames, bool json)
 	if (json)
 		printf("{\"hop\":[");
 	else
-		printf("depth body_bytes     p50_us     p99_us     cpu_us    user_us       hops/s\n");
+		printf(
+		    "depth pause_us body_bytes     p50_us     p99_us     cpu_us    user_us       hops/s\n");
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct echo_case c = cases[i];
-		c.frames = frames;
+		/* With pauses it would take minutes, and wake-ups are told apart by fewer. */
+		c.frames = c.pause_us > 0 ? frames / PAUSED_SHARE + 1 : frames;
 		error = echo_measure(&c, &r);
 		if (error < 0) {
 			fprintf(stderr, "hop: %s\n", strerror(-error));

@@ -3,9 +3,9 @@
  *
  * The whole is measured at the client: setData, one at a time. Three parts are measured by themselves, on the same
  * machine and in the same minute: the client's connection (a ping goes to clientd and back, and to nobody else), the
- * four hops between the daemons (bench/hop's measure at depth 1), and fdatasync after an append of the txn's size in
- * a preallocated file (in the folder named, which has to be on the file system of the node's log). What remains is
- * the daemons' own work and whatever waiting the parts do not show by themselves.
+ * four hops between the daemons (bench/hop's measure of single frames to a process that has slept), and fdatasync
+ * after an append of the txn's size in a preallocated file (in the folder named, which has to be on the file system
+ * of the node's log). What remains is the daemons' own work and whatever waiting the parts do not show by themselves.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +28,7 @@ enum {
 	HOPS = 4, /* clientd, syncd, logd, syncd, clientd */
 	DATA_BYTES = 100,
 	TXN_BYTES = 200, /* of such a setData in the log, about */
+	PAUSE_US = 150,  /* about what a daemon sleeps between two messages of a lone write */
 	PREALLOC_BYTES = 64 << 20,
 };
 
@@ -80,62 +81,83 @@ time_call(struct samples *s, int error, int32_t code, uint64_t began)
 	return 0;
 }
 
+/* As logd appends: into preallocated blocks, so that a sync writes data and no size. */
+struct log_file {
+	int fd;
+	off_t end;
+};
+
 static int
-measure_client(const struct arguments *a, struct parts *p)
+open_log(struct log_file *l, const char *folder)
+{
+	char name[4096];
+
+	snprintf(name, sizeof name, "%s/.zkd-bench-%d", folder, (int)getpid());
+	l->end = 0;
+	l->fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (l->fd < 0)
+		return -errno;
+	unlink(name);
+	return posix_fallocate(l->fd, 0, PREALLOC_BYTES) != 0 || fsync(l->fd) != 0 ? -EIO : 0;
+}
+
+static int
+append(struct log_file *l)
+{
+	static const uint8_t txn[TXN_BYTES];
+
+	if (pwrite(l->fd, txn, sizeof txn, l->end) < 0 || fdatasync(l->fd) != 0)
+		return -errno;
+	l->end = (l->end + TXN_BYTES) % (PREALLOC_BYTES - TXN_BYTES);
+	return 0;
+}
+
+/* One of each, so that all parts are measured in the same weather. */
+static int
+measure_once(struct client *c, struct log_file *l, struct parts *p)
 {
 	static const uint8_t data[DATA_BYTES];
 	struct slice path = slice_str(path_text), value = slice_of(data, sizeof data);
+	uint64_t began = clock_mono_ns();
+	int32_t code = ZK_OK;
+	int error;
+
+	error = client_set(c, path, value, &code);
+	error = time_call(&p->write, error, code, began);
+	began = clock_mono_ns();
+	error = error ?: client_ping(c);
+	error = time_call(&p->ping, error, ZK_OK, began);
+	began = clock_mono_ns();
+	error = error ?: client_get(c, path, &code);
+	error = time_call(&p->read, error, code, began);
+	began = clock_mono_ns();
+	error = error ?: append(l);
+	return time_call(&p->sync, error, ZK_OK, began);
+}
+
+static int
+measure(const struct arguments *a, struct parts *p)
+{
+	struct echo_case hop = {
+		.depth = 1, .body_bytes = TXN_BYTES, .pause_us = PAUSE_US, .frames = (size_t)a->writes
+	};
+	struct log_file log;
 	struct client c;
-	int32_t code = 0;
-	int error = client_open(&c, a->host, (uint16_t)a->port);
+	int32_t code;
+	int error = open_log(&log, a->folder);
 
 	if (error < 0)
 		return error;
-	error = client_create(&c, path, value, &code);
-	for (long i = 0; i < a->writes && error == 0; i++) {
-		uint64_t began = clock_mono_ns();
-		error = client_set(&c, path, value, &code);
-		error = time_call(&p->write, error, code, began);
+	error = client_open(&c, a->host, (uint16_t)a->port);
+	if (error == 0) {
+		error = client_create(&c, slice_str(path_text), SLICE_LIT("x"), &code);
+		for (long i = 0; i < a->writes && error == 0; i++)
+			error = measure_once(&c, &log, p);
+		client_delete(&c, slice_str(path_text), &code);
+		client_close(&c);
 	}
-	for (long i = 0; i < a->writes && error == 0; i++) {
-		uint64_t began = clock_mono_ns();
-		error = client_ping(&c);
-		error = time_call(&p->ping, error, ZK_OK, began);
-	}
-	for (long i = 0; i < a->writes && error == 0; i++) {
-		uint64_t began = clock_mono_ns();
-		error = client_get(&c, path, &code);
-		error = time_call(&p->read, error, code, began);
-	}
-	client_delete(&c, path, &code);
-	client_close(&c);
-	return error;
-}
-
-/* As logd appends: into preallocated blocks, so that a sync writes data and no size. */
-static int
-measure_sync(const struct arguments *a, struct parts *p)
-{
-	static const uint8_t txn[TXN_BYTES];
-	char name[4096];
-	int fd, error = 0;
-
-	snprintf(name, sizeof name, "%s/.zkd-bench-%d", a->folder, (int)getpid());
-	fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	unlink(name);
-	if (posix_fallocate(fd, 0, PREALLOC_BYTES) != 0 || fsync(fd) != 0)
-		error = -EIO;
-	for (long i = 0; i < a->writes && error == 0; i++) {
-		uint64_t began = clock_mono_ns();
-		if (pwrite(fd, txn, sizeof txn, (i * TXN_BYTES) % (PREALLOC_BYTES - TXN_BYTES)) < 0 ||
-		    fdatasync(fd) != 0)
-			error = -errno;
-		samples_add(&p->sync, clock_mono_ns() - began);
-	}
-	close(fd);
-	return error;
+	close(log.fd);
+	return error ?: echo_measure(&hop, &p->hop);
 }
 
 static void
@@ -217,20 +239,16 @@ int
 main(int argc, char **argv)
 {
 	struct arguments a = { .host = "127.0.0.1", .port = 2181, .writes = WRITES_DEFAULT };
-	struct echo_case hop = { .depth = 1, .body_bytes = TXN_BYTES };
 	struct parts p = { 0 };
 	int error, status = parse(argc, argv, &a);
 
 	if (status >= 0)
 		return status;
-	hop.frames = (size_t)a.writes;
 	samples_init(&p.write, (size_t)a.writes);
 	samples_init(&p.read, (size_t)a.writes);
 	samples_init(&p.ping, (size_t)a.writes);
 	samples_init(&p.sync, (size_t)a.writes);
-	error = measure_client(&a, &p);
-	error = error ?: measure_sync(&a, &p);
-	error = error ?: echo_measure(&hop, &p.hop);
+	error = measure(&a, &p);
 	if (error == 0)
 		print_parts(&a, &p);
 	else

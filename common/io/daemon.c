@@ -196,7 +196,7 @@ change_folder(const struct daemon *d)
 }
 
 static int
-change_user(const struct daemon *d)
+change_user(const struct daemon *d, bool notices)
 {
 	const char *configured = NULL;
 	struct user user;
@@ -214,7 +214,7 @@ change_user(const struct daemon *d)
 			  log_quote(slice_str(configured)).text);
 		return EXIT_BAD_INVOCATION;
 	}
-	if (user.by_number)
+	if (user.by_number && notices)
 		log_event(LOG_NOTICE, "no account, running as a number", "account=zkd-%s uid=%d",
 			  d->spec->name, (int)user.uid);
 	r = user_become(&user);
@@ -399,7 +399,7 @@ prepare(struct daemon *d, const struct arguments *a, pid_t zkd)
 	if (status < 0)
 		status = change_folder(d);
 	if (status < 0)
-		status = change_user(d);
+		status = change_user(d, zkd == 0);
 	if (status >= 0)
 		return status;
 	die_with(zkd);
