@@ -302,7 +302,7 @@ status(struct daemon *daemon, struct status_writer *w)
 	status_fact(w, "packets_received", "%llu", (unsigned long long)f.received);
 	status_fact(w, "packets_sent", "%llu", (unsigned long long)f.sent);
 	status_fact(w, "snapshot_in_progress", "%s", f.snapshot ? "yes" : "no");
-	status_fact(w, "disk", "%s", f.disk_failed ? "failed" : "works");
+	status_fact(w, "disk", "%s", f.disk_failed ? "failed" : "ok");
 	status_fact(w, "digest_mismatches", "%llu", (unsigned long long)f.digest_mismatches);
 	status_fact(w, "syncd", "%s", link_is_up(&d->syncd) ? "up" : "down");
 }
