@@ -1,0 +1,217 @@
+"""What test_systemd.py runs inside the systemd that it has booted: both forms of zkd under a real systemd.
+
+Runs as a service, with the units installed and the accounts made. Environment: ZKD_KIND is "dummies" or "daemons".
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from zkd_node import DAEMONS, NodeError, alive, four_letter, wait_until  # noqa: E402
+
+PORT = 2181
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+REAL = os.environ["ZKD_KIND"] == "daemons"
+
+
+def systemctl(*args, check=True):
+    r = subprocess.run(["systemctl", *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+    if check and r.returncode != 0:
+        raise NodeError(f"systemctl {' '.join(args)}: {r.stdout}")
+    return r.stdout.strip()
+
+
+def show(unit, name):
+    return systemctl("show", "-P", name, unit)
+
+
+def main_pid(unit):
+    return int(show(unit, "MainPID"))
+
+
+def wait_active(unit, seconds=20):
+    def active():
+        return show(unit, "ActiveState") == "active" and show(unit, "SubState") in ("running", "active", "listening")
+
+    wait_until(active, seconds, f"{unit} is active")
+
+
+def wait_other_pid(unit, old):
+    wait_until(lambda: main_pid(unit) not in (0, old) and show(unit, "SubState") == "running", 20, f"{unit} is back")
+    return main_pid(unit)
+
+
+def serves():
+    if REAL:
+        return "Mode: standalone" in four_letter(PORT, "srvr")
+    return four_letter(PORT, "").strip().isdigit()
+
+
+def wait_serves():
+    wait_until(serves, 20, "the node serves")
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        return [int(p) for p in f.read().split()]
+
+
+def user_of(pid):
+    return subprocess.run(["stat", "-c", "%U", f"/proc/{pid}"], capture_output=True, text=True).stdout.strip()
+
+
+def units():
+    return [f"zkd-{d}.service" for d in DAEMONS]
+
+
+class Split(unittest.TestCase):
+    def setUp(self):
+        systemctl("start", "zkd.target")
+        for unit in units():
+            wait_active(unit)
+        wait_serves()
+
+    def tearDown(self):
+        systemctl("stop", "zkd.target")
+
+    def test_each_has_its_own_user(self):
+        for d in DAEMONS:
+            self.assertEqual(show(f"zkd-{d}.service", "User"), f"zkd-{d}")
+            with open(f"/proc/{main_pid(f'zkd-{d}.service')}/status") as f:
+                status = f.read()
+            uid = subprocess.run(["id", "-u", f"zkd-{d}"], capture_output=True, text=True).stdout.strip()
+            self.assertRegex(status, rf"Uid:\s+{uid}\s+{uid}\s+{uid}")
+            self.assertRegex(status, r"CapEff:\s+0+\n")
+            self.assertRegex(status, r"NoNewPrivs:\s+1\n")
+
+    def test_a_killed_one_is_restarted_alone(self):
+        for unit in units():
+            before = {u: main_pid(u) for u in units() if u != unit}
+            old = main_pid(unit)
+            os.kill(old, signal.SIGKILL)
+            wait_other_pid(unit, old)
+            self.assertEqual({u: main_pid(u) for u in before}, before)
+            wait_serves()
+
+    def test_a_hung_one_is_replaced(self):
+        for unit in units():
+            old = main_pid(unit)
+            os.kill(old, signal.SIGSTOP)
+            wait_other_pid(unit, old)
+        wait_serves()
+
+    def test_many_deaths_meet_no_start_limit(self):
+        unit = "zkd-electiond.service"
+        for _ in range(8):
+            old = main_pid(unit)
+            os.kill(old, signal.SIGKILL)
+            wait_other_pid(unit, old)
+
+    def test_stop_leaves_nothing(self):
+        pids = [main_pid(u) for u in units()]
+        systemctl("stop", "zkd.target")
+        wait_until(lambda: not any(alive(p) for p in pids), 5, "all are gone")
+        for unit in units():
+            self.assertEqual(show(unit, "Result"), "success", unit)
+        self.assertEqual(four_letter(PORT, "srvr"), "")
+
+    def test_the_single_unit_takes_its_place(self):
+        pids = [main_pid(u) for u in units()]
+        systemctl("start", "zkd.service")
+        wait_until(lambda: not any(alive(p) for p in pids), 5, "all are gone")
+        wait_serves()
+        systemctl("stop", "zkd.service")
+
+
+class Single(unittest.TestCase):
+    def setUp(self):
+        systemctl("start", "zkd.service")  # returns when READY was said
+        self.pid = main_pid("zkd.service")
+        wait_serves()
+
+    def tearDown(self):
+        systemctl("stop", "zkd.service")
+        systemctl("reset-failed", check=False)
+
+    def test_status_goes_up(self):
+        self.assertRegex(show("zkd.service", "StatusText"), r"4 of 4 daemons ready")
+        self.assertEqual(len(children(self.pid)), 4)
+        for pid in (self.pid, *children(self.pid)):
+            with open(f"/proc/{pid}/status") as f:
+                self.assertRegex(f.read(), r"CapEff:\s+0+\n")
+
+    def test_a_killed_daemon_does_not_concern_systemd(self):
+        for victim in children(self.pid):
+            os.kill(victim, signal.SIGKILL)
+            wait_until(lambda v=victim: v not in children(self.pid) and len(children(self.pid)) == 4, 10, "is back")
+        wait_serves()
+        self.assertEqual(main_pid("zkd.service"), self.pid)
+        self.assertEqual(show("zkd.service", "NRestarts"), "0")
+
+    def test_a_killed_zkd_is_restarted(self):
+        all_of_it = [self.pid, *children(self.pid)]
+        os.kill(self.pid, signal.SIGKILL)
+        wait_until(lambda: not any(alive(p) for p in all_of_it), 1, "all are gone")
+        wait_other_pid("zkd.service", self.pid)
+        wait_serves()
+
+    def test_a_stopped_zkd_is_replaced(self):
+        os.kill(self.pid, signal.SIGSTOP)
+        wait_other_pid("zkd.service", self.pid)
+        wait_serves()
+        self.assertEqual(show("zkd.service", "NRestarts"), "1")
+
+    def test_stop(self):
+        pids = [self.pid, *children(self.pid)]
+        systemctl("stop", "zkd.service")
+        self.assertEqual(show("zkd.service", "Result"), "success")
+        self.assertFalse(any(alive(p) for p in pids))
+
+    def test_reload(self):
+        before = children(self.pid)
+        with open("/etc/zkd/zoo.cfg", "a") as f:
+            f.write("tickTime=1500\n")
+        systemctl("reload", "zkd.service")
+        wait_until(lambda: len(set(children(self.pid)) - set(before)) == 4, 10, "all are new")
+        wait_serves()
+        self.assertEqual(main_pid("zkd.service"), self.pid)
+
+    def test_a_bad_configuration_fails_for_good(self):
+        systemctl("stop", "zkd.service")
+        with open("/etc/zkd/zoo.cfg") as f:
+            good = f.read()
+        try:
+            with open("/etc/zkd/zoo.cfg", "a") as f:
+                f.write("tickTime=never\n")
+            systemctl("start", "zkd.service", check=False)
+            wait_until(lambda: show("zkd.service", "ActiveState") == "failed", 10, "zkd.service has failed")
+            self.assertEqual(show("zkd.service", "ExecMainStatus"), "2")
+        finally:
+            with open("/etc/zkd/zoo.cfg", "w") as f:
+                f.write(good)
+
+
+class Files(unittest.TestCase):
+    def test_verify(self):
+        paths = [os.path.join(FOLDER, "units", u) for u in os.listdir(os.path.join(FOLDER, "units")) if "zkd" in u]
+        paths = [p for p in paths if os.path.isfile(p)]
+        self.assertGreater(len(paths), 12)
+        r = subprocess.run(
+            ["systemd-analyze", "verify", "--man=no", *paths],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+        )
+        self.assertEqual((r.returncode, r.stdout), (0, ""))
+
+
+if __name__ == "__main__":
+    result = unittest.main(exit=False, verbosity=2).result
+    with open(os.path.join(FOLDER, "result"), "w") as f:
+        f.write("passed" if result.wasSuccessful() and result.testsRun > 0 else "failed")
+    subprocess.run(["systemctl", "exit", "0"])
