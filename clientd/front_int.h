@@ -265,6 +265,8 @@ int write_propose(struct front *f, uint64_t seq, struct front_conn *conn, const 
 void write_sync(struct front *f, struct front_conn *c, const struct request *rq);
 /* Adds a txn from the log to what waits for its commit. */
 void write_replayed(struct front *f, uint64_t zxid, struct slice txn);
+/* The newest txn that was proposed, or that the log held. */
+uint64_t write_last(const struct front *f);
 /* All up to zxid is committed. 0, or -errno: what was committed cannot be applied. */
 int write_committed(struct front *f, uint64_t zxid);
 /* Forgets all that is pending. */

@@ -137,6 +137,10 @@ take_commit(struct front *f, const struct frame *frame)
 			f->committed = frame->zxid;
 		return;
 	}
+	if (frame->zxid > write_last(f)) {
+		link_bad(f, "a commit of what was never proposed");
+		return;
+	}
 	if (write_committed(f, frame->zxid) != 0) {
 		link_bad(f, "a committed txn cannot be applied");
 		return;

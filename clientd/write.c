@@ -259,6 +259,15 @@ land(struct front *f)
 	return 0;
 }
 
+uint64_t
+write_last(const struct front *f)
+{
+	uint64_t applied = tree_applied(f->tree), last = f->prep != NULL ? prep_last(f->prep) : f->load.last;
+
+	last = last > f->role.proposed ? last : f->role.proposed;
+	return last > applied ? last : applied;
+}
+
 int
 write_committed(struct front *f, uint64_t zxid)
 {

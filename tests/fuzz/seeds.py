@@ -146,8 +146,43 @@ def disk():
     put("snapshot", "cut", b"\x00\x80" + snapshot[: len(snapshot) // 2])
 
 
+def front():
+    """Steps of fuzz_front: what a client and a syncd that behave would say, to be bent from there."""
+
+    def request(op, body, who=0):
+        return bytes([2 | who << 7, op & 255, len(body)]) + body
+
+    def watch(path):
+        return string(path) + b"\1"
+
+    acl = struct.pack(">ii", 1, 31) + string(b"world") + string(b"anyone")
+    create = string(b"/a") + string(b"data") + acl + struct.pack(">i", 0)
+    ephemeral = string(b"/a/e") + string(b"") + acl + struct.pack(">i", 1)
+    multi = (
+        struct.pack(">ibi", 1, 0, -1) + create + struct.pack(">ibi", 13, 0, -1) + string(b"/a") + struct.pack(">i", 0)
+        + struct.pack(">ibi", -1, 1, -1)
+    )
+    reads = request(3, watch(b"/a"), 1) + request(8, watch(b"/"), 1) + request(4, watch(b"/a"), 1)
+    writes = request(1, create) + request(1, ephemeral) + request(5, string(b"/a") + string(b"x") + b"\xff" * 4)
+    closing = request(-11, b"") + b"\x05\xff" * 4
+    put("front", "calls", b"\3" + reads + writes + reads + request(2, string(b"/a") + b"\xff" * 4) + closing)
+    put("front", "late_commits", b"\2" + writes + reads + b"\4" + request(9, string(b"/")) + request(11, b"") + b"\4")
+    put("front", "multi", b"\3" + request(14, multi) + request(22, struct.pack(">ibi", -1, 1, -1)))
+    watches = struct.pack(">q", 0) + 3 * (struct.pack(">i", 1) + string(b"/a"))
+    put("front", "watches", b"\3" + request(101, watches) + request(105, watches + bytes(8)) + writes
+        + request(106, string(b"/a") + struct.pack(">i", 1)) + request(18, string(b"/a") + struct.pack(">i", 3)))
+    put("front", "auth", b"\3" + request(100, bytes(4) + string(b"digest") + string(b"u:p")) + request(107, b"")
+        + request(102, string(b"")) + request(6, string(b"/")) + request(103, string(b"/")) + request(104, string(b"/")))
+    connect = struct.pack(">iiqiq", 45, 0, 0, 10000, 0) + string(bytes(16)) + b"\0"
+    put("front", "connect", b"\1" + bytes([0, len(connect)]) + connect + bytes([0x80, 20]) + connect[:20])
+    put("front", "words", b"\0" + bytes([0, 4]) + b"mntr" + bytes([0x80, 5]) + b"cons\n")
+    put("front", "garbage", b"\2" + bytes([0, 18]) + b"GET / HTTP/1.1\r\n\r\n" + bytes([0x80, 4]) + b"\xff" * 4)
+    role = b"\x08\x01\x10\x01\x30\x64\x38\xff\xff\x03"
+    put("front", "role", b"\4" + bytes([6, 2, 4, len(role)]) + role + bytes([6, 5, 0, 0, 7, 36, 4, 0]) + writes)
+
+
 def main():
-    for make in (jute, path, ipc, config, disk):
+    for make in (jute, path, ipc, config, disk, front):
         make()
 
 

@@ -88,7 +88,7 @@ take_proposal(struct world *w, const struct frame *f)
 {
 	struct frame kept = { .type = MSG_BULK_TXN, .zxid = f->zxid, .body = f->body };
 
-	if (f->zxid != w->proposed + 1)
+	if (f->zxid != w->proposed + 1 && !w->unchecked)
 		abort();
 	w->proposed = f->zxid;
 	frame_put(&w->txns, &kept);

@@ -37,6 +37,7 @@ struct world {
 	uint64_t proposed, committed;
 	uint64_t role;
 	bool auto_commit;
+	bool unchecked; /* zxids of PROPOSE may jump: the syncd of this world tells lies */
 	const char *link_bad;
 	struct buf snapshot; /* bytes of the snapshot channel */
 	bool snapshot_closed, load_closed;
