@@ -1,0 +1,1245 @@
+/*
+ * The store on a disk in memory: a crash or a failure at every single call, with power losses that keep any subset of
+ * what was not synced; every kind of damage with its outcome; cutting, purging, loading.
+ */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "base/mem.h"
+#include "disk/snapshot.h"
+#include "fake_disk.h"
+#include "logd/load.h"
+#include "logd/mark.h"
+#include "logd/purge.h"
+#include "logd/snapfile.h"
+#include "logd/store.h"
+
+enum { TXN_BYTES = 200, ENTRY_BYTES = TXN_BYTES + TXNLOG_ENTRY_EXTRA };
+#define ENTRY_AT(n) (TXNLOG_HEADER_BYTES + (size_t)(n)*ENTRY_BYTES)
+
+static const struct store_settings ordinary = {
+	.snap_count = 100,
+	.prealloc_bytes = 8192,
+	.force_sync = true,
+	.sync_warning_ms = 1000,
+	.db_autocreate = true,
+	.seed = 7,
+};
+
+static char why[FILES_TEXT_BYTES];
+
+static void
+fill_txn(uint8_t txn[TXN_BYTES], uint64_t zxid)
+{
+	memset(txn, (int)(zxid * 31 | 1), TXN_BYTES);
+	put_be64(txn, 7);
+	put_be32(txn + 8, 1);
+	put_be64(txn + 12, zxid);
+	put_be64(txn + 20, 1000);
+	put_be32(txn + 28, 5);
+}
+
+static int
+append(struct store *s, uint64_t zxid)
+{
+	uint8_t txn[TXN_BYTES];
+
+	fill_txn(txn, zxid);
+	return store_append(s, zxid, slice_of(txn, sizeof txn));
+}
+
+static struct store *
+must_open(struct fake_disk *f)
+{
+	struct store *s = NULL;
+	int ret = store_open(&s, &f->disk, &ordinary, NULL, why);
+
+	ck_assert_msg(ret == 0, "%d: %s", ret, why);
+	return s;
+}
+
+/* Appends first..last, committed in batches of n. */
+static void
+append_range(struct store *s, uint64_t first, uint64_t last, uint64_t n)
+{
+	for (uint64_t z = first; z <= last; z++) {
+		ck_assert_int_eq(append(s, z), 0);
+		if ((z - first + 1) % n == 0 || z == last)
+			ck_assert(store_commit(s, 0));
+	}
+	ck_assert_uint_eq(store_durable(s), last);
+}
+
+/* What a load brought. */
+struct loaded {
+	unsigned snapshots;
+	uint64_t snapshot_zxid, first, last, txns, end;
+	bool ended, in_snapshot;
+	struct buf data;
+};
+
+static void
+on_snapshot(void *ctx, uint64_t zxid)
+{
+	struct loaded *l = ctx;
+
+	l->snapshots++;
+	l->snapshot_zxid = l->last = zxid;
+	l->in_snapshot = true;
+	buf_reset(&l->data, SIZE_MAX);
+}
+
+static void
+on_data(void *ctx, struct slice bytes)
+{
+	struct loaded *l = ctx;
+
+	ck_assert(l->in_snapshot);
+	buf_put_slice(&l->data, bytes);
+}
+
+static void
+on_snapshot_end(void *ctx)
+{
+	struct loaded *l = ctx;
+
+	l->in_snapshot = false;
+}
+
+static void
+on_txn(void *ctx, uint64_t zxid, struct slice txn)
+{
+	struct loaded *l = ctx;
+	uint8_t expected[TXN_BYTES];
+
+	ck_assert(!l->in_snapshot && !l->ended);
+	fill_txn(expected, zxid);
+	ck_assert_uint_eq(txn.len, TXN_BYTES);
+	ck_assert_mem_eq(txn.data, expected, TXN_BYTES);
+	if (l->txns++ == 0)
+		l->first = zxid;
+	l->last = zxid;
+}
+
+static void
+on_end(void *ctx, uint64_t zxid)
+{
+	struct loaded *l = ctx;
+
+	l->ended = true;
+	l->end = zxid;
+}
+
+static const struct load_events collect = { on_snapshot, on_data, on_snapshot_end, on_txn, on_end };
+
+static int
+load_all(struct fake_disk *f, const struct load_request *request, struct loaded *l)
+{
+	struct load *job;
+	int ret;
+
+	*l = (struct loaded){ .last = request->have };
+	buf_init(&l->data, 1 << 24);
+	job = load_new(&f->disk, request, &collect, l, NULL);
+	while ((ret = load_step(job)) > 0)
+		;
+	if (ret != 0)
+		snprintf(why, sizeof why, "%s", load_error(job));
+	load_free(job);
+	buf_free(&l->data);
+	return ret;
+}
+
+static void
+must_load(struct fake_disk *f, uint64_t upto, struct loaded *l)
+{
+	struct load_request request = { .upto = upto };
+	int ret = load_all(f, &request, l);
+
+	ck_assert_msg(ret == 0, "%d: %s", ret, why);
+	ck_assert(l->ended);
+	ck_assert_uint_eq(l->end, upto);
+	ck_assert_uint_eq(l->last, upto);
+}
+
+/* A snapshot exact at zxid, as clientd would stream it. */
+static void
+make_snapshot(struct buf *b, uint64_t zxid)
+{
+	struct snapshot_writer w;
+
+	buf_init(b, 1 << 20);
+	snapshot_writer_init(&w, b);
+	snapshot_write_header(&w);
+	snapshot_write_sessions(&w, 1);
+	snapshot_write_session(&w, (int64_t)zxid, 1000);
+	snapshot_write_acls(&w, 0);
+	snapshot_write_node(
+	    &w, &(struct snapshot_node){ .path = SLICE_LIT(""), .data = SLICE_LIT(""), .acl = -1 });
+	snapshot_write_end(&w);
+}
+
+static int
+write_snapshot(struct fake_disk *f, uint64_t zxid, bool gz)
+{
+	struct snapfile *file;
+	struct buf b;
+	int ret = snapfile_new(&file, &f->disk, zxid, gz);
+
+	if (ret != 0)
+		return ret;
+	make_snapshot(&b, zxid);
+	ret = snapfile_data(file, buf_slice(&b));
+	if (ret == 0)
+		ret = snapfile_finish(file);
+	snapfile_free(file);
+	buf_free(&b);
+	return ret;
+}
+
+START_TEST(fresh_folder)
+{
+	struct fake_disk f;
+	struct store *s;
+	struct loaded l;
+
+	fake_disk_init(&f, _i == 0, 1);
+	s = must_open(&f);
+	ck_assert_uint_eq(store_durable(s), 0);
+	ck_assert_uint_eq(store_current_epoch(s), 0);
+	ck_assert_ptr_nonnull(fake_disk_find(&f, STORE_SNAP, "snapshot.0"));
+	ck_assert_ptr_null(fake_disk_find(&f, STORE_SNAP, "snapshot.0.tmp"));
+	must_load(&f, 0, &l);
+	ck_assert_uint_eq(l.snapshots, 1);
+	append_range(s, 1, 10, 3);
+	ck_assert_ptr_nonnull(fake_disk_find(&f, STORE_LOG, "log.1"));
+	must_load(&f, 10, &l);
+	ck_assert_uint_eq(l.txns, 10);
+	/* Not a byte behind what was durable when the load began. */
+	must_load(&f, 4, &l);
+	ck_assert_uint_eq(l.txns, 4);
+	store_close(s);
+	s = must_open(&f);
+	ck_assert_uint_eq(store_durable(s), 10);
+	append_range(s, 11, 12, 1);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+START_TEST(not_autocreated)
+{
+	struct store_settings settings = ordinary;
+	struct fake_disk f;
+	struct store *s;
+
+	settings.db_autocreate = false;
+	fake_disk_init(&f, true, 1);
+	ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), -EUCLEAN);
+	ck_assert_ptr_nonnull(strstr(why, "initialize"));
+	fake_disk_put(&f, STORE_LOG_TOP, "initialize", "", 0);
+	ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), 0);
+	ck_assert_ptr_null(fake_disk_find(&f, STORE_LOG_TOP, "initialize"));
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+START_TEST(append_order)
+{
+	struct fake_disk f;
+	struct store *s;
+	uint8_t txn[TXN_BYTES];
+
+	fake_disk_init(&f, true, 1);
+	s = must_open(&f);
+	ck_assert_int_eq(append(s, 2), -EPROTO);
+	ck_assert_int_eq(append(s, 0), -EPROTO);
+	append_range(s, 1, 3, 1);
+	ck_assert_int_eq(append(s, 3), -EPROTO);
+	ck_assert_int_eq(append(s, 5), -EPROTO);
+	fill_txn(txn, 9);
+	ck_assert_int_eq(store_append(s, 4, slice_of(txn, sizeof txn)), -EPROTO);
+	ck_assert_int_eq(store_append(s, 4, slice_of(txn, 31)), -EPROTO);
+	append_range(s, UINT64_C(1) << 32 | 1, UINT64_C(1) << 32 | 2, 1);
+	ck_assert_int_eq(append(s, 4), -EPROTO);
+	ck_assert(!store_commit(s, 0));
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+START_TEST(batch_limits)
+{
+	struct store_settings settings = ordinary;
+	struct fake_disk f;
+	struct store *s;
+
+	settings.batch_txns = 3;
+	fake_disk_init(&f, true, 1);
+	ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), 0);
+	ck_assert(!store_batch_full(s, STORE_BATCH_BYTES * 2));
+	for (uint64_t z = 1; z <= 3; z++) {
+		ck_assert(!store_batch_full(s, TXN_BYTES));
+		ck_assert_int_eq(append(s, z), 0);
+	}
+	ck_assert(store_batch_full(s, TXN_BYTES));
+	ck_assert(store_commit(s, 0));
+	ck_assert_int_eq(append(s, 4), 0);
+	ck_assert(store_batch_full(s, STORE_BATCH_BYTES));
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* --- a crash or a failure at every call --- */
+
+struct progress {
+	uint64_t acked;             /* durable was said */
+	uint64_t appended;          /* the store took it */
+	uint32_t accepted, current; /* epochs that were stored */
+};
+
+static void
+say(struct progress *p, const struct store *s)
+{
+	ck_assert_uint_ge(store_durable(s), p->acked);
+	p->acked = store_durable(s);
+}
+
+/* One turn: some txns, one commit; again after a failure, as syncd would. */
+static void
+write_some(struct store *s, struct progress *p, uint64_t upto)
+{
+	uint64_t now_ms = 0;
+
+	for (int tries = 0; tries < 20 && store_durable(s) < upto; tries++) {
+		for (uint64_t z = store_durable(s) + 1; z <= upto; z++) {
+			if (store_failed(s) == NULL)
+				p->appended = z > p->appended ? z : p->appended;
+			ck_assert_int_eq(append(s, z), 0);
+		}
+		store_commit(s, now_ms);
+		say(p, s);
+		now_ms += STORE_RETRY_MS + 1;
+		store_tick(s, now_ms);
+	}
+}
+
+static void
+do_chores(struct fake_disk *f, struct store *s)
+{
+	struct store_chore c;
+
+	while ((c = store_next_chore(s)).kind != STORE_NO_CHORE)
+		store_chore_done(s, &c, store_do_chore(&f->disk, &c) == 0);
+}
+
+static void
+set_epochs(struct store *s, struct progress *p, uint32_t accepted, uint32_t current)
+{
+	if (store_set_epochs(s, accepted, current) != 0)
+		return;
+	p->accepted = accepted;
+	p->current = current;
+}
+
+/* A life with a bit of everything, until it ends or the disk is dead. */
+static void
+live(struct fake_disk *f, struct progress *p)
+{
+	struct store *s;
+
+	if (store_open(&s, &f->disk, &ordinary, NULL, why) != 0)
+		return;
+	say(p, s);
+	write_some(s, p, 1);
+	do_chores(f, s);
+	write_some(s, p, 8);
+	set_epochs(s, p, 1, 0);
+	store_snapshot_begun(s);
+	write_some(s, p, 12);
+	store_snapshot_ended(s, write_snapshot(f, store_durable(s), false) == 0, store_durable(s), 0);
+	do_chores(f, s);
+	write_some(s, p, 14);
+	set_epochs(s, p, 2, 1);
+	store_snapshot_begun(s);
+	store_snapshot_ended(s, write_snapshot(f, store_durable(s), true) == 0, store_durable(s), 0);
+	write_some(s, p, 30);
+	purge_files(&f->disk, 2, NULL);
+	do_chores(f, s);
+	write_some(s, p, 40);
+	store_close(s);
+}
+
+/* After whatever happened: it opens, has all that was said to be durable, invents nothing, and works on. */
+static void
+check_reopened(struct fake_disk *f, const struct progress *p)
+{
+	struct store *s = NULL;
+	struct loaded l;
+	int ret = store_open(&s, &f->disk, &ordinary, NULL, why);
+
+	ck_assert_msg(ret == 0, "call %lu: %s", (unsigned long)f->fault_at, why);
+	ck_assert_uint_ge(store_durable(s), p->acked);
+	ck_assert_uint_le(store_durable(s), p->appended);
+	ck_assert_uint_ge(store_accepted_epoch(s), p->accepted);
+	ck_assert_uint_ge(store_current_epoch(s), p->current);
+	must_load(f, store_durable(s), &l);
+	append_range(s, store_durable(s) + 1, store_durable(s) + 3, 2);
+	must_load(f, store_durable(s), &l);
+	store_close(s);
+}
+
+/* How many calls a life takes when nothing fails. */
+static uint64_t
+count_calls(bool one_folder)
+{
+	struct progress p = { 0 };
+	struct fake_disk f;
+
+	fake_disk_init(&f, one_folder, 1);
+	live(&f, &p);
+	ck_assert_uint_eq(p.acked, 40);
+	fake_disk_free(&f);
+	return f.calls;
+}
+
+static void
+crash_everywhere(bool one_folder, bool power, unsigned seeds)
+{
+	uint64_t calls = count_calls(one_folder);
+
+	ck_assert_uint_gt(calls, 40);
+	for (uint64_t at = 1; at <= calls; at++) {
+		for (uint64_t seed = 1; seed <= seeds; seed++) {
+			struct progress p = { 0 };
+			struct fake_disk f;
+			fake_disk_init(&f, one_folder, seed * 1000 + at);
+			f.fault_at = at;
+			f.fault = FAKE_CRASH;
+			live(&f, &p);
+			ck_assert(f.faulted);
+			if (power)
+				fake_disk_power_loss(&f);
+			else
+				fake_disk_kill(&f);
+			check_reopened(&f, &p);
+			fake_disk_free(&f);
+		}
+	}
+}
+
+START_TEST(killed_at_every_call)
+{
+	crash_everywhere(_i == 0, false, 1);
+}
+END_TEST
+
+START_TEST(power_lost_at_every_call)
+{
+	crash_everywhere(_i == 0, true, 12);
+}
+END_TEST
+
+/* A crash in the recovery from a crash. */
+START_TEST(power_lost_twice)
+{
+	uint64_t calls = count_calls(true);
+
+	for (uint64_t at = 1; at <= calls; at += 3) {
+		for (uint64_t second = 1; second <= 12; second++) {
+			struct progress p = { 0 };
+			struct store *s = NULL;
+			struct fake_disk f;
+			fake_disk_init(&f, true, at * 100 + second);
+			f.fault_at = at;
+			f.fault = FAKE_CRASH;
+			live(&f, &p);
+			fake_disk_power_loss(&f);
+			f.calls = 0;
+			f.fault_at = second;
+			if (store_open(&s, &f.disk, &ordinary, NULL, why) == 0)
+				store_close(s);
+			fake_disk_power_loss(&f);
+			check_reopened(&f, &p);
+			fake_disk_free(&f);
+		}
+	}
+}
+END_TEST
+
+static const struct {
+	enum fake_fault fault;
+	int error;
+} failures[] = { { FAKE_FAIL_ONCE, EIO }, { FAKE_FAIL_SOME, EIO }, { FAKE_FAIL_ONCE, ENOSPC } };
+
+START_TEST(failure_at_every_call)
+{
+	uint64_t calls = count_calls(true);
+
+	for (uint64_t at = 1; at <= calls; at++) {
+		for (uint64_t seed = 1; seed <= 10; seed++) {
+			struct progress p = { 0 };
+			struct fake_disk f;
+			fake_disk_init(&f, true, seed * 1000 + at);
+			f.fault_at = at;
+			f.fault = failures[_i].fault;
+			f.error = failures[_i].error;
+			live(&f, &p);
+			ck_assert(f.faulted);
+			fake_disk_power_loss(&f);
+			check_reopened(&f, &p);
+			fake_disk_free(&f);
+		}
+	}
+}
+END_TEST
+
+/* The sync fails, and the pages that it was about are clean afterwards: nothing of them may be believed. */
+START_TEST(failed_sync_is_not_believed)
+{
+	struct fake_disk f;
+	struct store *s;
+	struct loaded l;
+
+	fake_disk_init(&f, true, 3);
+	s = must_open(&f);
+	append_range(s, 1, 4, 2);
+	f.fault = FAKE_FAIL_ONCE;
+	f.fault_at = f.calls + 2; /* write works, sync does not */
+	ck_assert_int_eq(append(s, 5), 0);
+	ck_assert_int_eq(append(s, 6), 0);
+	ck_assert(!store_commit(s, 100));
+	ck_assert_ptr_nonnull(strstr(store_failed(s), "sync of"));
+	ck_assert_uint_eq(store_durable(s), 4);
+	ck_assert_uint_eq(store_deadline(s), 100 + STORE_RETRY_MS);
+	/* Dropped without a word while it is failed. */
+	ck_assert_int_eq(append(s, 5), 0);
+	ck_assert(!store_commit(s, 200));
+	store_tick(s, 100 + STORE_RETRY_MS - 1);
+	ck_assert_ptr_nonnull(store_failed(s));
+	store_tick(s, 100 + STORE_RETRY_MS);
+	ck_assert_ptr_null(store_failed(s));
+	ck_assert_ptr_null(fake_disk_find(&f, STORE_LOG, "zkd.probe"));
+	ck_assert_uint_eq(fake_disk_find(&f, STORE_LOG, "log.1")->kept_size, ENTRY_AT(4));
+	append_range(s, 5, 7, 1);
+	ck_assert_ptr_nonnull(fake_disk_find(&f, STORE_LOG, "log.5"));
+	must_load(&f, 7, &l);
+	ck_assert_uint_eq(l.txns, 7);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* --- damage --- */
+
+enum outcome { OPENS, CUTS, REFUSES };
+enum how { FLIP, ZERO, CUT };
+
+/* Entries 1..10 in one batch each, log.1, then padding. `known`: zkd.mark says that all of it was durable. */
+static const struct damage {
+	const char *name;
+	enum how how;
+	size_t at, len;
+	bool known;
+	enum outcome outcome;
+	uint64_t last;    /* zxid left when it opens */
+	const char *word; /* in the refusal */
+} damages[] = {
+	{ "header magic", FLIP, 0, 1, false, REFUSES, 0, "magic is" },
+	{ "header magic, known", FLIP, 0, 1, true, REFUSES, 0, "magic is" },
+	{ "header version", FLIP, 7, 1, false, REFUSES, 0, "version is" },
+	{ "header dbid: nobody reads it", FLIP, 12, 1, true, OPENS, 10, NULL },
+	{ "header zeroed", ZERO, 0, 16, false, REFUSES, 0, "zeros" },
+	{ "length of a middle record", FLIP, ENTRY_AT(4) + 8, 1, false, REFUSES, 0, "length is" },
+	{ "checksum of a middle record", FLIP, ENTRY_AT(4) + 7, 1, false, REFUSES, 0, "checksum is" },
+	{ "body of a middle record", FLIP, ENTRY_AT(4) + 50, 1, false, REFUSES, 0, "5 valid records follow" },
+	{ "end byte of a middle record", FLIP, ENTRY_AT(5) - 1, 1, false, REFUSES, 0, "end byte is" },
+	{ "a middle record zeroed, over a sector's edge", ZERO, ENTRY_AT(4), ENTRY_BYTES, false, CUTS, 4,
+	  NULL },
+	{ "a middle record zeroed, known", ZERO, ENTRY_AT(4), ENTRY_BYTES, true, REFUSES, 0, "zeros" },
+	{ "part of a middle record zeroed", ZERO, ENTRY_AT(5) + 20, 100, false, REFUSES, 0, "checksum is" },
+	{ "a sector zeroed in the last batch's reach", ZERO, 1024, 512, false, CUTS, 4, NULL },
+	{ "a sector zeroed that was durable", ZERO, 1024, 512, true, REFUSES, 0, "was on the disk up to" },
+	{ "length of the last record", FLIP, ENTRY_AT(9) + 10, 1, false, CUTS, 9, NULL },
+	{ "checksum of the last record", FLIP, ENTRY_AT(9) + 7, 1, false, CUTS, 9, NULL },
+	{ "body of the last record", FLIP, ENTRY_AT(9) + 50, 1, false, CUTS, 9, NULL },
+	{ "end byte of the last record", FLIP, ENTRY_AT(10) - 1, 1, false, CUTS, 9, NULL },
+	{ "the last record zeroed", ZERO, ENTRY_AT(9), ENTRY_BYTES, false, OPENS, 9, NULL },
+	{ "body of the last record, known", FLIP, ENTRY_AT(9) + 50, 1, true, REFUSES, 0,
+	  "was on the disk up to" },
+	{ "the last record zeroed, known", ZERO, ENTRY_AT(9), ENTRY_BYTES, true, REFUSES, 0,
+	  "was on the disk up to" },
+	{ "cut in the last record", CUT, ENTRY_AT(9) + 50, 0, false, CUTS, 9, NULL },
+	{ "cut in the last record, known", CUT, ENTRY_AT(9) + 50, 0, true, REFUSES, 0,
+	  "was on the disk up to" },
+	{ "cut behind a record", CUT, ENTRY_AT(7), 0, false, OPENS, 7, NULL },
+	{ "cut behind a record, known", CUT, ENTRY_AT(7), 0, true, REFUSES, 0, "was on the disk up to" },
+	{ "cut in the first record", CUT, ENTRY_AT(0) + 5, 0, false, OPENS, 0, NULL },
+	{ "cut in the header", CUT, 7, 0, false, OPENS, 0, NULL },
+	{ "emptied", CUT, 0, 0, false, OPENS, 0, NULL },
+	{ "emptied, known", CUT, 0, 0, true, REFUSES, 0, "was on the disk up to" },
+	{ "padding written to", FLIP, ENTRY_AT(10) + 700, 3, true, CUTS, 10, NULL },
+	{ "nothing", CUT, ENTRY_AT(10), 0, true, OPENS, 10, NULL },
+};
+
+static void
+inflict(struct fake_file *p, const struct damage *d)
+{
+	if (d->how == CUT)
+		p->cached_size = p->kept_size = d->at;
+	for (size_t i = 0; d->how != CUT && i < d->len; i++)
+		p->cached[d->at + i] = p->kept[d->at + i] = d->how == ZERO ? 0 : p->cached[d->at + i] ^ 0x10;
+}
+
+START_TEST(damage)
+{
+	const struct damage *d = &damages[_i];
+	struct fake_disk f;
+	struct fake_file *p;
+	struct loaded l;
+	struct store *s;
+	int ret;
+
+	fake_disk_init(&f, true, 5);
+	s = must_open(&f);
+	append_range(s, 1, 10, 1);
+	do_chores(&f, s);
+	store_close(s);
+	if (!d->known)
+		ck_assert_int_eq(mark_remove(&f.disk), 0);
+	p = fake_disk_find(&f, STORE_LOG, "log.1");
+	inflict(p, d);
+	ret = store_open(&s, &f.disk, &ordinary, NULL, why);
+	if (d->outcome == REFUSES) {
+		ck_assert_msg(ret == -EUCLEAN, "%s: %d", d->name, ret);
+		ck_assert_msg(strstr(why, d->word) != NULL, "%s: %s", d->name, why);
+		ck_assert_ptr_nonnull(strstr(why, "/log/log.1 at offset"));
+		ck_assert_ptr_nonnull(strstr(why, "way out"));
+		fake_disk_free(&f);
+		return;
+	}
+	ck_assert_msg(ret == 0, "%s: %s", d->name, why);
+	ck_assert_msg(store_durable(s) == d->last, "%s: %lu", d->name, (unsigned long)store_durable(s));
+	p = fake_disk_find(&f, STORE_LOG, "log.1");
+	if (d->outcome == CUTS)
+		ck_assert_uint_eq(p->kept_size, ENTRY_AT(d->last));
+	append_range(s, d->last + 1, d->last + 5, 2);
+	must_load(&f, d->last + 5, &l);
+	ck_assert_uint_eq(l.txns, d->last + 5);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* A copied folder has other file numbers: its mark, perhaps newer than the copied log, means nothing. */
+START_TEST(copied_folder)
+{
+	struct fake_disk f;
+	struct store *s;
+	struct fake_file *p;
+	uint8_t copy[ENTRY_AT(8) + 20];
+
+	fake_disk_init(&f, true, 5);
+	s = must_open(&f);
+	append_range(s, 1, 10, 1);
+	store_close(s);
+	p = fake_disk_find(&f, STORE_LOG, "log.1");
+	memcpy(copy, p->cached, sizeof copy);
+	fake_disk_put(&f, STORE_LOG, "log.1", copy, sizeof copy);
+	s = must_open(&f);
+	ck_assert_uint_eq(store_durable(s), 8);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+START_TEST(snapshots_missing)
+{
+	struct store_settings trusting = ordinary;
+	struct fake_disk f;
+	struct loaded l;
+	struct store *s;
+
+	fake_disk_init(&f, true, 5);
+	s = must_open(&f);
+	append_range(s, 1, 10, 1);
+	store_close(s);
+	ck_assert_int_eq(f.disk.ops->remove(&f.disk, STORE_SNAP, "snapshot.0"), 0);
+	ck_assert_int_eq(store_open(&s, &f.disk, &ordinary, NULL, why), -EUCLEAN);
+	ck_assert_ptr_nonnull(strstr(why, "snapshot.trust.empty"));
+	trusting.trust_empty = true;
+	ck_assert_int_eq(store_open(&s, &f.disk, &trusting, NULL, why), 0);
+	must_load(&f, 10, &l);
+	ck_assert_uint_eq(l.txns, 10);
+	store_close(s);
+	/* One that is not whole is not "none": nothing is trusted then. */
+	fake_disk_put(&f, STORE_SNAP, "snapshot.3", "ZKSN", 4);
+	ck_assert_int_eq(store_open(&s, &f.disk, &trusting, NULL, why), -EUCLEAN);
+	ck_assert_ptr_nonnull(strstr(why, "snapshot.3"));
+	fake_disk_free(&f);
+}
+END_TEST
+
+START_TEST(snapshot_damaged_midway)
+{
+	struct fake_disk f;
+	struct fake_file *p;
+	struct loaded l;
+	struct store *s;
+
+	fake_disk_init(&f, true, 5);
+	s = must_open(&f);
+	append_range(s, 1, 4, 1);
+	ck_assert_int_eq(write_snapshot(&f, 4, _i == 1), 0);
+	store_snapshot_begun(s);
+	store_snapshot_ended(s, true, 4, 0);
+	append_range(s, 5, 9, 1);
+	store_close(s);
+	s = must_open(&f);
+	ck_assert_uint_eq(store_snapshot_zxid(s), 4);
+	must_load(&f, 9, &l);
+	ck_assert_uint_eq(l.snapshots, 1);
+	ck_assert_uint_eq(l.first, 5);
+	p = fake_disk_find(&f, STORE_SNAP, _i == 1 ? "snapshot.4.gz" : "snapshot.4");
+	p->cached[p->cached_size / 2] ^= 1;
+	/* Header and tail look well, so it is begun; the older one follows, with the log behind that. */
+	must_load(&f, 9, &l);
+	ck_assert_uint_eq(l.snapshots, 2);
+	ck_assert_uint_eq(l.snapshot_zxid, 0);
+	ck_assert_uint_eq(l.txns, 9);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+START_TEST(load_with_tree)
+{
+	struct load_request request = { .have_tree = true, .have = 6, .upto = 9 };
+	struct fake_disk f;
+	struct loaded l;
+	struct store *s;
+
+	fake_disk_init(&f, true, 5);
+	s = must_open(&f);
+	append_range(s, 1, 9, 1);
+	ck_assert_int_eq(load_all(&f, &request, &l), 0);
+	ck_assert_uint_eq(l.snapshots, 0);
+	ck_assert_uint_eq(l.first, 7);
+	ck_assert_uint_eq(l.end, 9);
+	request.have = 9;
+	ck_assert_int_eq(load_all(&f, &request, &l), 0);
+	ck_assert_uint_eq(l.snapshots + l.txns, 0);
+	ck_assert(l.ended);
+	/* It has what is not in the log any more, or more than the log: it starts from a snapshot. */
+	request.have = 12;
+	ck_assert_int_eq(load_all(&f, &request, &l), 0);
+	ck_assert_uint_eq(l.snapshots, 1);
+	ck_assert_int_eq(write_snapshot(&f, 9, false), 0);
+	store_snapshot_begun(s);
+	append_range(s, 10, 12, 1);
+	ck_assert_int_eq(f.disk.ops->remove(&f.disk, STORE_LOG, "log.1"), 0);
+	request = (struct load_request){ .have_tree = true, .have = 6, .upto = 12 };
+	ck_assert_int_eq(load_all(&f, &request, &l), 0);
+	ck_assert_uint_eq(l.snapshots, 1);
+	ck_assert_uint_eq(l.first, 10);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* A hole in the logs behind the only snapshot is refused, with what is missing. */
+START_TEST(load_with_hole)
+{
+	struct load_request request = { .upto = 12 };
+	struct fake_disk f;
+	struct loaded l;
+	struct store *s;
+
+	fake_disk_init(&f, true, 5);
+	s = must_open(&f);
+	append_range(s, 1, 4, 1);
+	store_snapshot_begun(s);
+	append_range(s, 5, 8, 1);
+	store_snapshot_ended(s, false, 0, 0);
+	store_snapshot_begun(s);
+	append_range(s, 9, 12, 1);
+	must_load(&f, 12, &l);
+	ck_assert_uint_eq(l.txns, 12);
+	ck_assert_int_eq(f.disk.ops->remove(&f.disk, STORE_LOG, "log.5"), 0);
+	ck_assert_int_eq(load_all(&f, &request, &l), -EUCLEAN);
+	ck_assert_ptr_nonnull(strstr(why, "after zxid 0x4 are missing, the next one in the logs is 0x9"));
+	ck_assert(!l.ended);
+	/* Damage in an older log says which. */
+	fake_disk_put(&f, STORE_LOG, "log.5", "garbage in place of a log", 25);
+	ck_assert_int_eq(load_all(&f, &request, &l), -EUCLEAN);
+	ck_assert_ptr_nonnull(strstr(why, "/log/log.5 at offset 0: magic is"));
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+START_TEST(wrong_folder)
+{
+	struct fake_disk f;
+	struct store *s;
+
+	fake_disk_init(&f, false, 5);
+	fake_disk_put(&f, STORE_LOG, "snapshot.7", "x", 1);
+	ck_assert_int_eq(store_open(&s, &f.disk, &ordinary, NULL, why), -EUCLEAN);
+	ck_assert_ptr_nonnull(strstr(why, "/log holds snapshot.7"));
+	fake_disk_free(&f);
+	fake_disk_init(&f, false, 5);
+	fake_disk_put(&f, STORE_SNAP, "log.7", "x", 1);
+	ck_assert_int_eq(store_open(&s, &f.disk, &ordinary, NULL, why), -EUCLEAN);
+	ck_assert_ptr_nonnull(strstr(why, "/data holds log.7"));
+	fake_disk_free(&f);
+}
+END_TEST
+
+START_TEST(foreign_files_stay)
+{
+	static const char *const theirs[] = { "zoo.cfg.dynamic.next", "log.txt", "notes",
+					      "snapshot.old.tmp" };
+	static const char *const ours[] = { "snapshot.9.tmp", "currentEpoch.tmp", "snapshot.9.gz.tmp",
+					    "zkd.probe" };
+	struct fake_disk f;
+	struct store *s;
+
+	fake_disk_init(&f, true, 5);
+	for (int i = 0; i < 4; i++) {
+		fake_disk_put(&f, STORE_SNAP, theirs[i], "x", 1);
+		fake_disk_put(&f, STORE_SNAP, ours[i], "x", 1);
+	}
+	s = must_open(&f);
+	for (int i = 0; i < 4; i++) {
+		ck_assert_ptr_nonnull(fake_disk_find(&f, STORE_SNAP, theirs[i]));
+		ck_assert_ptr_null(fake_disk_find(&f, STORE_SNAP, ours[i]));
+	}
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+static const struct epoch_case {
+	const char *current, *accepted, *temporary;
+	bool high; /* the log goes into epoch 3 */
+	int result;
+	uint32_t current_is, accepted_is;
+} epoch_cases[] = {
+	{ NULL, NULL, NULL, false, 0, 0, 0 },      { NULL, NULL, NULL, true, 0, 3, 3 },
+	{ "3", "5", NULL, true, 0, 3, 5 },         { "7\n", "7\n", NULL, true, 0, 7, 7 },
+	{ "2", "3", "3", true, 0, 3, 3 },          { "2", "3", "4", true, -EUCLEAN, 0, 0 },
+	{ "2", "3", NULL, true, -EUCLEAN, 0, 0 },  { "5", "4", NULL, true, -EUCLEAN, 0, 0 },
+	{ "x", "4", NULL, false, -EUCLEAN, 0, 0 }, { "", "4", NULL, false, -EUCLEAN, 0, 0 },
+	{ "4", NULL, NULL, false, 0, 4, 4 },
+};
+
+START_TEST(epochs)
+{
+	const struct epoch_case *c = &epoch_cases[_i];
+	struct fake_disk f;
+	struct store *s;
+
+	fake_disk_init(&f, true, 5);
+	s = must_open(&f);
+	append_range(s, 1, 2, 1);
+	if (c->high)
+		append_range(s, UINT64_C(3) << 32 | 1, UINT64_C(3) << 32 | 1, 1);
+	store_close(s);
+	if (c->current != NULL)
+		fake_disk_put(&f, STORE_SNAP, "currentEpoch", c->current, strlen(c->current));
+	if (c->accepted != NULL)
+		fake_disk_put(&f, STORE_SNAP, "acceptedEpoch", c->accepted, strlen(c->accepted));
+	if (c->temporary != NULL)
+		fake_disk_put(&f, STORE_SNAP, "currentEpoch.tmp", c->temporary, strlen(c->temporary));
+	ck_assert_int_eq(store_open(&s, &f.disk, &ordinary, NULL, why), c->result);
+	if (c->result == 0) {
+		ck_assert_uint_eq(store_current_epoch(s), c->current_is);
+		ck_assert_uint_eq(store_accepted_epoch(s), c->accepted_is);
+		ck_assert_ptr_null(fake_disk_find(&f, STORE_SNAP, "currentEpoch.tmp"));
+		ck_assert_int_eq(store_set_epochs(s, 9, 8), 0);
+		store_close(s);
+		s = must_open(&f);
+		ck_assert_uint_eq(store_current_epoch(s), 8);
+		ck_assert_uint_eq(store_accepted_epoch(s), 9);
+		store_close(s);
+	}
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* Logs 1..4, 5..8, 9..; snapshots 0, 4 and 8. */
+static struct store *
+make_history(struct fake_disk *f)
+{
+	struct store *s = must_open(f);
+
+	for (uint64_t z = 4; z <= 8; z += 4) {
+		append_range(s, z - 3, z, 1);
+		store_snapshot_begun(s);
+		ck_assert_int_eq(write_snapshot(f, z, false), 0);
+		store_snapshot_ended(s, true, z, 0);
+	}
+	append_range(s, 9, 12, 1);
+	return s;
+}
+
+static const struct {
+	uint64_t zxid;
+	int result;
+	uint64_t snapshot;
+} cuts[] = {
+	{ 12, 0, 8 }, { 10, 0, 8 }, { 9, 0, 8 }, { 8, 0, 8 },        { 7, 0, 4 },
+	{ 4, 0, 4 },  { 1, 0, 0 },  { 0, 0, 0 }, { 13, -ENOENT, 8 },
+};
+
+START_TEST(truncate)
+{
+	uint64_t zxid = cuts[_i].zxid;
+	struct fake_disk f;
+	struct loaded l;
+	struct store *s;
+
+	fake_disk_init(&f, true, 5);
+	s = make_history(&f);
+	ck_assert_int_eq(store_truncate(s, zxid), cuts[_i].result);
+	if (cuts[_i].result != 0)
+		zxid = 12;
+	ck_assert_uint_eq(store_durable(s), zxid);
+	ck_assert_uint_eq(store_snapshot_zxid(s), cuts[_i].snapshot);
+	must_load(&f, zxid, &l);
+	ck_assert_uint_eq(l.snapshot_zxid, cuts[_i].snapshot);
+	append_range(s, UINT64_C(1) << 32 | 1, UINT64_C(1) << 32 | 3, 1);
+	store_close(s);
+	fake_disk_power_loss(&f);
+	s = must_open(&f);
+	ck_assert_uint_eq(store_durable(s), UINT64_C(1) << 32 | 3);
+	must_load(&f, store_durable(s), &l);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* A target that was never logged leaves everything as it is (Java would leave one entry too many). */
+START_TEST(truncate_at_no_entry)
+{
+	uint64_t next = UINT64_C(1) << 32 | 1;
+	struct fake_disk f;
+	struct store *s;
+
+	fake_disk_init(&f, true, 5);
+	s = must_open(&f);
+	append_range(s, 1, 4, 1);
+	append_range(s, next, next + 3, 1);
+	ck_assert_int_eq(store_truncate(s, 5), -ENOENT);
+	ck_assert_int_eq(store_truncate(s, next - 1), -ENOENT);
+	ck_assert_uint_eq(store_durable(s), next + 3);
+	append_range(s, next + 4, next + 4, 1);
+	ck_assert_int_eq(store_truncate(s, 4), 0);
+	append_range(s, 5, 6, 1);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* However far a cut came before the power failed, it opens, and the cut can be asked for again. */
+START_TEST(truncate_power_lost)
+{
+	for (uint64_t at = 1; at < 30; at++) {
+		for (uint64_t seed = 1; seed <= 20; seed++) {
+			struct fake_disk f;
+			struct loaded l;
+			struct store *s;
+			fake_disk_init(&f, true, at * 100 + seed);
+			s = make_history(&f);
+			f.fault_at = f.calls + at;
+			f.fault = FAKE_CRASH;
+			store_truncate(s, 3);
+			store_close(s);
+			fake_disk_power_loss(&f);
+			s = must_open(&f);
+			ck_assert_uint_ge(store_durable(s), 3);
+			must_load(&f, store_durable(s), &l);
+			ck_assert_int_eq(store_truncate(s, 3), 0);
+			must_load(&f, 3, &l);
+			store_close(s);
+			fake_disk_free(&f);
+		}
+	}
+}
+END_TEST
+
+START_TEST(purge)
+{
+	struct fake_disk f;
+	struct loaded l;
+	struct store *s;
+
+	fake_disk_init(&f, _i == 0, 5);
+	s = make_history(&f);
+	ck_assert_int_eq(purge_files(&f.disk, 3, NULL), 0);
+	/* Not whole: it does not count as one of the three. */
+	fake_disk_put(&f, STORE_SNAP, "snapshot.b", "ZKSN", 4);
+	ck_assert_int_eq(purge_files(&f.disk, 3, NULL), 0);
+	ck_assert_int_eq(purge_files(&f.disk, 2, NULL),
+			 1); /* snapshot.0; 4 still needs log.1, which may reach past it */
+	ck_assert_ptr_null(fake_disk_find(&f, STORE_SNAP, "snapshot.0"));
+	ck_assert_ptr_nonnull(fake_disk_find(&f, STORE_LOG, "log.1"));
+	ck_assert_int_eq(purge_files(&f.disk, 1, NULL), 2); /* snapshot.4, log.1 */
+	ck_assert_ptr_null(fake_disk_find(&f, STORE_LOG, "log.1"));
+	ck_assert_ptr_nonnull(fake_disk_find(&f, STORE_LOG, "log.5"));
+	must_load(&f, 12, &l);
+	ck_assert_uint_eq(l.snapshot_zxid, 8);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+START_TEST(snapshot_times)
+{
+	struct fake_disk f;
+	struct store *s;
+	uint64_t z = 0;
+
+	fake_disk_init(&f, true, 5);
+	s = must_open(&f);
+	while (!store_snapshot_due(s, 0)) {
+		z++;
+		append_range(s, z, z, 1);
+	}
+	ck_assert_uint_gt(z, 50);
+	ck_assert_uint_le(z, 101);
+	store_snapshot_begun(s);
+	append_range(s, z + 1, z + 200, 10);
+	ck_assert(!store_snapshot_due(s, 0)); /* one at a time */
+	store_snapshot_ended(s, false, 0, 1000);
+	ck_assert(!store_snapshot_due(s, 1000));
+	ck_assert(store_snapshot_due(s, 1000 + STORE_SNAPSHOT_RETRY_MS));
+	store_close(s);
+	/* Many short lives do not put it off. */
+	s = must_open(&f);
+	ck_assert(store_snapshot_due(s, 0));
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+START_TEST(snapshot_refused)
+{
+	struct fake_disk f;
+	struct snapfile *file;
+	struct buf b;
+
+	fake_disk_init(&f, true, 5);
+	make_snapshot(&b, 5);
+	ck_assert_int_eq(snapfile_new(&file, &f.disk, 5, false), 0);
+	ck_assert_int_eq(snapfile_data(file, slice_of(buf_head(&b), buf_len(&b) - 3)), 0);
+	ck_assert_int_eq(snapfile_finish(file), -EBADMSG);
+	ck_assert_ptr_nonnull(strstr(snapfile_error(file), "seal"));
+	snapfile_free(file);
+	b.data[b.off + 30] ^= 1;
+	ck_assert_int_eq(snapfile_new(&file, &f.disk, 5, false), 0);
+	ck_assert_int_eq(snapfile_data(file, buf_slice(&b)), -EBADMSG);
+	snapfile_free(file);
+	for (int i = 0; i < FAKE_FILES; i++)
+		ck_assert_int_lt(f.names[i].cached, 0);
+	buf_free(&b);
+	fake_disk_free(&f);
+}
+END_TEST
+
+START_TEST(log_rolls_by_size)
+{
+	struct store_settings settings = ordinary;
+	struct fake_disk f;
+	struct loaded l;
+	struct store *s;
+
+	settings.log_size_bytes = 1000;
+	settings.prealloc_bytes = 0;
+	fake_disk_init(&f, true, 5);
+	ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), 0);
+	append_range(s, 1, 12, 1);
+	ck_assert_ptr_nonnull(fake_disk_find(&f, STORE_LOG, "log.6"));
+	ck_assert_ptr_nonnull(fake_disk_find(&f, STORE_LOG, "log.b"));
+	ck_assert_int_eq(store_next_chore(s).kind, STORE_NO_CHORE);
+	must_load(&f, 12, &l);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+START_TEST(space_ahead)
+{
+	struct fake_disk f;
+	struct store_chore c;
+	struct store *s;
+
+	fake_disk_init(&f, true, 5);
+	s = must_open(&f);
+	ck_assert_int_eq(store_next_chore(s).kind, STORE_NO_CHORE);
+	append_range(s, 1, 1, 1);
+	c = store_next_chore(s);
+	ck_assert_int_eq(c.kind, STORE_ALLOCATE);
+	ck_assert_uint_eq(c.log_zxid, 1);
+	ck_assert_int_eq(store_next_chore(s).kind, STORE_NO_CHORE); /* one at a time */
+	append_range(s, 2, 3, 1);                                   /* appended while the helper is at it */
+	ck_assert_int_eq(store_do_chore(&f.disk, &c), 0);
+	store_chore_done(s, &c, true);
+	ck_assert_uint_eq(fake_disk_find(&f, STORE_LOG, "log.1")->cached_size, ENTRY_AT(1) + 8192);
+	ck_assert_int_eq(store_next_chore(s).kind, STORE_NO_CHORE); /* enough is left */
+	append_range(s, 4, 22, 1);
+	ck_assert_int_eq(store_next_chore(s).kind, STORE_ALLOCATE);
+	/* The file is left: its padding goes, once the new one is there. */
+	store_snapshot_begun(s);
+	ck_assert_int_eq(store_next_chore(s).kind, STORE_NO_CHORE);
+	append_range(s, 23, 23, 1);
+	c = store_next_chore(s);
+	ck_assert_int_eq(c.kind, STORE_TRIM);
+	ck_assert_int_eq(store_do_chore(&f.disk, &c), 0);
+	ck_assert_uint_eq(fake_disk_find(&f, STORE_LOG, "log.1")->kept_size, ENTRY_AT(22));
+	ck_assert_int_eq(store_next_chore(s).kind, STORE_ALLOCATE);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+struct capture {
+	struct trace trace;
+	char lines[4000];
+};
+
+static void
+capture_line(struct trace *t, enum trace_level level, const char *room, const char *event, const char *text)
+{
+	struct capture *c = (struct capture *)t;
+	size_t n = strlen(c->lines);
+
+	(void)level;
+	snprintf(c->lines + n, sizeof c->lines - n, "%s: %s %s\n", room, event, text);
+}
+
+START_TEST(slow_sync_is_told)
+{
+	struct capture c = { .trace = { .least = TRACE_WARNING, .emit = capture_line } };
+	struct store_facts facts;
+	struct fake_disk f;
+	struct store *s;
+
+	fake_disk_init(&f, true, 5);
+	ck_assert_int_eq(store_open(&s, &f.disk, &ordinary, &c.trace, why), 0);
+	append_range(s, 1, 10, 1);
+	ck_assert_str_eq(c.lines, "");
+	f.sync_us = 1001000;
+	append_range(s, 11, 11, 1);
+	ck_assert_ptr_nonnull(strstr(c.lines, "sync of the log was slow took_ms=1001"));
+	store_get_facts(s, &facts);
+	ck_assert_uint_eq(facts.syncs, 11);
+	ck_assert_uint_eq(facts.sync_p50_us, 0);
+	ck_assert_uint_eq(facts.sync_max_us, 1001000);
+	ck_assert_uint_eq(facts.txns, 11);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+START_TEST(no_sync_where_told_so)
+{
+	struct store_settings settings = ordinary;
+	struct fake_disk f;
+	struct store *s;
+	uint64_t calls;
+
+	settings.force_sync = false;
+	fake_disk_init(&f, true, 5);
+	ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), 0);
+	append_range(s, 1, 1, 1);
+	calls = f.calls;
+	append_range(s, 2, 9, 1);
+	ck_assert_uint_eq(f.calls, calls + 8); /* writes alone */
+	store_tick(s, 5000);
+	ck_assert_ptr_null(fake_disk_find(&f, STORE_LOG, MARK_NAME));
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* In the steady state a commit is one write and one sync, and nothing else. */
+START_TEST(append_path)
+{
+	struct fake_disk f;
+	struct store *s;
+	uint64_t calls;
+
+	fake_disk_init(&f, true, 5);
+	s = must_open(&f);
+	append_range(s, 1, 1, 1);
+	calls = f.calls;
+	append_range(s, 2, 41, 4);
+	ck_assert_uint_eq(f.calls, calls + 20);
+	ck_assert_uint_eq(store_deadline(s), STORE_MARK_MS);
+	store_tick(s, STORE_MARK_MS);
+	ck_assert_ptr_nonnull(fake_disk_find(&f, STORE_LOG, MARK_NAME));
+	ck_assert_uint_eq(store_deadline(s), UINT64_MAX);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+static Suite *
+make_suite(void)
+{
+	Suite *suite = suite_create("store");
+	TCase *t = tcase_create("store"), *faults = tcase_create("faults");
+
+	tcase_add_loop_test(t, fresh_folder, 0, 2);
+	tcase_add_test(t, not_autocreated);
+	tcase_add_test(t, append_order);
+	tcase_add_test(t, batch_limits);
+	tcase_add_test(t, append_path);
+	tcase_add_test(t, failed_sync_is_not_believed);
+	tcase_add_loop_test(t, damage, 0, sizeof damages / sizeof *damages);
+	tcase_add_test(t, copied_folder);
+	tcase_add_test(t, snapshots_missing);
+	tcase_add_loop_test(t, snapshot_damaged_midway, 0, 2);
+	tcase_add_test(t, load_with_tree);
+	tcase_add_test(t, load_with_hole);
+	tcase_add_test(t, wrong_folder);
+	tcase_add_test(t, foreign_files_stay);
+	tcase_add_loop_test(t, epochs, 0, sizeof epoch_cases / sizeof *epoch_cases);
+	tcase_add_loop_test(t, truncate, 0, sizeof cuts / sizeof *cuts);
+	tcase_add_test(t, truncate_at_no_entry);
+	tcase_add_loop_test(t, purge, 0, 2);
+	tcase_add_test(t, snapshot_times);
+	tcase_add_test(t, snapshot_refused);
+	tcase_add_test(t, log_rolls_by_size);
+	tcase_add_test(t, space_ahead);
+	tcase_add_test(t, slow_sync_is_told);
+	tcase_add_test(t, no_sync_where_told_so);
+	suite_add_tcase(suite, t);
+	tcase_add_loop_test(faults, killed_at_every_call, 0, 2);
+	tcase_add_loop_test(faults, power_lost_at_every_call, 0, 2);
+	tcase_add_test(faults, power_lost_twice);
+	tcase_add_loop_test(faults, failure_at_every_call, 0, sizeof failures / sizeof *failures);
+	tcase_add_test(faults, truncate_power_lost);
+	tcase_set_timeout(faults, 120);
+	suite_add_tcase(suite, faults);
+	return suite;
+}
+
+int
+main(void)
+{
+	SRunner *runner = srunner_create(make_suite());
+	int failed;
+
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
