@@ -14,6 +14,7 @@ CC = os.environ.get("CC", "cc").split()
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 import layers  # noqa: E402
+import messages  # noqa: E402
 import pages  # noqa: E402
 
 
@@ -174,6 +175,28 @@ No.
         page = self.write("x.1", ".Dd November 22, 2026\n.Dt X 1\n.Os\n.Sh NAME\n.Nm x\n.Nd y\n.Sh SEE ALSO\n.Xr nowhere 8\n")
         self.assertEqual(len(list(pages.mandoc_complaints(page, set()))), 1)
         self.assertEqual(list(pages.mandoc_complaints(page, {"nowhere.8"})), [])
+
+
+class Messages(unittest.TestCase):
+    HEADER = "enum msg_type {\n\t/* MSG_OLD = 9 */\n\tMSG_A = 1,\n\tMSG_B = 2, /* and MSG_A = 3 */\n};\n"
+
+    def found(self, page):
+        return list(messages.complaints(messages.header_messages(self.HEADER), messages.page_messages(page)))
+
+    def test_clean(self):
+        self.assertEqual(self.found(".It Dv MSG_A Pq 1\n.It Dv MSG_B Pq 2\n"), [])
+
+    def test_missing(self):
+        self.assertEqual(self.found(".It Dv MSG_A Pq 1\n"), ["MSG_B: msg.h says 2, zkd-ipc(7) None"])
+
+    def test_number(self):
+        self.assertEqual(
+            self.found(".It Dv MSG_A Pq 1\n.It Dv MSG_B Pq 3\n"), ["MSG_B: msg.h says 2, zkd-ipc(7) 3"]
+        )
+
+    def test_gone(self):
+        page = ".It Dv MSG_A Pq 1\n.It Dv MSG_B Pq 2\n.It Dv MSG_OLD Pq 9\n"
+        self.assertEqual(self.found(page), ["MSG_OLD: msg.h says None, zkd-ipc(7) 9"])
 
 
 if __name__ == "__main__":
