@@ -20,18 +20,29 @@ static void __attribute__((format(printf, 2, 3))) add(struct health *h, const ch
 static bool
 is_no(const char *value)
 {
-	return strcmp(value, "0") == 0 || strcmp(value, "no") == 0 || strcmp(value, "false") == 0;
+	return strcmp(value, "0") == 0 || strcmp(value, "no") == 0;
+}
+
+static bool
+is_sound_disk(const char *value)
+{
+	return strcmp(value, "ok") == 0 || strcmp(value, "works") == 0;
 }
 
 static void
 judge_facts(struct health *h, const char *program, const Zkd__Status *s)
 {
 	const char *serving = node_find_fact(s, "serving"), *disk = node_find_fact(s, "disk");
+	const char *mismatches = node_find_fact(s, "digest_mismatches");
 
-	if (serving != NULL && is_no(serving))
-		add(h, "%s does not serve yet: %s", program, s->text);
-	if (disk != NULL && strcmp(disk, "ok") != 0)
+	if (serving != NULL && is_no(serving)) {
+		add(h, "%s does not serve: %s", program, s->text);
+		h->serves = false;
+	}
+	if (disk != NULL && !is_sound_disk(disk))
 		add(h, "%s says that the disk failed: %s", program, disk);
+	if (mismatches != NULL && !is_no(mismatches))
+		add(h, "%s counts digest mismatches: %s", program, mismatches);
 }
 
 static void
@@ -43,6 +54,8 @@ judge_daemon(struct health *h, const Zkd__Status *zkd, const struct question *q)
 		add(h, "%s %s", q->daemon, ask_error_text(q->error));
 	else if (d != NULL && !d->ready)
 		add(h, "%s is not ready: %s", q->daemon, d->text);
+	if (q->answer == NULL || (d != NULL && !d->ready))
+		h->serves = false;
 	judge_facts(h, q->daemon, q->answer);
 }
 
@@ -51,13 +64,15 @@ health_judge(const struct node_status *s, struct health *h)
 {
 	const struct question *zkd = &s->all[NODE_ZKD];
 
-	*h = (struct health){ 0 };
+	*h = (struct health){ .serves = true };
 	for (int i = 0; i < NODE_PROGRAMS; i++)
 		h->answered += s->all[i].answer != NULL;
 	/* Started as units of their own the four have no zkd, and nothing is wrong with that. */
 	h->split = zkd->answer == NULL && zkd->error == -ENOENT && h->answered > 0;
-	if (zkd->answer == NULL && !h->split)
+	if (zkd->answer == NULL && !h->split) {
 		add(h, "zkd %s", ask_error_text(zkd->error));
+		h->serves = false;
+	}
 	for (int i = NODE_ELECTIOND; i < NODE_PROGRAMS; i++)
 		judge_daemon(h, zkd->answer, &s->all[i]);
 }

@@ -10,7 +10,8 @@ struct health {
 	char problems[HEALTH_PROBLEMS_MAX][HEALTH_PROBLEM_BYTES]; /* one sentence each, without a full stop */
 	size_t nproblems;
 	size_t answered; /* programs that did */
-	bool split;      /* no zkd: each daemon is a unit of its own */
+	bool serves; /* all that is needed to serve is there; a node that serves may still have problems */
+	bool split;  /* no zkd: each daemon is a unit of its own */
 };
 
 void health_judge(const struct node_status *s, struct health *h);

@@ -54,6 +54,7 @@ print_help(void)
 	     "  -D, --define KEY=VALUE         a key over what the file says; may be repeated\n"
 	     "      --runtime DIR              its runtimeDir\n"
 	     "      --json                     the answer as JSON on one line\n"
+	     "      --facts                    status tells all that the daemons tell of themselves\n"
 	     "      --timeout SECONDS          how long wait and restart wait\n"
 	     "      --help, --version\n"
 	     "\n"
@@ -62,7 +63,7 @@ print_help(void)
 	     "configuration; 3 no such node, or it does not answer. See zkctl(1).");
 }
 
-enum { OPT_RUNTIME = 256, OPT_JSON, OPT_TIMEOUT, OPT_HELP, OPT_VERSION };
+enum { OPT_RUNTIME = 256, OPT_JSON, OPT_FACTS, OPT_TIMEOUT, OPT_HELP, OPT_VERSION };
 
 /* Seconds with decimals into ms; false when it is no such number. */
 static bool
@@ -96,6 +97,9 @@ take_option(struct options *o, int opt)
 	case OPT_JSON:
 		o->json = true;
 		return -1;
+	case OPT_FACTS:
+		o->facts = true;
+		return -1;
 	case OPT_TIMEOUT:
 		if (read_timeout(optarg, &o->timeout_ms))
 			return -1;
@@ -121,6 +125,7 @@ parse_options(struct options *o, int argc, char **argv)
 		{ "define", required_argument, NULL, 'D' },
 		{ "runtime", required_argument, NULL, OPT_RUNTIME },
 		{ "json", no_argument, NULL, OPT_JSON },
+		{ "facts", no_argument, NULL, OPT_FACTS },
 		{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 		{ "help", no_argument, NULL, OPT_HELP },
 		{ "version", no_argument, NULL, OPT_VERSION },

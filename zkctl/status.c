@@ -7,6 +7,68 @@
 
 enum { LINE_WIDTH = 96, INDENT = 11 };
 
+/* What the first lines say of the node: facts in people's words, those that are there. */
+struct saying {
+	int program;
+	const char *fact;
+	const char *before, *one, *many; /* behind the value: where it is 1, and else */
+};
+
+static const struct saying data_sayings[] = {
+	{ NODE_SYNCD, "committed_zxid", "last committed transaction ", "", "" },
+	{ NODE_LOGD, "durable_zxid", "on disk up to ", "", "" },
+	{ NODE_LOGD, "snapshot_zxid", "newest snapshot at ", "", "" },
+	{ NODE_LOGD, "txns_since_snapshot", "", " transaction since", " transactions since" },
+	{ NODE_CLIENTD, "znodes", "", " znode", " znodes" },
+	{ NODE_CLIENTD, "ephemerals", "", " ephemeral", " ephemerals" },
+};
+
+static const struct saying client_sayings[] = {
+	{ NODE_CLIENTD, "connections", "", " connection", " connections" },
+	{ NODE_CLIENTD, "sessions", "", " session", " sessions" },
+	{ NODE_CLIENTD, "watches", "", " watch", " watches" },
+	{ NODE_CLIENTD, "outstanding", "", " request outstanding", " requests outstanding" },
+};
+
+static void
+say_line(const char *title, const struct saying *sayings, size_t n, const struct node_status *s)
+{
+	const char *separator = title;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct saying *y = &sayings[i];
+		const char *value = node_find_fact(node_status_of(s, y->program), y->fact);
+		if (value == NULL)
+			continue;
+		printf("%s%s%s%s", separator, y->before, value, strcmp(value, "1") == 0 ? y->one : y->many);
+		separator = ", ";
+	}
+	if (separator != title)
+		puts(".");
+}
+
+/* "It is a leader (alone, epoch 3) and serves clients at ADDRESS." */
+static void
+say_role(const struct node_status *s)
+{
+	const Zkd__Status *syncd = node_status_of(s, NODE_SYNCD);
+	const char *role = node_find_fact(syncd, "role"), *epoch = node_find_fact(syncd, "epoch");
+	const char *mode = node_find_fact(node_status_of(s, NODE_CLIENTD), "mode");
+	const char *address = node_find_fact(node_status_of(s, NODE_ZKD), "client");
+
+	if (role == NULL)
+		return;
+	printf("It is %s%s", strcmp(role, "looking") == 0 ? "looking for a leader" : "a ",
+	       strcmp(role, "looking") == 0 ? "" : role);
+	if (mode != NULL && strcmp(mode, "standalone") == 0)
+		fputs(" of one (standalone)", stdout);
+	if (epoch != NULL)
+		printf(" in epoch %s", epoch);
+	if (address != NULL)
+		printf(", with clients at %s", address);
+	puts(".");
+}
+
 /* "committed_zxid" -> "committed zxid" */
 static size_t
 put_words(const char *name)
@@ -45,7 +107,7 @@ print_facts(const Zkd__Status *s)
 }
 
 static void
-print_program(const struct question *q, const Zkd__DaemonStatus *d)
+print_program(const struct question *q, const Zkd__DaemonStatus *d, bool facts)
 {
 	const Zkd__Status *s = q->answer;
 	char up[32], restarts[48] = "";
@@ -62,11 +124,12 @@ print_program(const struct question *q, const Zkd__DaemonStatus *d)
 		printf(" (pid %d, up %s%s)", d->pid, format_duration(d->uptime_ms, up, sizeof up), restarts);
 	}
 	putchar('\n');
-	print_facts(s);
+	if (facts)
+		print_facts(s);
 }
 
 static void
-print_people(const struct node *n, const struct node_status *s, const struct health *h)
+print_people(const struct node *n, const struct node_status *s, const struct health *h, bool facts)
 {
 	if (h->nproblems == 0)
 		printf("The node in %s is well%s.\n", n->path,
@@ -75,12 +138,14 @@ print_people(const struct node *n, const struct node_status *s, const struct hea
 		printf("The node in %s is NOT well:\n", n->path);
 	for (size_t i = 0; i < h->nproblems; i++)
 		printf("  - %s\n", h->problems[i]);
-	for (int i = 0; i < NODE_PROGRAMS; i++) {
-		if (i == NODE_ZKD && h->split)
-			continue;
-		putchar('\n');
-		print_program(&s->all[i], node_find_daemon(node_status_of(s, NODE_ZKD), node_programs[i]));
-	}
+	say_role(s);
+	say_line("Data: ", data_sayings, sizeof data_sayings / sizeof data_sayings[0], s);
+	say_line("Clients: ", client_sayings, sizeof client_sayings / sizeof client_sayings[0], s);
+	putchar('\n');
+	for (int i = 0; i < NODE_PROGRAMS; i++)
+		if (i != NODE_ZKD || !h->split)
+			print_program(&s->all[i],
+				      node_find_daemon(node_status_of(s, NODE_ZKD), node_programs[i]), facts);
 }
 
 static json_t *
@@ -136,7 +201,7 @@ command_status(const struct options *o, int argc, char **argv)
 	else if (o->json)
 		print_json(&n, &s, &h);
 	else
-		print_people(&n, &s, &h);
+		print_people(&n, &s, &h, o->facts);
 	node_close(&n);
 	if (status == ZKCTL_OK && h.nproblems > 0)
 		status = ZKCTL_UNWELL;

@@ -25,6 +25,7 @@ struct options {
 	size_t noverrides;
 	const char *runtime; /* --runtime */
 	bool json;
+	bool facts;         /* --facts */
 	int64_t timeout_ms; /* --timeout; -1: not given */
 };
 
