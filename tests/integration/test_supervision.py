@@ -8,7 +8,18 @@ import subprocess
 import time
 import unittest
 
-from zkd_process import DAEMONS, DUMMY, Zkd, children, descendants, free_port, wait_gone, wait_until
+from zkd_node import four_letter
+from zkd_process import (
+    DAEMONS,
+    DUMMY,
+    Zkd,
+    children,
+    descendants,
+    free_port,
+    real_suite_built,
+    wait_gone,
+    wait_until,
+)
 
 SKIP = None if os.access(DUMMY, os.X_OK) else "not built: make check_PROGRAMS (tests/integration/dummy)"
 
@@ -455,6 +466,198 @@ class Process1(unittest.TestCase):
             z.process = z.popen(["unshare", "-fp", "--mount-proc", *z.command()], log)
         z.wait_line(r"zkd\[1\] notice: serving", 20)
         return z
+
+
+def serves(z):
+    return "Mode: standalone" in four_letter(z.port, "srvr", 1.0)
+
+
+def wait_serves(z, seconds=5):
+    wait_until(lambda: serves(z), seconds, "the node serves")
+
+
+@unittest.skipIf(not real_suite_built(), "not built: the daemons")
+class RealDaemons(unittest.TestCase):
+    """The rules once more, with the daemons that they are for."""
+
+    def test_each_daemon_is_restarted_alone(self):
+        with Zkd() as z:
+            wait_serves(z)
+            for name in DAEMONS:
+                with self.subTest(name):
+                    before = z.others(name)
+                    old = z.signal(name, signal.SIGKILL)
+                    z.wait_line(rf"error: died daemon={name} pid={old} signal=SIGKILL .* status=\"[^\"]+\"")
+                    z.wait_restarted(name, old)
+                    wait_serves(z)
+                    self.assertEqual(z.others(name), before)
+
+    def test_a_hung_daemon_is_replaced(self):
+        with Zkd() as z:
+            wait_serves(z)
+            for name in DAEMONS:
+                with self.subTest(name):
+                    before = z.others(name)
+                    old = z.signal(name, signal.SIGSTOP)
+                    z.wait_line(rf"hangs and is killed daemon={name} pid={old}")
+                    z.wait_restarted(name, old)
+                    wait_serves(z)
+                    self.assertEqual(z.others(name), before)
+
+    def test_the_death_of_zkd_takes_all_along(self):
+        """Also the helper child of logd, and also what is stopped."""
+        for stopped in (False, True):
+            with self.subTest(stopped=stopped), Zkd() as z:
+                wait_serves(z)
+                pids = descendants(z.process.pid)
+                self.assertGreater(len(pids), len(DAEMONS), "logd has a helper child")
+                for pid in pids if stopped else []:
+                    os.kill(pid, signal.SIGSTOP)
+                z.process.kill()
+                z.process.wait()
+                self.assertLess(wait_gone(pids, 5), 1.0)
+
+    def test_the_death_of_logd_takes_its_helper_along(self):
+        with Zkd() as z:
+            wait_serves(z)
+            helpers = children(z.pids()["logd"])
+            self.assertEqual(len(helpers), 1)
+            z.signal("logd", signal.SIGKILL)
+            self.assertLess(wait_gone(helpers, 5), 1.0)
+
+    def test_stopped_for_five_seconds_zkd_disturbs_nobody(self):
+        with Zkd() as z:
+            wait_serves(z)
+            before = z.pids()
+            z.process.send_signal(signal.SIGSTOP)
+            end = time.monotonic() + 5
+            while time.monotonic() < end:
+                self.assertTrue(serves(z))
+                time.sleep(0.1)
+            z.process.send_signal(signal.SIGCONT)
+            z.wait_line("stood still myself")
+            time.sleep(3)
+            self.assertEqual(z.pids(), before)
+            self.assertNotIn("died", z.log())
+
+    def test_a_daemon_that_starts_while_zkd_is_stopped(self):
+        """Its READY may not fit into the socket, which others fill: zkd hears it all the same."""
+        with Zkd() as z:
+            wait_serves(z)
+            z.signal("clientd", signal.SIGKILL)
+            z.wait_line("started daemon=clientd")
+            z.process.send_signal(signal.SIGSTOP)
+            time.sleep(3)
+            z.process.send_signal(signal.SIGCONT)
+            wait_until(lambda: z.zkctl("ps")[1].count("not ready") == 0, 5, "all are ready")
+            wait_serves(z)
+
+    def test_stops_in_time(self):
+        with Zkd() as z:
+            wait_serves(z)
+            pids = descendants(z.process.pid)
+            begin = time.monotonic()
+            z.process.terminate()
+            self.assertEqual(z.process.wait(5), 0)
+            self.assertLess(time.monotonic() - begin, 2, "nobody had to be waited for")
+            wait_gone(pids, 0.5)
+            self.assertEqual(z.log().count("exit=0"), len(DAEMONS))
+
+    def test_a_very_long_runtime_folder(self):
+        z = Zkd()
+        z.runtime = os.path.join(z.folder, *(["x" * 100] * 4), "run")
+        z.keys["runtimeDir"] = z.runtime
+        with z:
+            wait_serves(z)
+            z.wait_restarted("syncd", z.signal("syncd", signal.SIGKILL))
+            wait_serves(z)
+            self.assertEqual(z.zkctl("ps")[0], 0)
+
+    def test_an_upgrade_on_disk_waits_for_the_next_zkd(self):
+        with Zkd() as z:
+            wait_serves(z)
+            for name in ("zkd", *DAEMONS):
+                os.unlink(z.program_path(name))
+                with open(z.program_path(name), "w") as f:
+                    f.write("garbage")
+            for name in DAEMONS:
+                z.wait_restarted(name, z.signal(name, signal.SIGKILL))
+            wait_serves(z)
+
+    def test_reload(self):
+        with Zkd() as z:
+            wait_serves(z)
+            z.keys["tickTime"] = 1234
+            z.write_config()
+            z.process.send_signal(signal.SIGHUP)
+            z.wait_line("all daemons ready again", 10)
+            wait_serves(z)
+            self.assertIn("tickTime=1234", four_letter(z.port, "conf"))
+
+    def test_many_nodes_on_one_machine(self):
+        nodes = []
+        try:
+            for _ in range(4):
+                nodes.append(Zkd().start())
+            for z in nodes:
+                wait_serves(z)
+            nodes[0].process.terminate()
+            self.assertEqual(nodes[0].process.wait(5), 0)
+            for z in nodes[1:]:
+                self.assertTrue(serves(z))
+        finally:
+            for z in nodes:
+                z.close()
+
+    @unittest.skipIf(os.geteuid() != 0, "only root can be somebody else")
+    def test_users(self):
+        with Zkd() as z:
+            wait_serves(z)
+            uids = set()
+            for pid in descendants(z.process.pid):
+                with open(f"/proc/{pid}/status") as f:
+                    status = dict(line.split(":", 1) for line in f if ":" in line)
+                self.assertEqual(status["CapEff"].strip("\t\n0"), "")
+                uids.add(status["Uid"].split()[0])
+            self.assertEqual(len(uids), len(DAEMONS))
+            self.assertNotIn("0", uids)
+            self.assertNotEqual(os.stat(z.data).st_uid, 0)
+
+    @unittest.skipIf(os.geteuid() != 0, "only root can be somebody else")
+    def test_without_root(self):
+        """All as one user; without a key the sockets go below the data folder where /run/zkd cannot be written."""
+        z = Zkd(keys={"runtimeDir": None})
+        os.chmod(z.folder, 0o777)
+        z.command = lambda *extra: [
+            "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *Zkd.command(z, *extra)
+        ]
+        with z:
+            wait_serves(z)
+            self.assertIn("zkd.control", os.listdir(os.path.join(z.data, "run")))
+            for pid in descendants(z.process.pid):
+                with open(f"/proc/{pid}/status") as f:
+                    self.assertRegex(f.read(), r"Uid:\s+65534\s+65534\s+65534")
+            z.wait_restarted("logd", z.signal("logd", signal.SIGKILL))
+            wait_serves(z)
+            pids = descendants(z.process.pid)
+            z.process.kill()
+            z.process.wait()
+            self.assertLess(wait_gone(pids, 5), 1.0)
+
+    def test_process_1(self):
+        if not in_pid_namespace():
+            self.skipTest("no PID namespaces here (unshare -fp is refused)")
+        with Process1.start_as_process_1(Zkd()) as z:
+            wait_serves(z)
+            init = children(z.process.pid)[0]
+            pids = descendants(init)
+            os.kill(next(p for p in pids if Process1.name(p) == "clientd"), signal.SIGKILL)
+            z.wait_line("ready daemon=clientd")
+            wait_serves(z)
+            pids = [init, *descendants(init)]
+            os.kill(init, signal.SIGTERM)
+            self.assertEqual(z.process.wait(5), 0)
+            wait_gone(pids, 1)
 
 
 if __name__ == "__main__":
