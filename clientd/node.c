@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "base/table.h"
 
-enum { FIRST_SLOTS = 64, DRAIN_STEP = 4 };
+enum { FIRST_SLOTS = 64, DRAIN_STEP = 8 };
 
 void
 tree_retire(void *p)
@@ -95,7 +95,8 @@ index_insert(struct nodes *s, uint32_t number, uint32_t hash)
 	struct node *n = node_at(s, number);
 	uint32_t *slot;
 
-	if (s->count >= s->nslots)
+	/* At most half full: each further node in a chain is a cache miss. */
+	if (s->count >= s->nslots / 2)
 		index_grow(s);
 	index_drain(s, DRAIN_STEP);
 	slot = index_chain(s, hash);
