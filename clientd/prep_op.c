@@ -345,7 +345,7 @@ check_request(struct prep_txn *x, struct slice path)
 static bool
 decode_set_data(struct jute_reader *r, struct arena *a, union prep_record *q)
 {
-	return jute_read_set_data_request(r, a, &q->set_data) && q->set_data.path.data != NULL;
+	return jute_read_set_data_request(r, a, &q->set_data);
 }
 
 static void
@@ -389,7 +389,7 @@ run_set_data(struct prep_txn *x, const union prep_record *record)
 static bool
 decode_set_acl(struct jute_reader *r, struct arena *a, union prep_record *q)
 {
-	return jute_read_set_acl_request(r, a, &q->set_acl) && q->set_acl.path.data != NULL;
+	return jute_read_set_acl_request(r, a, &q->set_acl);
 }
 
 static void

@@ -2,6 +2,17 @@
 
 A case works below r.root, which is new and its own, and ends with the sessions it opened closed or dropped. CASES is
 the list of them, in the order of this file.
+
+Left out, since zkd differs on purpose:
+ - a connect with a session's id and a wrong password ends the session's connection in Java; zkd leaves it alone;
+ - create and create2 with a container's flag make a persistent node in Java, createContainer with other flags makes a
+   container; zkd takes a mode only with its operation (-8);
+ - multiRead with a write in it: -5 with an empty list behind it in Java, -5 alone in zkd;
+ - check outside of a multi, createSession and deleteContainer from a client (PROTOCOLS: Java takes them).
+Left out, since 3.8.0 is older than what zkd follows:
+ - create2 in a multi is answered as create by 3.8;
+ - checkWatches and removeWatches: types 4 and 5 are unknown to 3.8.0, which does not tell persistent from standard;
+ - exists without READ permission; the zxid of a notification (masked).
 """
 
 import struct
@@ -136,10 +147,10 @@ def connect_unknown_session(r):
 @case
 def connect_wrong_password(r):
     a = r.open()
+    a.drop()
     b = r.open(session=a.wire.session, passwd=b"0123456789abcdef")
     b.expect()
-    a.call(EXISTS, path_watch("/"))
-    a.close()
+    r.open(session=a.wire.session, passwd=a.wire.passwd).close()
 
 
 @case
@@ -191,8 +202,9 @@ def connect_truncated(r):
 def connect_trailing_bytes(r):
     s = r.open_silent()
     s.raw(i32(0) + i64(0) + i32(10000) + i64(0) + string(bytes(16)) + b"\0" + b"more")
-    reply = s.wire.receive_frame()
-    s.note("length", i32(len(reply or b"")))
+    frame = s.wire.receive_frame()
+    s.note("length", i32(len(frame)))
+    r.masks.session_opened(struct.unpack(">q", frame[8:16])[0])
 
 
 @case
@@ -229,8 +241,8 @@ def close_session_removes_ephemerals(r):
 def create_modes(r):
     s = r.open()
     s.call(CREATE, create(r.root, b"root"))
-    for op in (CREATE, CREATE2, CREATE_CONTAINER):
-        for flags in (0, 1, 2, 3, 4, 5, 6, 7, -1):
+    for op, modes in ((CREATE, (0, 1, 2, 3, 5, 6, 7, -1)), (CREATE2, (0, 1, 2, 3, 5, 7)), (CREATE_CONTAINER, (4, 5, 7))):
+        for flags in modes:
             s.call(op, create(f"{r.root}/n{op}.{flags}", b"d", flags=flags))
     s.call(GET_CHILDREN2, path_watch(r.root))
     for name in ("n1.0", "n1.1", "n19.4"):
@@ -337,6 +349,7 @@ def set_data_rules(r):
     s.call(SET_DATA, set_data(f"{r.root}/a", b"4", -2))
     for path in BAD_PATHS:
         s.call(SET_DATA, set_data(path))
+        s.call(SET_ACL, set_acl(path))
     s.call(GET_DATA, path_watch(f"{r.root}/a"))
     s.close()
 
@@ -376,7 +389,8 @@ def read_errors(r):
         for op in (EXISTS, GET_DATA, GET_CHILDREN, GET_CHILDREN2):
             s.call(op, path_watch(path))
         s.call(GET_ACL, path_only(path))
-        s.call(GET_ALL_CHILDREN_NUMBER, path_only(path))
+        if path != "":  # the root, whose descendants are not this case's
+            s.call(GET_ALL_CHILDREN_NUMBER, path_only(path))
     s.close()
 
 
@@ -440,7 +454,7 @@ def multi_succeeds(r):
         MULTI,
         multi(
             (CREATE, create(r.root, b"1")),
-            (CREATE2, create(f"{r.root}/a", b"2")),
+            (CREATE, create(f"{r.root}/a", b"2")),
             (SET_DATA, set_data(f"{r.root}/a", b"3", 0)),
             (CHECK, path_version(f"{r.root}/a", 1)),
             (CREATE, create(f"{r.root}/s-", flags=2)),
@@ -470,6 +484,8 @@ def multi_fails(r):
     s.call(MULTI, multi((CHECK, path_version(f"{r.root}/a", 1)), (DELETE, path_version(f"{r.root}/c"))))
     s.call(MULTI, multi((DELETE, path_version(f"{r.root}/a/b")), (DELETE, path_version(f"{r.root}/a", 5))))
     s.call(MULTI, multi((CREATE, create(f"{r.root}/new")), (CREATE, create("bad"))))
+    for path in BAD_PATHS[:-1]:
+        s.call(MULTI, multi((CHECK, path_version(path))))
     s.call(GET_CHILDREN2, path_watch(r.root))
     s.call(GET_CHILDREN2, path_watch(f"{r.root}/a"))
     s.close()
@@ -503,7 +519,6 @@ def multi_reads(r):
         ),
     )
     s.call(MULTI_READ, multi())
-    s.call(MULTI_READ, multi((CREATE, create(f"{r.root}/x"))))
     s.call(MULTI_READ, multi((EXISTS, path_watch(r.root))))
     s.close()
 
@@ -571,8 +586,7 @@ def watches_persistent(r):
         s.call(CREATE, create(f"{r.root}/a/x"))
         s.call(DELETE, path_version(f"{r.root}/a/x"))
     s.call(CREATE, create(f"{r.root}/none"))
-    s.call(CHECK_WATCHES, path_int(r.root, 5))
-    s.call(CHECK_WATCHES, path_int(r.root, 1))
+    s.call(CHECK_WATCHES, path_int(r.root, 3))
     s.call(REMOVE_WATCHES, path_int(r.root, 3))
     s.call(REMOVE_WATCHES, path_int(r.root, 3))
     s.call(SET_DATA, set_data(f"{r.root}/a", b"1"))
@@ -585,7 +599,7 @@ def watches_removed(r):
     seed_tree(s, r.root)
     s.call(GET_DATA, path_watch(f"{r.root}/a", True))
     s.call(GET_CHILDREN, path_watch(f"{r.root}/a", True))
-    for kind in (1, 2, 3, 4, 5, 6, 0):
+    for kind in (1, 2, 3, 6, 0):
         s.call(CHECK_WATCHES, path_int(f"{r.root}/a", kind))
     s.call(REMOVE_WATCHES, path_int(f"{r.root}/a", 2))
     s.call(REMOVE_WATCHES, path_int(f"{r.root}/a", 2))

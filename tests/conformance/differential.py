@@ -5,6 +5,7 @@ must differ taken out: zxids become distances from where the case began, session
 the case, times a mark (checked to be near now), and lists whose order means nothing are sorted. Everything else stays.
 """
 
+import contextlib
 import struct
 import time
 
@@ -26,6 +27,9 @@ class Masks:
     def session(self, value):
         """Number of a session in the case; 0 and what is no session of ours stays."""
         return self.sessions.get(value, value)
+
+    def session_opened(self, value):
+        self.sessions.setdefault(value, len(self.sessions) + 1)
 
     def zxid(self, value):
         if self.base is None or value in (0, -1):
@@ -99,6 +103,7 @@ PARTS = {
     "multi": Masks.multi,
     "string": lambda m, r: string(r.buffer()),
     "int": lambda m, r: i32(r.i32()),
+    "ids": lambda m, r: vector(sorted(r.vector(lambda: (r.buffer(), r.buffer()))), lambda i: string(i[0]) + string(i[1])),
     "acls": lambda m, r: vector(r.vector(lambda: (r.i32(), r.buffer(), r.buffer())), zkwire.acl),
 }
 
@@ -118,7 +123,13 @@ BODIES = {
     zkwire.MULTI: ("multi",),
     zkwire.MULTI_READ: ("multi",),
     zkwire.GET_EPHEMERALS: ("names",),
+    zkwire.WHO_AM_I: ("ids",),
 }
+
+
+def readable(body):
+    """A request's body with its text left as text, for people."""
+    return "".join(chr(b) if 32 < b < 127 else f"\\{b:x}" for b in body)
 
 
 class Session:
@@ -135,7 +146,7 @@ class Session:
     def connect(self, **options):
         frame = self.wire.connect(**options)
         if frame is not None and self.wire.session:
-            self.masks.sessions.setdefault(self.wire.session, len(self.masks.sessions) + 1)
+            self.masks.session_opened(self.wire.session)
         self.note("connect", None if frame is None else self.masks.connect(frame))
         if self.masks.base is None and frame is not None and self.wire.session:
             # where the case begins: the zxid that the server shows after our createSession
@@ -160,11 +171,18 @@ class Session:
         """Sends a request and writes down all that comes up to its reply, or the end of the connection."""
         if op in WRITES:
             time.sleep(0.002)  # so that two writes never have the same time
+        if op not in (zkwire.SET_WATCHES, zkwire.SET_WATCHES2):  # those have a zxid in them
+            self.note(f"asks {op} {readable(body)}", b"")
         xid = self.wire.send(op, body, xid)
+        first = len(self.recorder.lines)
         while True:
             reply = self.take(self.wire.receive(), op)
             if reply is None or reply.xid != zkwire.XID_NOTIFICATION:
-                return reply
+                break
+        if op == zkwire.CLOSE_SESSION:
+            # its ephemerals go in no order that means anything, and so do the events of it
+            self.recorder.lines[first:-1] = sorted(self.recorder.lines[first:-1])
+        return reply
 
     def raw(self, payload):
         self.wire.send_frame(payload)
@@ -222,8 +240,14 @@ class Recorder:
         return s
 
     def finish(self):
+        """Closes what the case left open: a session that expired later would take a zxid in another case."""
         for s in self.sessions:
             s.wire.close()
+        for session in self.masks.sessions:
+            with contextlib.suppress(OSError, TimeoutError), Wire(self.port) as w:
+                w.connect(session=session, passwd=zkwire.passwd(session))
+                if w.session:
+                    w.call(zkwire.CLOSE_SESSION)
 
 
 def difference(ours, theirs, names=("zkd", "ZooKeeper")):
