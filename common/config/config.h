@@ -87,10 +87,9 @@ struct config {
 	enum config_failure_detection failure_detection;
 
 	/* Limits. */
-	int max_client_cnxns;                /* per address, 0: no limit */
-	int max_cnxns;                       /* in all, 0: no limit */
-	int64_t jute_max_buffer_bytes;       /* largest request, without its length field */
-	int64_t jute_max_buffer_extra_bytes; /* slack for what the server adds */
+	int max_client_cnxns;          /* per address, 0: no limit */
+	int max_cnxns;                 /* in all, 0: no limit */
+	int64_t jute_max_buffer_bytes; /* largest request, without its length field */
 	int global_outstanding_limit;
 
 	/* Four-letter words. Ask with config_word_allowed. */
@@ -102,7 +101,6 @@ struct config {
 	bool extended_types_enabled; /* TTL nodes */
 	bool emulate_353_ttl;
 	int container_check_interval_ms;
-	int container_max_per_minute;
 	int64_t container_max_never_used_ms; /* 0: never-used containers stay */
 	bool enforce_quota;
 	bool read_only_mode_enabled;
@@ -113,7 +111,6 @@ struct config {
 
 	/* Access. */
 	bool skip_acl;
-	bool digest_auth_enabled;
 	const char *super_digest; /* super:base64(SHA-1), NULL: no super user. A secret. */
 
 	/* Log and snapshots. */
@@ -123,11 +120,9 @@ struct config {
 	int64_t prealloc_bytes;
 	bool force_sync;
 	int64_t fsync_warning_ms;
-	int64_t flush_delay_ms;
 	int max_batch_size;
 	int commit_log_count;
 	enum config_compression snapshot_compression;
-	bool serialize_last_zxid;
 	int64_t purge_interval_ms; /* 0: no purge */
 	int snap_retain_count;
 

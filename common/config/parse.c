@@ -229,8 +229,17 @@ name_ignored(struct parser *p)
 	report_notice(p->r, (struct origin){ p->file, 0 }, NULL, "accepted but not honoured: %s", names);
 }
 
-/* The whitelist, as ZooKeeper reads it: commas between, blanks around, * for all. Unknown words do no harm.
- */
+static void
+add_word(struct config *c, const char **words, const char *word)
+{
+	for (size_t i = 0; i < c->nwords; i++)
+		if (strcmp(words[i], word) == 0)
+			return;
+	words[c->nwords++] = word;
+}
+
+/* The whitelist as ZooKeeper reads it (FourLetterCommands): commas between, blanks around, * for all, and isro
+ * besides where read-only mode is on. Unknown words do no harm. */
 static void
 take_words(struct parser *p)
 {
@@ -238,7 +247,7 @@ take_words(struct parser *p)
 	const struct setting *s = find_setting(p, k->name, k);
 	const char *list = s == NULL ? k->def : s->value;
 	struct config *c = p->c;
-	const char **words = arena_array(&c->arena, strlen(list) / 2 + 1, sizeof *words);
+	const char **words = arena_array(&c->arena, strlen(list) / 2 + 2, sizeof *words);
 
 	ASSERT(words != NULL);
 	c->words = words;
@@ -248,11 +257,13 @@ take_words(struct parser *p)
 		if (strcmp(word, "*") == 0)
 			c->words_all = true;
 		else if (*word != '\0')
-			words[c->nwords++] = word;
+			add_word(c, words, word);
 		list += len;
 		if (*list == '\0')
-			return;
+			break;
 	}
+	if (c->read_only_mode_enabled)
+		add_word(c, words, "isro");
 }
 
 static void

@@ -65,8 +65,7 @@ config_find_server(const struct config *c, int64_t sid)
 bool
 config_word_allowed(const struct config *c, const char *word)
 {
-	/* ZooKeeper: FourLetterCommands; read-only mode needs isro. */
-	if (c->words_all || (c->read_only_mode_enabled && memcmp(word, "isro", 4) == 0))
+	if (c->words_all)
 		return true;
 	for (size_t i = 0; i < c->nwords; i++)
 		if (strlen(c->words[i]) == 4 && memcmp(c->words[i], word, 4) == 0)
@@ -119,9 +118,6 @@ derive(struct config *c)
 		c->min_session_timeout_ms = ticks_to_ms(c, 2);
 	if (c->max_session_timeout_ms == -1)
 		c->max_session_timeout_ms = ticks_to_ms(c, 20);
-	if (c->jute_max_buffer_extra_bytes == 0)
-		c->jute_max_buffer_extra_bytes =
-		    c->jute_max_buffer_bytes < 1024 ? 1024 : c->jute_max_buffer_bytes;
 	c->client_port_address = without_brackets(c, c->client_port_address);
 }
 

@@ -13,6 +13,7 @@ CC = os.environ.get("CC", "cc").split()
 
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
+import fields  # noqa: E402
 import layers  # noqa: E402
 import messages  # noqa: E402
 import pages  # noqa: E402
@@ -125,6 +126,28 @@ class Layers(Scratch):
                 os.unlink(os.path.join(self.dir, path))
                 self.assertEqual(len(problems), 1, problems)
                 self.assertTrue(problems[0].startswith(path), problems)
+
+
+class Fields(unittest.TestCase):
+    HEADER = """
+struct config_source {
+	int fd;
+};
+struct config {
+	/* Time; in ticks. */
+	int tick_time_ms; /* a tick; long */
+	const char *user[CONFIG_DAEMONS];
+	struct arena arena;
+};
+"""
+
+    def test_fields_are_found(self):
+        self.assertEqual(fields.fields(self.HEADER), ["tick_time_ms", "user"])
+
+    def test_an_unread_one_is_named(self):
+        names = fields.fields(self.HEADER)
+        self.assertEqual(fields.unread(names, ["x = c->tick_time_ms;", "y = d.config->user[0];"]), [])
+        self.assertEqual(fields.unread(names, ["int tick_time_ms;", "y = c.users + c->user;"]), ["tick_time_ms"])
 
 
 class Pages(Scratch):

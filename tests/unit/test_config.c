@@ -33,7 +33,6 @@ START_TEST(defaults_are_those_of_zookeeper)
 	ck_assert_int_eq(config->max_client_cnxns, 60);
 	ck_assert_int_eq(config->max_cnxns, 0);
 	ck_assert_int_eq(config->jute_max_buffer_bytes, 1048575);
-	ck_assert_int_eq(config->jute_max_buffer_extra_bytes, 1048575);
 	ck_assert_int_eq(config->global_outstanding_limit, 1000);
 	ck_assert_int_eq(config->snap_count, 100000);
 	ck_assert_int_eq(config->prealloc_bytes, 64 << 20);

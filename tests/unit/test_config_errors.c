@@ -123,6 +123,9 @@ static const struct {
 	  "authentication providers other than digest, ip and world are not built yet; remove the key" },
 	{ "audit.enable=true", "zoo.cfg:2: audit.enable: \"true\"" CANNOT
 			       "the audit log is not built yet; set audit.enable=false to run without one" },
+	{ "DigestAuthenticationProvider.enabled=false",
+	  "zoo.cfg:2: DigestAuthenticationProvider.enabled: \"false\"" CANNOT
+	  "the digest scheme cannot be switched off yet; remove the key" },
 	{ "dynamicConfigFile=/x",
 	  "zoo.cfg:2: dynamicConfigFile: \"/x\"" CANNOT
 	  "a membership file is not read yet; put its server.N lines into this file" },
@@ -172,11 +175,17 @@ END_TEST
 
 /* What is refused may be written so that it asks for nothing. */
 static const char *const harmless[] = {
-	"secureClientPort=-1",        "sslQuorum=false",
-	"portUnification=FALSE",      "quorum.auth.enableSasl=false",
-	"enforce.auth.enabled=false", "sessionRequireClientSASLAuth=false",
-	"audit.enable=false",         "ssl.keyStore.location=",
-	"secureClientPortAddress=",   "sslQuorum=true\nsslQuorum=false",
+	"secureClientPort=-1",
+	"sslQuorum=false",
+	"portUnification=FALSE",
+	"quorum.auth.enableSasl=false",
+	"enforce.auth.enabled=false",
+	"sessionRequireClientSASLAuth=false",
+	"audit.enable=false",
+	"DigestAuthenticationProvider.enabled=true",
+	"ssl.keyStore.location=",
+	"secureClientPortAddress=",
+	"sslQuorum=true\nsslQuorum=false",
 };
 
 START_TEST(a_refused_key_that_asks_for_nothing_passes)
