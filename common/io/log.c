@@ -71,6 +71,8 @@ void
 log_open(const char *program)
 {
 	snprintf(log_state.program, sizeof log_state.program, "%s", program);
+	/* libc reads the system's time zone once, also for the UTC of our lines; behind a locked door it could not. */
+	tzset();
 	if (log_state.journal >= 0)
 		close(log_state.journal);
 	log_state.journal = -1;
