@@ -210,8 +210,8 @@ files_remove(struct store_disk *d, enum store_folder folder, const char *name)
 	return ret == -ENOENT ? 0 : ret;
 }
 
-static int
-open_walk(struct walk *w, struct store_disk *d, uint64_t log_zxid)
+int
+walk_open(struct walk *w, struct store_disk *d, uint64_t log_zxid)
 {
 	char name[DISK_NAME_BYTES];
 	int ret;
@@ -227,29 +227,16 @@ open_walk(struct walk *w, struct store_disk *d, uint64_t log_zxid)
 		return ret;
 	}
 	w->chunk = mem_alloc(CHUNK_BYTES);
+	txnlog_reader_init(&w->reader, TXNLOG_TXN_MAX);
 	return 0;
 }
 
-int
-walk_open(struct walk *w, struct store_disk *d, uint64_t log_zxid)
+void
+walk_begin_at(struct walk *w, uint64_t offset, uint64_t last_zxid)
 {
-	int ret = open_walk(w, d, log_zxid);
-
-	if (ret == 0)
-		txnlog_reader_init(&w->reader, TXNLOG_TXN_MAX);
-	return ret;
-}
-
-int
-walk_open_at(struct walk *w, struct store_disk *d, uint64_t log_zxid, uint64_t offset, uint64_t last_zxid)
-{
-	int ret = open_walk(w, d, log_zxid);
-
-	if (ret != 0)
-		return ret;
+	txnlog_reader_free(&w->reader);
 	txnlog_reader_init_at(&w->reader, TXNLOG_TXN_MAX, offset, last_zxid);
 	w->offset = offset;
-	return 0;
 }
 
 /* The next piece of the file, or its end, for the reader. */

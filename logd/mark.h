@@ -1,6 +1,7 @@
 /*
  * zkd.mark, beside the logs: how far which log was durable at least. See store.h for what it decides. One small record
- * with its own checksum, rewritten in place and never waited for; a torn one counts as none. Removing it is harmless,
+ * with its own checksum, rewritten in place and never waited for; a torn one counts as none. A long log is read from its
+ * mark on when logd starts, so that it is back soon. Removing it is harmless,
  * but then a damaged last record of a log cannot be told from one that a power failure tore.
  */
 #ifndef LOGD_MARK_H

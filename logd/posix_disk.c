@@ -47,8 +47,17 @@ disk_open(struct store_disk *d, enum store_folder folder, const char *name, enum
 		[STORE_CREATE] = O_RDWR | O_CREAT | O_EXCL,
 	};
 
+	int fd;
+
 	enter(d);
-	return leave(d, openat(self(d)->folders[folder], name, flags[how] | O_CLOEXEC, FILE_MODE));
+	fd = leave(d, openat(self(d)->folders[folder], name, flags[how] | O_CLOEXEC, FILE_MODE));
+	/*
+	 * We read in large pieces anyway; reading ahead would fill the cache with the zeros of space allocated ahead,
+	 * which then no longer count as a hole and are read at every start.
+	 */
+	if (fd >= 0)
+		posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+	return fd;
 }
 
 static void

@@ -13,6 +13,9 @@
 #include "disk/snapshot.h"
 #include "store_internal.h"
 
+/* A log with more than this before its mark is not read from its beginning: logd is to be back in 300 ms. */
+enum { FROM_MARK_BYTES = 4 << 20 };
+
 #define WHY_DATA                                                                                             \
 	"the way out: restore the file from a backup; in an ensemble, move the version-2 folders away and "  \
 	"let the "                                                                                           \
@@ -251,10 +254,17 @@ refuse_log(const struct store *s, uint64_t log_zxid, const struct txnlog_end *en
 	return refuse_with(why, WHY_DATA);
 }
 
+/* Whether a log that long is read from its mark on: what lies before was read when it was loaded, and is again. */
+static bool
+begins_at_mark(const struct mark *m, uint64_t log_zxid, const struct store_info *info)
+{
+	return m != NULL && m->log_zxid == log_zxid && m->offset >= FROM_MARK_BYTES &&
+	       m->offset <= info->size;
+}
+
 /* Reads log_zxid to its end. *mark becomes NULL when it speaks of another file. */
 static int
-read_log(struct store *s, uint64_t log_zxid, struct mark **mark, struct txnlog_end *end,
-	 struct store_info *info)
+read_log(struct store *s, uint64_t log_zxid, struct mark **mark, struct txnlog_end *end)
 {
 	struct txnlog_entry e;
 	struct walk w;
@@ -264,10 +274,11 @@ read_log(struct store *s, uint64_t log_zxid, struct mark **mark, struct txnlog_e
 		return ret;
 	if (*mark != NULL && ((*mark)->log_zxid != log_zxid || (*mark)->file_id != w.info.id))
 		*mark = NULL;
+	if (begins_at_mark(*mark, log_zxid, &w.info))
+		walk_begin_at(&w, (*mark)->offset, (*mark)->zxid);
 	while ((ret = walk_next(&w, &e)) > 0)
 		;
 	*end = w.reader.end;
-	*info = w.info;
 	walk_close(&w);
 	return ret;
 }
@@ -320,20 +331,19 @@ recover_log(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES])
 {
 	struct mark m, *mark;
 	struct txnlog_end end;
-	struct store_info info;
 	enum judgement j;
 	int ret, have_mark = mark_read(s->disk, &m);
 
 	for (size_t i = f->nlogs; i-- > 0;) {
 		uint64_t zxid = f->logs[i].zxid;
 		mark = have_mark == 0 ? &m : NULL;
-		ret = read_log(s, zxid, &mark, &end, &info);
+		ret = read_log(s, zxid, &mark, &end);
 		if (ret != 0)
 			return disk_error(why, ret, "read the newest log", s, STORE_LOG);
 		j = judge_end(&end, mark);
 		if (j == REFUSE)
 			return refuse_log(s, zxid, &end, mark, why);
-		if (end.entries > 0) {
+		if (end.good > TXNLOG_HEADER_BYTES) {
 			ret = open_log(s, zxid, &end, j == CUT);
 			return ret == 0 ? 0 : disk_error(why, ret, "open the newest log", s, STORE_LOG);
 		}
