@@ -45,7 +45,11 @@ create_owner(const struct apply *a, const struct txn_op *op)
 	return op->ephemeral ? a->hdr->client_id : 0;
 }
 
-/* A child was made: the parent counts it, unless it has counted further already. */
+/*
+ * A child was made: the parent counts it, unless it has counted further already. Further is meant across the wrap from
+ * the largest number to the smallest, where ZooKeeper's own apply stops to follow its prep: the digest in the txn is
+ * that of having counted.
+ */
 static void
 raise_cversion(struct apply *a, uint32_t parent, int32_t cversion)
 {
@@ -53,7 +57,7 @@ raise_cversion(struct apply *a, uint32_t parent, int32_t cversion)
 
 	if (cversion == -1)
 		cversion = (int32_t)((uint32_t)p->cversion + 1);
-	if (cversion <= p->cversion)
+	if ((int32_t)((uint32_t)cversion - (uint32_t)p->cversion) <= 0)
 		return;
 	change_begin(a->t, parent);
 	p->cversion = cversion;
