@@ -296,6 +296,46 @@ def test_probe_of_another_build(start):
     assert (d.ask(PROBE) is None) == (not DEBUG_BUILD)
 
 
+# Run with a /run of its own, where it plays journald: prints what a daemon logs when its link is told garbage.
+JOURNAL_SCRIPT = """
+import os, socket, subprocess, sys, tempfile
+import test_daemon
+subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
+os.makedirs("/run/systemd/journal")
+journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+journal.bind("/run/systemd/journal/socket")
+journal.settimeout(10)
+folder = tempfile.mkdtemp(dir="/run")
+open(os.path.join(folder, "log"), "w").close()
+stat = os.stat(os.path.join(folder, "log"))
+d = test_daemon.Daemon(folder, environment={"JOURNAL_STREAM": f"{stat.st_dev}:{stat.st_ino}"})
+d.wait_sign("READY=1")
+with d.dial("link") as s:
+    s.sendall(b"GET / HTTP/1.0")
+    s.recv(1)
+while True:
+    entry = journal.recv(4096).decode()
+    if "link down" in entry:
+        break
+print(entry, end="")
+print("STDERR=" + d.log_text())
+d.close()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_journal():
+    here = os.path.dirname(os.path.abspath(__file__))
+    r = subprocess.run(
+        ["unshare", "-m", sys.executable, "-c", JOURNAL_SCRIPT], cwd=here, stdout=subprocess.PIPE, text=True, timeout=30
+    )
+    assert r.returncode == 0
+    lines = r.stdout.splitlines()
+    assert lines[0:2] == ["PRIORITY=4", "SYSLOG_IDENTIFIER=electiond"]
+    assert lines[2].startswith("MESSAGE=link down peer=syncd pid=")
+    assert lines[3:] == ["PEER=syncd", "STDERR="]
+
+
 @pytest.mark.skipif(not DEBUG_BUILD, reason="not built with --enable-debug")
 def test_locked_rooms():
     """Each daemon of a real node tries what it must not be able to do, and the kernel says what binds it."""
