@@ -98,7 +98,8 @@ tree_stats(const struct tree *t, struct tree_stats *s)
 {
 	*s = (struct tree_stats){ .nodes = (uint64_t)t->nodes.count + 1,
 				  .ephemerals = t->ephemerals,
-				  .data_bytes = t->path_bytes + t->data_bytes,
+				  /* the root's second name is "/" */
+				  .data_bytes = t->path_bytes + t->data_bytes + 1,
 				  .memory_bytes = nodes_memory(&t->nodes),
 				  .acl_lists = t->acls.count,
 				  .containers = t->containers.count,
