@@ -251,7 +251,7 @@ answer_status(void *owner, struct control_conn *c, const struct frame *f)
 
 	status_begin(&w, d->spec->name);
 	status_fact(&w, "uptime_ms", "%llu", (unsigned long long)(clock_mono_ms() - d->started_ms));
-	if (d->spec->status != NULL)
+	if (d->spec->status != NULL && !d->stopped)
 		d->spec->status(d, &w);
 	if (w.status.text[0] == '\0')
 		status_text(&w, "%s", d->status_line);
@@ -347,7 +347,7 @@ step(void *owner, uint64_t now_ms)
 {
 	struct daemon *d = owner;
 
-	return d->spec->step == NULL ? TURN_NO_DEADLINE : d->spec->step(d, now_ms);
+	return d->spec->step == NULL || d->stopped ? TURN_NO_DEADLINE : d->spec->step(d, now_ms);
 }
 
 static void
@@ -469,6 +469,7 @@ daemon_status(struct daemon *d, const char *fmt, ...)
 void
 daemon_stop_done(struct daemon *d)
 {
+	d->stopped = true;
 	daemon_quit(d, EXIT_SUCCESS);
 }
 

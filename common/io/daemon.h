@@ -58,7 +58,10 @@ struct daemon_spec {
 	uint64_t (*step)(struct daemon *d, uint64_t now_ms);
 	/* Adds its text and facts to the answer to MSG_STATUS. May be NULL. */
 	void (*status)(struct daemon *d, struct status_writer *w);
-	/* SIGTERM: begin to stop. True: all is done; false: daemon_stop_done follows. NULL: nothing to do. */
+	/*
+	 * SIGTERM: begin to stop. True: all is done; false: daemon_stop_done follows. NULL: nothing to do. Once it is
+	 * done the room is not called any more.
+	 */
 	bool (*stop)(struct daemon *d);
 };
 
@@ -78,6 +81,7 @@ struct daemon {
 	uint64_t started_ms;
 	int exit_status;
 	bool ready, stopping;
+	bool stopped;          /* the orderly stop is complete: the room is not called any more */
 	bool ready_unheard;    /* the socket was full: READY=1 is said again with the next beat */
 	char status_line[200]; /* the last daemon_status */
 };

@@ -40,8 +40,8 @@ class Deaths(unittest.TestCase):
 
     def test_how_it_died_is_told(self):
         with Zkd(dummies=True) as z:
-            z.signal("logd", signal.SIGSEGV)
-            z.wait_line(r"died daemon=logd pid=\d+ signal=SIGSEGV")
+            z.signal("logd", signal.SIGUSR1)
+            z.wait_line(r"died daemon=logd pid=\d+ signal=SIGUSR1")
             z.script("syncd", "leave 0 7")
             z.signal("syncd", signal.SIGTERM)
             z.wait_line(r"died daemon=syncd pid=\d+ exit=0")

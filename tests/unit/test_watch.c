@@ -527,59 +527,91 @@ START_TEST(renewal_stops_all_then_starts_all)
 END_TEST
 
 /*
- * Whatever happens in whatever order: no daemon is started twice, none is signalled without a process, what
- * is not running is due to be, and the end comes. The shell's half (a process that dies when it is killed) is
- * played here.
+ * Whatever happens in whatever order: no daemon is started twice, none is signalled without a process, what is not
+ * running is due to be, and the end comes. The shell's half (a process that dies when it is killed) is played here.
  */
+struct game {
+	bool alive[WATCH_DAEMONS], doomed[WATCH_DAEMONS];
+	bool left;
+	unsigned rng, steps;
+};
+
+/* Anything that can happen now; behind the last step only what a shell that was told to end would see. */
+static struct watch_event
+draw_event(struct game *g, unsigned i)
+{
+	static const int statuses[] = { 0, 1 << 8, SIGKILL, 79 << 8, SIGSEGV };
+	struct watch_event ev = { .type = WATCH_EV_TICK };
+
+	g->rng = g->rng * 1103515245 + 12345;
+	ev.daemon = (g->rng >> 16) % WATCH_DAEMONS;
+	ev.status = statuses[(g->rng >> 20) % 5];
+	if (i == 0)
+		ev.type = WATCH_EV_BEGIN;
+	else if (i < g->steps)
+		ev.type = 1 + (g->rng >> 8) % (WATCH_EVENTS - 1);
+	else if (i == g->steps)
+		ev.type = WATCH_EV_END;
+	else if (g->doomed[ev.daemon])
+		ev.type = WATCH_EV_EXITED;
+	if ((ev.type == WATCH_EV_EXITED && !g->alive[ev.daemon]) || ev.type == WATCH_EV_NOT_STARTED ||
+	    (ev.type == WATCH_EV_END && i < g->steps))
+		ev.type = WATCH_EV_TICK;
+	if (ev.type == WATCH_EV_EXITED)
+		g->alive[ev.daemon] = g->doomed[ev.daemon] = false;
+	return ev;
+}
+
+static bool
+carry_out(struct game *g, const struct watch_actions *out)
+{
+	bool good = true;
+
+	for (unsigned k = 0; k < out->n; k++) {
+		const struct watch_action *a = &out->a[k];
+
+		if (a->type == WATCH_START) {
+			good &= !g->alive[a->daemon];
+			g->alive[a->daemon] = true;
+		} else if (a->type == WATCH_SIGNAL) {
+			good &= g->alive[a->daemon];
+			g->doomed[a->daemon] |= a->value == SIGKILL;
+		} else if (a->type == WATCH_LEAVE) {
+			g->left = true;
+		}
+	}
+	return good;
+}
+
+static bool
+is_sound(const struct game *g)
+{
+	for (unsigned d = 0; d < WATCH_DAEMONS; d++) {
+		if (g->alive[d] != watch_running(&w, d))
+			return false;
+		if (w.plan == WATCH_RUN && !g->alive[d] && w.unit[d].start_at == WATCH_NEVER)
+			return false;
+	}
+	return true;
+}
+
 static void
 play(unsigned seed, unsigned steps)
 {
-	bool alive[WATCH_DAEMONS] = { false }, doomed[WATCH_DAEMONS] = { false };
-	bool left = false;
-	unsigned rng = seed;
+	struct game g = { .rng = seed, .steps = steps };
+	struct watch_actions out;
 
 	now = T0;
 	watch_init(&w, WATCHDOG, now);
-	for (unsigned i = 0; !left; i++) {
-		static const int statuses[] = { 0, 1 << 8, SIGKILL, 79 << 8, SIGSEGV };
-		struct watch_event ev = { .type = i == 0 ? WATCH_EV_BEGIN : WATCH_EV_TICK };
-		struct watch_actions out;
+	for (unsigned i = 0; !g.left; i++) {
+		struct watch_event ev = draw_event(&g, i);
 
-		rng = rng * 1103515245 + 12345;
-		ev.daemon = (rng >> 16) % WATCH_DAEMONS;
-		ev.status = statuses[(rng >> 20) % 5];
-		if (i > 0 && i < steps)
-			ev.type = 1 + (rng >> 8) % (WATCH_EVENTS - 1);
-		else if (i == steps)
-			ev.type = WATCH_EV_END;
-		else if (i > steps && doomed[ev.daemon])
-			ev.type = WATCH_EV_EXITED;
-		if ((ev.type == WATCH_EV_EXITED && !alive[ev.daemon]) || ev.type == WATCH_EV_NOT_STARTED ||
-		    (ev.type == WATCH_EV_END && i < steps))
-			ev.type = WATCH_EV_TICK;
-		if (ev.type == WATCH_EV_EXITED)
-			alive[ev.daemon] = doomed[ev.daemon] = false;
-		now += (rng >> 12) % 300;
+		now += (g.rng >> 12) % 300;
 		watch_step(&w, &ev, now, &out);
-		for (unsigned k = 0; k < out.n; k++) {
-			const struct watch_action *a = &out.a[k];
-
-			if (a->type == WATCH_START) {
-				ck_assert(!alive[a->daemon]);
-				alive[a->daemon] = true;
-			} else if (a->type == WATCH_SIGNAL) {
-				ck_assert(alive[a->daemon]);
-				doomed[a->daemon] |= a->value == SIGKILL;
-			} else if (a->type == WATCH_LEAVE) {
-				left = true;
-			}
-		}
-		for (unsigned d = 0; d < WATCH_DAEMONS; d++)
-			ck_assert(alive[d] == watch_running(&w, d));
-		if (w.plan == WATCH_RUN && i > 0)
-			for (unsigned d = 0; d < WATCH_DAEMONS; d++)
-				ck_assert(alive[d] || w.unit[d].start_at != WATCH_NEVER);
-		ck_assert_msg(i < steps + 1000, "no end with seed %u", seed);
+		if (!carry_out(&g, &out) || !is_sound(&g))
+			ck_abort_msg("seed %u, step %u", seed, i);
+		if (i >= steps + 1000)
+			ck_abort_msg("no end with seed %u", seed);
 	}
 }
 
