@@ -17,6 +17,7 @@ import asyncio
 import collections
 import os
 import random
+import shutil
 import signal
 import statistics
 import sys
@@ -106,7 +107,8 @@ class Machine:
         return min(STALL_MAX, max((s for until, s in self.stalls if until >= since), default=0.0))
 
 
-Fault = collections.namedtuple("Fault", "kind pause second_after hold")
+# hold: seconds that something sleeps; victim: whom it hits where the kind does not say.
+Fault = collections.namedtuple("Fault", "kind pause second_after hold victim")
 
 
 def make_plan(seed, seconds, only):
@@ -114,14 +116,14 @@ def make_plan(seed, seconds, only):
     rng = random.Random(seed)
     weights = {f"kill {d}": 3 for d in DAEMONS}
     weights.update({f"stop {d}": 1 for d in DAEMONS})
-    weights.update({"kill zkd": 1, "stop zkd": 1, "kill all": 1, "stop all": 1, "kill daemons": 1})
+    weights.update({"kill zkd": 1, "stop zkd": 1, "kill all": 1, "stop all": 1, "kill daemons": 1, "freeze one": 1})
     kinds = [k for k in weights if not only or k in only]
     plan = []
-    for i in range(int(seconds / 0.3) + 1):
+    for _ in range(int(seconds / 0.3) + 1):
         kind = rng.choices(kinds, [weights[k] for k in kinds])[0]
         # A second daemon killed while the first comes back.
-        second = rng.random() < 0.15
-        plan.append(Fault(kind, rng.uniform(0.1, 0.8), rng.uniform(0.0, 0.3) if second else None, rng.uniform(0.5, 1.5)))
+        second = rng.uniform(0.0, 0.3) if rng.random() < 0.15 else None
+        plan.append(Fault(kind, rng.uniform(0.1, 0.8), second, rng.uniform(0.5, 1.5), rng.choice(DAEMONS)))
     return plan
 
 
@@ -146,7 +148,9 @@ class Chaos:
     def __init__(self, args):
         self.args = args
         self.judge = Judge()
-        self.node = zkd_node.Node()
+        # Some runs write snapshots all the time, some never.
+        snap_count = random.Random(args.seed).choice((3000, 20000, 1000000))
+        self.node = zkd_node.Node(keys={"snapCount": snap_count})
         self.machine = Machine(self.node.folder)
         port = self.node.port
         self.writers = [load.Writer(i, port, self.judge) for i in range(3)]
@@ -282,7 +286,7 @@ class Chaos:
         old = dict(self.daemons())
         pids = self.node.all_pids()
         since = time.monotonic()
-        victims = pids if kind == "kill all" else [self.node.process.pid]
+        victims = [self.node.process.pid] if kind == "kill zkd" else pids
         for pid in victims:
             self.signal(pid, signal.SIGKILL)
         await asyncio.get_running_loop().run_in_executor(None, self.node.process.wait)
@@ -294,6 +298,14 @@ class Chaos:
             self.judge.violation("orphans", f"{kind}: {left} ({names}) are still there after 1 s")
         self.node.start(wait=False)
         self.record(kind, await self.wait_steady(since), RESTART_LIMIT, since)
+
+    async def freeze_one(self, kind, fault):
+        """One daemon sleeps while the others go on, then all die: whoever promised without it has lied."""
+        victim = self.daemons().get(fault.victim)
+        if victim is not None:
+            self.signal(victim, signal.SIGSTOP)
+        await asyncio.sleep(fault.hold / 5)
+        await self.hurt_zkd(kind, fault)
 
     async def kill_daemons(self, kind, fault):
         since = time.monotonic()
@@ -336,6 +348,7 @@ class Chaos:
             "kill daemons": self.kill_daemons,
             "stop zkd": self.stop_zkd,
             "stop all": self.stop_all,
+            "freeze one": self.freeze_one,
         }
         if fault.kind in special:
             await special[fault.kind](fault.kind, fault)
@@ -531,7 +544,9 @@ def main():
     finally:
         passed, failed = chaos.report()
         if failed:
-            print(f"--- end of zkd's log\n{chaos.node.log_end(80)}\nagain: {again}")
+            kept = os.path.join(zkd_node.BUILD, f"chaos-{args.seed}.log")
+            shutil.copyfile(chaos.node.log_path, kept)
+            print(f"--- end of zkd's log, all of it in {kept}\n{chaos.node.log_end(30)}\nagain: {again}")
         chaos.node.close()
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
