@@ -9,7 +9,8 @@ printed: the same seed and length play it again. Every fault is a check of its o
 and so is every promise that must hold throughout. The last line is "N passed, N failed"; the status is 1 if any failed.
 
 Times are given leave for what the machine itself did meanwhile: the longest stall of a write with fdatasync beside the
-node, and of this program's own loop. --slack multiplies the limits, for machines that are busy otherwise.
+node, and of this program's own loop. What nobody may notice is measured against the pauses of a node left alone.
+--slack multiplies the limits, for machines that are busy otherwise.
 """
 
 import argparse
@@ -161,6 +162,8 @@ class Chaos:
         self.abandoner = load.Abandoner(port, self.judge)
         self.probe = load.Probe(port, self.judge)
         self.recoveries = collections.defaultdict(list)  # kind -> seconds
+        self.unnoticed = []  # (kind, longest pause, leave): faults that no client may notice
+        self.quiet = 0.0  # the longest pause while nothing was wrong
         self.late = []
         self.faults = 0
 
@@ -247,6 +250,27 @@ class Chaos:
             self.late.append(f"{kind}: {seconds * 1000:.0f} ms, allowed {allowed * 1000:.0f} ms")
             print(f"LATE at {since - self.judge.began:.2f} s: {self.late[-1]}", flush=True)
 
+    def record_unnoticed(self, kind, took, since):
+        """The pause is judged at the end, beside those of a node that nobody touches."""
+        if took is None:
+            self.record(kind, took, 0.0, since)
+            return
+        self.faults += 1
+        pause = self.longest_pause(since)
+        self.recoveries[kind].append(pause)
+        self.unnoticed.append((kind, pause, self.machine.leave(since)))
+
+    async def be_quiet(self, seconds):
+        since = time.monotonic()
+        await asyncio.sleep(seconds)
+        self.quiet = max(self.quiet, self.longest_pause(since))
+
+    def judge_unnoticed(self):
+        for kind, pause, leave in self.unnoticed:
+            allowed = max(GAP_SECONDS, 1.5 * self.quiet) * self.args.slack + leave
+            if pause > allowed:
+                self.late.append(f"{kind}: a pause of {pause * 1000:.0f} ms, allowed {allowed * 1000:.0f} ms")
+
     # faults
 
     async def hurt_daemon(self, action, daemon, fault):
@@ -273,8 +297,9 @@ class Chaos:
         took = await self.wait_steady(since) if replaced else None
         if kind.endswith("electiond"):
             self.check_unnoticed("electiond", kind, since)
-            took, limit = took if took is None else self.longest_pause(since), GAP_SECONDS
-        self.record(kind, took, limit, since)
+            self.record_unnoticed(kind, took, since)
+        else:
+            self.record(kind, took, limit, since)
 
     def check_unnoticed(self, promise, kind, since):
         for s in self.sessions():
@@ -327,7 +352,7 @@ class Chaos:
         if self.daemons() != old:
             self.judge.violation("stopped zkd", f"daemons were {old} before, {self.daemons()} after")
         self.check_unnoticed("stopped zkd", kind, since)
-        self.record(kind, took if took is None else self.longest_pause(since), GAP_SECONDS, since)
+        self.record_unnoticed(kind, took, since)
 
     async def stop_all(self, kind, fault):
         """Everything asleep at once, as on a machine that was suspended."""
@@ -408,13 +433,15 @@ class Chaos:
         self.abandoner.start()
         if await self.wait_steady(time.monotonic(), at_least=1.0) is None:
             raise zkd_node.NodeError(f"the node does not answer at all\n{self.node.log_end()}")
+        await self.be_quiet(2.0)
         end = time.monotonic() + self.args.seconds
         tasks.append(asyncio.ensure_future(self.report_progress(end)))
         for fault in make_plan(self.args.seed, self.args.seconds, self.args.only):
             if time.monotonic() >= end:
                 break
-            await asyncio.sleep(fault.pause)
+            await self.be_quiet(fault.pause)
             await self.inflict(fault)
+        self.judge_unnoticed()
         await self.finish()
         for task in tasks:
             task.cancel()
@@ -501,7 +528,8 @@ class Chaos:
             times = sorted(1000 * s for s in self.recoveries[kind])
             print(f"{kind:18} {len(times):5} {statistics.median(times):7.0f} {times[-1]:7.0f}")
         slow = max((b - a for a, b in self.probe.answers), default=0.0)
-        print(f"\n{len(self.probe.answers)} writes of the probe, the slowest {1000 * slow:.0f} ms")
+        print(f"\n{len(self.probe.answers)} writes of the probe, the slowest {1000 * slow:.0f} ms; "
+              f"the longest pause while nothing was wrong {1000 * self.quiet:.0f} ms")
         print(f"{sum(w.events for w in self.watchers)} watch events, {self.abandoner.gone} deserted sessions ended")
         print(f"{sum(h.checked for h in self.holders)} looks at locks held, machine stalls up to "
               f"{1000 * max((s for _, s in self.machine.stalls), default=0):.0f} ms\n")
