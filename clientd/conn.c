@@ -292,7 +292,7 @@ conn_written(struct front *f, struct front_conn *c)
 	if (c->state == CONN_DEAD)
 		return;
 	if (c->out.overflow) {
-		conn_kill(f, c, "does not read: too much output waits");
+		conn_kill(f, c, "more output waits for it than it may have");
 		return;
 	}
 	if (!c->dirty) {

@@ -94,6 +94,22 @@ link_down(struct front *f, const struct front_event *e)
 
 /* ---- ROLE ---- */
 
+/*
+ * A tree that is ahead of everything that was ever proposed in this role is of another history: the log was cut, or
+ * put back from a copy. Nothing of it may be shown.
+ */
+static void
+drop_foreign_tree(struct front *f)
+{
+	if (f->tree == NULL || tree_applied(f->tree) <= f->role.proposed)
+		return;
+	trace(f->trace, TRACE_WARNING, "front", "tree dropped", "applied=0x%llx proposed=0x%llx",
+	      (unsigned long long)tree_applied(f->tree), (unsigned long long)f->role.proposed);
+	snap_abort(f);
+	tree_destroy(f->tree);
+	f->tree = NULL;
+}
+
 static void
 take_role(struct front *f, const struct frame *frame)
 {
@@ -118,6 +134,7 @@ take_role(struct front *f, const struct frame *frame)
 		.sid = r->sid,
 	};
 	f->committed = r->committed;
+	drop_foreign_tree(f);
 	f->phase = PHASE_LOADING;
 	trace(f->trace, TRACE_NOTICE, "front", "role",
 	      "number=%llu state=%d epoch=%u proposed=0x%llx committed=0x%llx",

@@ -219,6 +219,19 @@ refuse(struct front *f, struct front_conn *c, const struct request *rq, enum zk_
 		queue(f, c, WAITING_ERROR, rq, err);
 }
 
+/*
+ * While the disk does not work the node may be read, but not written. Who wants to end its session is cut off: the
+ * session ends by itself once the disk works again.
+ */
+static void
+refuse_write(struct front *f, struct front_conn *c, const struct request *rq)
+{
+	if (rq->op == ZK_OP_CLOSE_SESSION)
+		conn_finish(f, c);
+	else
+		refuse(f, c, rq, ZK_NOTREADONLY);
+}
+
 static void
 start_write(struct front *f, struct front_conn *c, const struct request *rq)
 {
@@ -249,9 +262,8 @@ dispatch(struct front *f, struct front_conn *c, const struct request *rq)
 
 	switch (op->kind) {
 	case OP_WRITE:
-		/* The node may be read, but not written, while its disk does not work. */
 		if (f->disk_failed)
-			refuse(f, c, rq, ZK_NOTREADONLY);
+			refuse_write(f, c, rq);
 		else if (!write_credit(f))
 			return false;
 		else

@@ -1464,6 +1464,96 @@ START_TEST(test_link_lost)
 }
 END_TEST
 
+START_TEST(test_tree_of_another_history)
+{
+	struct front_facts facts;
+
+	serve();
+	w.auto_commit = true;
+	SAY(client(NULL), put_create(b, 1, "/a", "", 0));
+	ck_assert_uint_eq(w.committed, 2);
+	world_role(&w, 1, 1, 100);
+	front_facts(w.front, &facts);
+	ck_assert(!facts.has_tree);
+	ck_assert_uint_eq(w.said[w.nsaid - 1].type, MSG_LOAD);
+	ck_assert_uint_eq(w.said[w.nsaid - 1].zxid, 0);
+}
+END_TEST
+
+/* A connection may end while its session, or a write, is on the way. */
+START_TEST(test_hangup_in_flight)
+{
+	struct world_client *opening, *writer, *watcher;
+	struct front_facts facts;
+
+	serve();
+	watcher = client(NULL);
+	SAY(watcher, put_path(b, 1, ZK_OP_EXISTS, "/a", true));
+	HEAR(watcher, 1, ZK_NONODE);
+	writer = client(NULL);
+	opening = world_connect(&w);
+	SAY(opening, put_connect(b, 0, 10000, 0, NULL, true));
+	SAY(writer, {
+		put_create(b, 1, "/a", "", 0);
+		put_path(b, 2, ZK_OP_SYNC, "/a", false);
+		put_path(b, 3, ZK_OP_EXISTS, "/a", false);
+	});
+	world_hangup(&w, opening);
+	world_hangup(&w, writer);
+	ck_assert(opening->closed && writer->closed);
+	world_commit(&w);
+	hear_event(watcher, ZK_EVENT_CREATED, "/a");
+	front_facts(w.front, &facts);
+	ck_assert_uint_eq(facts.connections, 1);
+	ck_assert_uint_eq(facts.sessions, 3);
+	ck_assert_uint_eq(facts.outstanding, 0);
+}
+END_TEST
+
+/* A deleted subtree tells a watcher more than its socket takes: it gets all, or is closed; never a part. */
+START_TEST(test_many_events_at_once)
+{
+	enum { NODES = 2000 };
+	struct world_client *c, *watcher;
+	char path[32];
+
+	serve();
+	w.auto_commit = true;
+	c = client(NULL);
+	watcher = client(NULL);
+	for (int i = 0; i < NODES; i++) {
+		snprintf(path, sizeof path, "/e%d", i);
+		SAY(c, put_create(b, i, path, "", 1));
+		SAY(watcher, put_path(b, i, ZK_OP_EXISTS, path, true));
+		HEAR(watcher, i, 0);
+	}
+	watcher->stuck = true;
+	SAY(c, put_plain(b, 1, ZK_OP_CLOSE_SESSION));
+	ck_assert(c->closed && !watcher->closed);
+	world_unstick(&w, watcher);
+	for (int i = 0; i < NODES; i++)
+		ck_assert_int_eq(hear(watcher).xid, -1);
+	ck_assert(silent(watcher));
+}
+END_TEST
+
+/* The client says all it has to say and shuts down its side before the answer is there. */
+START_TEST(test_word_of_a_half_closed_client)
+{
+	struct world_client *c;
+
+	serve();
+	c = world_connect(&w);
+	c->stuck = true;
+	world_input(&w, c, SLICE_LIT("srvr\n"));
+	ck_assert(!c->closed);
+	world_hangup(&w, c);
+	ck_assert(!c->closed);
+	world_unstick(&w, c);
+	ck_assert(c->closed && !silent(c));
+}
+END_TEST
+
 static void
 say_disk(bool failed)
 {
@@ -1622,6 +1712,10 @@ add_tests(TCase *t)
 	tcase_add_test(t, test_snapshot_and_load);
 	tcase_add_test(t, test_load_that_breaks_off);
 	tcase_add_test(t, test_link_lost);
+	tcase_add_test(t, test_tree_of_another_history);
+	tcase_add_test(t, test_hangup_in_flight);
+	tcase_add_test(t, test_many_events_at_once);
+	tcase_add_test(t, test_word_of_a_half_closed_client);
 	tcase_add_test(t, test_disk_fails);
 	tcase_add_test(t, test_bad_frames_of_syncd);
 	tcase_add_test(t, test_requests_of_learners);
