@@ -9,7 +9,10 @@
 #include "io/clock.h"
 #include "io/log.h"
 
-enum { TELL_EVERY_MS = 1000 };
+enum {
+	TELL_EVERY_MS = 1000,
+	REST_MS = 50, /* when nothing can be accepted, not even to be closed */
+};
 
 static void
 tell_refused(struct acceptor *a)
@@ -24,20 +27,52 @@ tell_refused(struct acceptor *a)
 	a->refused = 0;
 }
 
-/* Accepts and closes one caller with the spare descriptor's place. False when there is none. */
-static bool
+/* Accepts and closes one caller with the spare descriptor's place. 0, -EAGAIN when nobody waits, -EMFILE in vain. */
+static int
 turn_away(struct acceptor *a)
 {
-	int fd;
+	int fd, error;
 
+	if (a->spare < 0)
+		return -EMFILE;
 	close(a->spare);
 	fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC);
-	if (fd >= 0)
+	error = fd >= 0 ? 0 : errno == EAGAIN ? -EAGAIN : -EMFILE;
+	if (fd >= 0) {
 		close(fd);
-	a->spare = eventfd(0, EFD_CLOEXEC);
-	if (fd >= 0)
 		a->refused++;
-	return fd >= 0;
+	}
+	a->spare = eventfd(0, EFD_CLOEXEC);
+	return error;
+}
+
+/* Whether accept failed for want of something; then the listener may stay readable. */
+static bool
+lacks_means(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+static void
+on_rested(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct acceptor *a = w->data;
+
+	(void)revents;
+	if (a->spare < 0)
+		a->spare = eventfd(0, EFD_CLOEXEC);
+	if (!a->paused)
+		ev_io_start(loop, &a->watcher);
+}
+
+/* The loop must not spin on callers for whom nothing can be done. */
+static void
+rest(struct acceptor *a)
+{
+	ev_io_stop(a->loop, &a->watcher);
+	ev_timer_stop(a->loop, &a->rest);
+	ev_timer_set(&a->rest, REST_MS / 1e3, 0.);
+	ev_timer_start(a->loop, &a->rest);
 }
 
 static void
@@ -46,22 +81,21 @@ on_callers(struct ev_loop *loop, ev_io *w, int revents)
 	struct acceptor *a = w->data;
 	struct sockaddr_storage peer;
 	socklen_t len;
-	int fd;
+	int fd, error = 0;
 
 	(void)loop;
 	(void)revents;
-	for (int i = 0; i < ACCEPTOR_TURN_MAX && ev_is_active(&a->watcher); i++) {
+	for (int i = 0; i < ACCEPTOR_TURN_MAX && error == 0 && ev_is_active(&a->watcher); i++) {
 		len = sizeof peer;
 		fd = accept4(a->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
 			a->accepted(a->owner, fd, &peer, len);
 			continue;
 		}
-		if (errno != EMFILE && errno != ENFILE)
-			break;
-		if (!turn_away(a))
-			break;
+		error = lacks_means(errno) ? turn_away(a) : -errno;
 	}
+	if (error == -EMFILE)
+		rest(a);
 	if (a->refused > 0)
 		tell_refused(a);
 }
@@ -77,22 +111,27 @@ acceptor_start(struct acceptor *a, struct ev_loop *loop, int listener, const cha
 	/* A service manager may have made it blocking; then the accept after the last caller would never return. */
 	fcntl(listener, F_SETFL, fcntl(listener, F_GETFL) | O_NONBLOCK);
 	ev_io_init(&a->watcher, on_callers, listener, EV_READ);
-	a->watcher.data = a;
+	ev_timer_init(&a->rest, on_rested, 0., 0.);
+	a->watcher.data = a->rest.data = a;
 	ev_io_start(loop, &a->watcher);
 }
 
 void
 acceptor_pause(struct acceptor *a)
 {
-	if (a->loop != NULL)
-		ev_io_stop(a->loop, &a->watcher);
+	if (a->loop == NULL)
+		return;
+	a->paused = true;
+	ev_io_stop(a->loop, &a->watcher);
 }
 
 void
 acceptor_resume(struct acceptor *a)
 {
-	if (a->loop != NULL)
-		ev_io_start(a->loop, &a->watcher);
+	if (a->loop == NULL)
+		return;
+	a->paused = false;
+	ev_io_start(a->loop, &a->watcher);
 }
 
 void
@@ -101,7 +140,9 @@ acceptor_stop(struct acceptor *a)
 	if (a->loop == NULL)
 		return;
 	ev_io_stop(a->loop, &a->watcher);
+	ev_timer_stop(a->loop, &a->rest);
 	close(a->fd);
-	close(a->spare);
+	if (a->spare >= 0)
+		close(a->spare);
 	*a = (struct acceptor){ 0 };
 }

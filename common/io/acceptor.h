@@ -1,12 +1,14 @@
 /*
  * Accepts connections from a listener in the loop: many per turn, so that a storm of connects is served quickly, but
  * a bounded number, so that it starves nobody. When descriptors run out, connections are accepted and closed by means
- * of one that was kept in reserve, so that callers see an end instead of silence; one log line a second says so.
+ * of one that was kept in reserve, so that callers see an end instead of silence; one log line a second says so. Where
+ * not even that helps (the whole system is out of them) it rests for a moment instead of spinning.
  */
 #ifndef IO_ACCEPTOR_H
 #define IO_ACCEPTOR_H
 
 #include <ev.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -20,6 +22,8 @@ typedef void acceptor_accepted(void *owner, int fd, const struct sockaddr_storag
 struct acceptor {
 	struct ev_loop *loop;
 	ev_io watcher;
+	ev_timer rest; /* after which it is tried again, when not even the spare descriptor helps */
+	bool paused;
 	int fd, spare;
 	const char *name;
 	acceptor_accepted *accepted;

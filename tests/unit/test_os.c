@@ -424,6 +424,41 @@ START_TEST(out_of_descriptors)
 }
 END_TEST
 
+START_TEST(nothing_helps)
+{
+	struct ev_loop *loop = ev_loop_new(EVFLAG_NOENV);
+	struct acceptor a;
+	struct rlimit limit;
+	int door = listen_unix(base_fd, "door", 0600, (uid_t)-1, (gid_t)-1, 64), caller, held[1024], n = 0;
+	uint64_t start;
+
+	acceptor_start(&a, loop, door, "test", on_accepted, NULL);
+	caller = listen_dial_unix(base_fd, "door", 0);
+	ck_assert_int_ge(caller, 0);
+	/* Somebody else was quicker to take what the spare descriptor gave up. */
+	close(a.spare);
+	a.spare = -1;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = 256;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	while (n < 1024 && (held[n] = dup(0)) >= 0)
+		n++;
+	start = clock_mono_ms();
+	ev_run(loop, EVRUN_NOWAIT);
+	ck_assert(!ev_is_active(&a.watcher));
+	while (n > 0)
+		close(held[--n]);
+	while (accepted_count == 0 && clock_mono_ms() - start < 5000)
+		ev_run(loop, EVRUN_ONCE);
+	ck_assert_int_eq(accepted_count, 1);
+	ck_assert_uint_ge(clock_mono_ms() - start, 20);
+	ck_assert_int_ge(a.spare, 0);
+	close(caller);
+	acceptor_stop(&a);
+	ev_loop_destroy(loop);
+}
+END_TEST
+
 static int
 on_status(void *owner, struct control_conn *c, const struct frame *f)
 {
@@ -605,6 +640,7 @@ main(void)
 	tcase_add_test(tc, quoted_values);
 	tcase_add_test(tc, log_levels_by_name);
 	tcase_add_test(tc, out_of_descriptors);
+	tcase_add_test(tc, nothing_helps);
 	tcase_add_test(tc, control_socket);
 	tcase_add_test(tc, users);
 	tcase_add_test(tc, user_for_good);
