@@ -78,7 +78,7 @@ const struct config_key config_keys[] = {
 	INT("minSessionTimeout", "-1", 1, min_session_timeout_ms, -1, I32, "ms", "shortest session timeout granted; -1 is 2 ticks"),
 	INT("maxSessionTimeout", "-1", 1, max_session_timeout_ms, -1, I32, "ms", "longest session timeout granted; -1 is 20 ticks"),
 	RAISED("maxClientCnxns", CONFIG_INT, int, "60", 1, max_client_cnxns, 0, I32, "connections", "connections from one address; 0 is no limit"),
-	ROW("autopurge.purgeInterval", CONFIG_INTERVAL, CONFIG_HONOURED, "0", 1, AT(int64_t, purge_interval_ms),
+	ROW("autopurge.purgeInterval", CONFIG_INTERVAL, CONFIG_HONOURED, "1", 1, AT(int64_t, purge_interval_ms),
 	    RANGE(0, I32, "hours, or with ms, s, m, h or d"), .raise = true, .about = "how often old snapshots and logs are removed; 0 is never"),
 	RAISED("autopurge.snapRetainCount", CONFIG_INT, int, "3", 1, snap_retain_count, 3, I32, "snapshots", "snapshots that a purge keeps"),
 	SPECIAL("server.*", NULL, 1, "server.N=host:quorumPort:electionPort[:role][;[host:]clientPort]: a member of the ensemble"),

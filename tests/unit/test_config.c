@@ -43,7 +43,7 @@ START_TEST(defaults_are_those_of_zookeeper)
 	ck_assert_int_eq(config->fsync_warning_ms, 1000);
 	ck_assert_int_eq(config->commit_log_count, 500);
 	ck_assert_int_eq(config->snap_retain_count, 3);
-	ck_assert_int_eq(config->purge_interval_ms, 0);
+	ck_assert_int_eq(config->purge_interval_ms, 3600000);
 	ck_assert_int_eq(config->sessionless_cnxn_timeout_ms, 10000);
 	ck_assert_int_eq(config->container_max_never_used_ms, 300000);
 	ck_assert_int_eq(config->snapshot_compression, CONFIG_COMPRESSION_NONE);

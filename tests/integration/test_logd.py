@@ -1,0 +1,220 @@
+"""The real logd in a real node: files that Apache ZooKeeper reads and writes, folders that are in use or another's,
+damage, a helper that dies, a disk that is full. The store itself is tested call by call in tests/unit/test_store.c."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
+
+import apache_node  # noqa: E402
+import zkd_node  # noqa: E402
+
+from kazoo.exceptions import KazooException  # noqa: E402
+
+pytestmark = pytest.mark.skipif(not zkd_node.built(), reason="zkd is not built")
+needs_java = pytest.mark.skipif(not apache_node.installed(), reason="Apache ZooKeeper is not installed")
+
+EXIT_DATA_DIR = 3
+
+
+@contextlib.contextmanager
+def client(node):
+    zk = node.client()
+    try:
+        yield zk
+    finally:
+        zk.stop()
+        zk.close()
+
+
+def files(node, prefix):
+    return sorted(n for n in os.listdir(os.path.join(node.data, "version-2")) if n.startswith(prefix))
+
+
+def path(node, name):
+    return os.path.join(node.data, "version-2", name)
+
+
+def write_nodes(zk, name, count):
+    for batch in range(0, count, 100):
+        made = [zk.create_async(f"/{name}-{i}", b"d" * 50) for i in range(batch, min(batch + 100, count))]
+        for m in made:
+            m.get(10)
+
+
+def contents(zk):
+    return {n: zk.get("/" + n)[0] for n in zk.get_children("/") if n != "zookeeper"}
+
+
+def run_refused(node):
+    """Starts the node, which gives up because of its data; returns what it said."""
+    node.start(wait=False)
+    assert node.process.wait(20) == EXIT_DATA_DIR
+    node.process = None
+    return node.log_end()
+
+
+@pytest.mark.parametrize("compression", [None, "gz"])
+def test_snapshots_are_written_kept_and_loaded(compression):
+    keys = {"snapCount": 200, "snapshot.compression.method": compression}
+    with zkd_node.Node(keys=keys) as node:
+        with client(node) as zk:
+            write_nodes(zk, "a", 1500)
+            zkd_node.wait_until(lambda: len(files(node, "snapshot.")) == 3, 10, "three snapshots are kept")
+            zkd_node.wait_until(lambda: "log.1" not in files(node, "log."), 10, "old logs are purged")
+            before = contents(zk)
+        assert all(n.endswith(".gz") == (compression == "gz") for n in files(node, "snapshot."))
+        node.stop()
+        node.start()
+        with client(node) as zk:
+            assert contents(zk) == before
+
+
+@needs_java
+def test_apache_goes_on_where_zkd_stopped_and_back():
+    with zkd_node.Node(keys={"snapCount": 200}) as node:
+        with client(node) as zk:
+            write_nodes(zk, "a", 500)
+            zk.set("/a-7", b"changed")
+            before = contents(zk)
+        node.stop()
+        with apache_node.ApacheNode(folder=node.folder) as java:
+            with client(java) as zk:
+                assert contents(zk) == before
+                write_nodes(zk, "b", 50)
+                before = contents(zk)
+        node.start()
+        with client(node) as zk:
+            assert contents(zk) == before
+            write_nodes(zk, "c", 10)
+
+
+def test_a_folder_in_use_is_refused_with_its_holder():
+    with zkd_node.Node() as node:
+        other = zkd_node.Node(keys={"dataDir": node.data})
+        log = run_refused(other)
+        other.close()
+        assert "data folder is in use" in log
+        with open(os.path.join(node.data, "zkd.lock")) as f:
+            assert f"pid={f.read().split()[1]}" in log
+        with client(node) as zk:
+            write_nodes(zk, "still", 1)
+
+
+def test_another_servers_folder_is_refused():
+    with zkd_node.Node(keys={"myid": 3}) as node:
+        node.stop()
+        node.keys["myid"] = 4
+        log = run_refused(node)
+        assert "data folder belongs to another server" in log
+        assert "server=3 ours=4" in log
+        node.keys["myid"] = 3
+        node.start()
+
+
+def test_a_torn_tail_is_cut_and_damage_is_refused():
+    with zkd_node.Node(keys={"preAllocSize": 64}) as node:
+        with client(node) as zk:
+            write_nodes(zk, "a", 20)
+            before = contents(zk)
+        node.kill()
+        log = path(node, "log.1")
+        with open(log, "rb") as f:
+            whole = f.read()
+        used = len(whole.rstrip(b"\0"))
+        with open(log, "wb") as f:
+            f.write(whole[:used] + b"\0\0\0\0torn")
+        node.start()
+        with client(node) as zk:
+            assert contents(zk) == before
+        node.stop()
+        with open(log, "r+b") as f:
+            f.seek(500)
+            f.write(b"\xff")
+        text = run_refused(node)
+        assert "data refused" in text
+        assert "log.1 at offset" in text
+        assert "valid records follow" in text
+        with open(log, "wb") as f:
+            f.write(whole)
+        os.unlink(path(node, "zkd.mark"))
+        node.start()
+        with client(node) as zk:
+            assert contents(zk) == before
+
+
+def helper_pid(node):
+    logd = node.pid("logd")
+    with open(f"/proc/{logd}/task/{logd}/children") as f:
+        return int(f.read().split()[0])
+
+
+def test_logd_outlives_its_helper():
+    with zkd_node.Node(keys={"snapCount": 100}) as node:
+        with client(node) as zk:
+            write_nodes(zk, "a", 10)
+            time.sleep(1.1)  # one that dies young is taken for a sign that something is wrong
+            logd, helper = node.pid("logd"), helper_pid(node)
+            os.kill(helper, signal.SIGKILL)
+            zkd_node.wait_until(lambda: helper_pid(node) != helper, 5, "another helper")
+            write_nodes(zk, "b", 150)
+            zkd_node.wait_until(lambda: len(files(node, "snapshot.")) > 1, 10, "the new helper writes a snapshot")
+            assert node.pid("logd") == logd
+        node.signal("clientd", signal.SIGKILL)
+        zkd_node.wait_until(node.mode, 10, "clientd has loaded")
+
+
+def test_logd_dies_with_its_helper():
+    with zkd_node.Node() as node:
+        helper = helper_pid(node)
+        node.signal("logd", signal.SIGKILL)
+        zkd_node.wait_until(lambda: not zkd_node.alive(helper), 2, "the helper is gone")
+
+
+@contextlib.contextmanager
+def small_disk(folder, size):
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder], check=False)
+    if mounted.returncode != 0:
+        pytest.skip("cannot mount a small disk here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a small disk is mounted by root")
+def test_a_full_disk_refuses_writes_and_comes_back():
+    node = zkd_node.Node(keys={"preAllocSize": 64, "autopurge.purgeInterval": 0})
+    with small_disk(node.data, "1m"), node:
+        ballast = os.path.join(node.data, "ballast")
+        with client(node) as zk:
+            write_nodes(zk, "a", 10)
+            with contextlib.suppress(OSError), open(ballast, "wb") as f:
+                while True:
+                    f.write(b"x" * 4096)
+                    f.flush()
+            acknowledged = []
+            with contextlib.suppress(KazooException):
+                for i in range(1000):
+                    zk.create(f"/full-{i}", b"d" * 1000)
+                    acknowledged.append(f"full-{i}")
+            assert len(acknowledged) < 1000
+            assert "disk failed" in node.log_end()
+        os.unlink(ballast)
+        zkd_node.wait_until(lambda: "disk works again" in node.log_end(), 5, "the disk is used again")
+        with client(node) as zk:
+            write_nodes(zk, "after", 10)
+            assert set(acknowledged) <= set(contents(zk))
+            before = contents(zk)
+        node.stop()
+        node.start()
+        with client(node) as zk:
+            assert contents(zk) == before
+        node.stop()
+    node.close()
