@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <linux/close_range.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -117,6 +118,20 @@ tidy_descriptors(void)
 		close(fd);
 }
 
+/* What is sent to us before there is a loop to take it waits for that: it shall end us in order, or not at all. */
+static void
+hold_signals(void)
+{
+	sigset_t held;
+
+	sigemptyset(&held);
+	sigaddset(&held, SIGTERM);
+	sigaddset(&held, SIGINT);
+	sigaddset(&held, SIGQUIT);
+	sigaddset(&held, SIGHUP);
+	sigprocmask(SIG_BLOCK, &held, NULL);
+}
+
 /* Folders, sockets, programs. 0 or an exit status. */
 static int
 prepare(struct zkd *z)
@@ -148,6 +163,7 @@ main(int argc, char **argv)
 	if (status != 0)
 		return status - 1;
 	tidy_descriptors();
+	hold_signals();
 	umask(022);
 	log_open("zkd");
 	log_set_level(levels[c.invocation.verbose < 2 ? c.invocation.verbose : 2]);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "io/clock.h"
 #include "io/daemon.h"
 #include "io/listen.h"
 #include "io/log.h"
@@ -24,6 +25,8 @@ enum {
 	CLIENT_BACKLOG = 4096, /* the kernel cuts it to net.core.somaxconn */
 	UNIX_BACKLOG = 64,
 	NOTIFY_BUFFER_BYTES = 256 << 10,
+	TAKEN_WAIT_MS = 1500, /* how long a taken port is tried */
+	TAKEN_PAUSE_US = 20000,
 };
 
 #define CONTROL_GROUP "zkd"
@@ -148,6 +151,21 @@ bind_tcp(const char *host, int port, int backlog)
 	return fd;
 }
 
+/*
+ * The same, but where the port is taken it may be that a zkd died a moment ago and its clientd is still giving back its
+ * memory: that one lets go by itself.
+ */
+static int
+bind_tcp_patiently(const char *host, int port, int backlog)
+{
+	uint64_t until = clock_mono_ms() + TAKEN_WAIT_MS;
+	int fd;
+
+	while ((fd = bind_tcp(host, port, backlog)) == -EADDRINUSE && clock_mono_ms() < until)
+		usleep(TAKEN_PAUSE_US);
+	return fd;
+}
+
 static int
 tell_bind_failure(const char *key, const char *host, int port, int error)
 {
@@ -178,7 +196,7 @@ bind_client(struct sockets *s, const struct config *c)
 
 	if (c->client_port < 0)
 		return 0;
-	fd = bind_tcp(c->client_port_address, c->client_port, backlog);
+	fd = bind_tcp_patiently(c->client_port_address, c->client_port, backlog);
 	if (fd < 0)
 		return tell_bind_failure("clientPort", c->client_port_address, c->client_port, fd);
 	k = add_socket(s, WATCH_CLIENTD, "client", fd);

@@ -398,12 +398,16 @@ watch_signal(struct zkd *z, ev_signal *w, int signo, void (*callback)(struct ev_
 static void
 start_watchers(struct zkd *z)
 {
+	sigset_t none;
+
 	signal(SIGPIPE, SIG_IGN);
 	watch_signal(z, &z->on_term, SIGTERM, on_stop);
 	watch_signal(z, &z->on_int, SIGINT, on_stop);
 	watch_signal(z, &z->on_quit, SIGQUIT, on_stop);
 	watch_signal(z, &z->on_hup, SIGHUP, on_hup);
 	watch_signal(z, &z->on_child, SIGCHLD, on_child);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL); /* main held them */
 	ev_io_init(&z->on_signs, on_signs, z->sockets.notify_fd, EV_READ);
 	ev_io_start(z->loop, &z->on_signs);
 	if (z->up.watchdog_us > 0) {

@@ -153,6 +153,19 @@ class Listeners(unittest.TestCase):
             self.assertEqual(code, 14)
             self.assertRegex(said, rf"error: the port is taken clientPort={z.port} .*ss -ltnp")
 
+    def test_a_port_that_is_let_go_is_waited_for(self):
+        """A clientd with much memory holds its port for a moment after the death of its zkd."""
+        with Zkd(dummies=True) as z:
+            z.process.terminate()
+            z.process.wait(5)
+            with socket.socket() as s:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                s.bind(("127.0.0.1", z.port))
+                s.listen()
+                z.start(wait=False)
+                time.sleep(0.5)
+            z.wait_line("notice: serving", 5)
+
     def test_stale_sockets_of_a_dead_one_are_replaced(self):
         with Zkd(dummies=True) as z:
             z.process.kill()
@@ -223,6 +236,35 @@ class ZkdItself(unittest.TestCase):
                 for name in ("clientd", "syncd", "logd", "electiond"):
                     z.wait_line(rf"stopped daemon={name} pid={pids[name]} exit=0")
                 wait_gone(pids.values(), 0.5)
+
+    def test_stops_in_order_however_early_it_is_told(self):
+        for delay in (0.0, 0.002, 0.005, 0.01, 0.02):
+            with self.subTest(delay), Zkd(dummies=True) as z:
+                z.process.terminate()
+                z.process.wait(5)
+                z.start(wait=False)
+                wait_until(lambda: os.readlink(f"/proc/{z.process.pid}/exe").endswith("zkd"), 5, "zkd runs")
+                wait_until(lambda: self.holds_sigterm(z.process.pid), 5, "zkd has begun")
+                time.sleep(delay)
+                z.process.terminate()
+                self.assertEqual(z.process.wait(5), 0)
+
+    @staticmethod
+    def holds_sigterm(pid):
+        """SIGTERM is blocked or caught."""
+        with open(f"/proc/{pid}/status") as f:
+            masks = [int(line.split()[1], 16) for line in f if line.startswith(("SigBlk:", "SigCgt:"))]
+        return any(mask >> (signal.SIGTERM - 1) & 1 for mask in masks)
+
+    def test_it_keeps_only_the_rights_that_it_needs(self):
+        needed = 0
+        for bit in (0, 1, 3, 5, 6, 7, 8):  # CHOWN DAC_OVERRIDE FOWNER KILL SETGID SETUID SETPCAP
+            needed |= 1 << bit
+        with Zkd(dummies=True) as z, open(f"/proc/{z.process.pid}/status") as f:
+            status = {k: v.strip() for k, _, v in (line.partition(":") for line in f)}
+            self.assertEqual(status["NoNewPrivs"], "1")
+            for name in ("CapPrm", "CapEff"):
+                self.assertEqual(int(status[name], 16) & ~needed, 0, name)
 
     def test_stops_in_time_whatever_the_daemons_do(self):
         with Zkd(dummies=True) as z:
@@ -420,6 +462,81 @@ class ControlSocket(unittest.TestCase):
                 z.wait_line(rf"stopped daemon={name} pid={old} exit=0")
                 z.wait_restarted(name, old)
                 self.assertEqual(z.others(name), before)
+
+
+@unittest.skipIf(SKIP, SKIP)
+@unittest.skipIf(os.geteuid() != 0, "only root can give folders away")
+class Folders(unittest.TestCase):
+    LOGD = 64214
+
+    def start_with(self, prepare):
+        z = Zkd(dummies=True, keys={"user.logd": str(self.LOGD)})
+        os.mkdir(z.data)
+        prepare(z)
+        return z
+
+    def owner(self, *path):
+        return os.lstat(os.path.join(*path)).st_uid
+
+    def test_a_new_one_is_made_for_logd(self):
+        z = Zkd(dummies=True, keys={"user.logd": str(self.LOGD)})
+        z.data = z.keys["dataDir"] = os.path.join(z.folder, "a", "b", "data")
+        z.keys["dataLogDir"] = os.path.join(z.folder, "log")
+        with z:
+            for path in (z.data, z.keys["dataLogDir"]):
+                self.assertEqual(self.owner(path), self.LOGD)
+                self.assertEqual(os.stat(path).st_mode & 0o777, 0o750)
+            self.assertEqual(self.owner(z.folder, "a", "b"), 0)
+
+    def test_data_of_another_server_is_taken_over(self):
+        def prepare(z):
+            os.mkdir(os.path.join(z.data, "version-2"))
+            for name in ("myid", "version-2/log.1", "version-2/snapshot.0", "unrelated"):
+                with open(os.path.join(z.data, name), "w") as f:
+                    f.write("1\n")
+
+        with self.start_with(prepare) as z:
+            for name in ("", "myid", "version-2", "version-2/log.1", "version-2/snapshot.0"):
+                self.assertEqual(self.owner(z.data, name), self.LOGD, name)
+            self.assertEqual(self.owner(z.data, "unrelated"), 0)
+
+    def test_no_link_leads_out(self):
+        def prepare(z):
+            secret, other = os.path.join(z.folder, "secret"), os.path.join(z.folder, "other")
+            os.mkdir(other)
+            os.mkdir(os.path.join(z.data, "version-2"))
+            for path in (secret, os.path.join(other, "file")):
+                with open(path, "w") as f:
+                    f.write("mine")
+            os.symlink(secret, os.path.join(z.data, "myid"))
+            os.symlink(secret, os.path.join(z.data, "version-2", "log.1"))
+            os.link(secret, os.path.join(z.data, "version-2", "log.2"))
+            os.symlink(other, os.path.join(z.data, "version-2", "log.3"))
+            os.mkfifo(os.path.join(z.data, "version-2", "log.4"))
+
+        with self.start_with(prepare) as z:
+            self.assertEqual(self.owner(z.data, "version-2"), self.LOGD)
+            for name in ("secret", "other", "other/file", "data/myid", "data/version-2/log.4"):
+                self.assertEqual(self.owner(z.folder, name), 0, name)
+
+    def test_a_folder_with_other_things_keeps_its_owner(self):
+        def prepare(z):
+            with open(os.path.join(z.data, "letter.txt"), "w") as f:
+                f.write("dear")
+
+        with self.start_with(prepare) as z:
+            self.assertEqual(self.owner(z.data), 0)
+            self.assertIn(f"keeps its owner folder={z.data}", z.log())
+
+    def test_none_is_made_where_that_is_off(self):
+        z = Zkd(dummies=True, keys={"datadir.autocreate": "false"})
+        try:
+            code, said = z.run()
+            self.assertEqual(code, 3)
+            self.assertIn(f"dataDir={z.data}", said)
+            self.assertFalse(os.path.exists(z.data))
+        finally:
+            z.close()
 
 
 def in_pid_namespace():
