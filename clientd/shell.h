@@ -21,6 +21,7 @@ struct clientd {
 	struct stream load;     /* bulk channel that a tree comes through */
 	struct stream snapshot; /* and that one goes through */
 	size_t snapshot_given;  /* bytes of the front's output that are in `snapshot` */
+	ev_timer slice;         /* writes the next slice */
 	struct acceptor acceptor;
 	int listener;                  /* of clients, until the acceptor has it */
 	uint64_t accept_by_ms, due_ms; /* the latter: of the front */

@@ -132,11 +132,26 @@ on_snapshot(void *owner, struct link *l, const struct frame *f)
 	return 0;
 }
 
+/*
+ * The next slice leaves in a turn of its own: between two slices the loop looks at all sockets, so that clients wait
+ * for one at most.
+ */
 void
 star_write_snapshot(struct clientd *d)
 {
+	ev_timer_stop(d->daemon->loop, &d->slice);
+	ev_timer_set(&d->slice, 0., 0.);
+	ev_timer_start(d->daemon->loop, &d->slice);
+}
+
+static void
+on_slice(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct clientd *d = w->data;
 	struct slice out = front_snapshot_output(d->front);
 
+	(void)loop;
+	(void)revents;
 	if (!stream_is_open(&d->snapshot) || d->snapshot_given > 0)
 		return;
 	buf_put_slice(stream_out(&d->snapshot), out);
@@ -230,6 +245,8 @@ star_start(struct clientd *d, int listener)
 {
 	stream_init(&d->load, &d->daemon->turn, &load_ops, d, &channel_limits);
 	stream_init(&d->snapshot, &d->daemon->turn, &snapshot_ops, d, &channel_limits);
+	ev_init(&d->slice, on_slice);
+	d->slice.data = d;
 	link_init(&d->syncd, &d->daemon->turn, &syncd_ops, d, &d->daemon->identity);
 	link_listen(&d->syncd, listener);
 }
@@ -254,6 +271,7 @@ void
 star_stop(struct clientd *d)
 {
 	link_close(&d->syncd);
+	ev_timer_stop(d->daemon->loop, &d->slice);
 	stream_close(&d->load);
 	stream_close(&d->snapshot);
 }

@@ -34,6 +34,7 @@ struct watches {
 	uint8_t seed[16];
 	struct record **chunks;
 	uint32_t nchunks, nrecords; /* numbers handed out so far, free ones included */
+	uint32_t live;              /* records in use */
 	uint32_t free;
 	struct watcher **owners;
 	uint32_t nowners, cap_owners;
@@ -93,6 +94,7 @@ take_record(struct watches *w)
 {
 	uint32_t n = w->free;
 
+	w->live++;
 	if (n != 0) {
 		w->free = record_at(w, n)->own_next;
 		return n;
@@ -176,6 +178,16 @@ unlink_from_owner(struct watches *w, struct record *r)
 	owner->count--;
 }
 
+/* Nobody watches anything: what a crowd of watchers took is given back. */
+static void
+forget_records(struct watches *w)
+{
+	while (w->nchunks > 1)
+		mem_free(w->chunks[--w->nchunks]);
+	w->nrecords = 1;
+	w->free = 0;
+}
+
 /* Takes the record out of both lists; its path stays, even when nobody watches it any more. */
 static void
 free_record(struct watches *w, uint32_t n)
@@ -186,6 +198,8 @@ free_record(struct watches *w, uint32_t n)
 	unlink_from_owner(w, r);
 	r->own_next = w->free;
 	w->free = n;
+	if (--w->live == 0)
+		forget_records(w);
 }
 
 struct watches *

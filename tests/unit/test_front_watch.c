@@ -134,6 +134,27 @@ START_TEST(test_leave)
 }
 END_TEST
 
+START_TEST(test_memory_comes_back)
+{
+	uint64_t before = watch_bytes(w);
+	char path[32];
+
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 20000; i++) {
+			snprintf(path, sizeof path, "/n%d", i);
+			add(i % CLIENTS, path, WATCH_DATA);
+		}
+		ck_assert_uint_ge(watch_bytes(w), before + 20000 * 32);
+		for (int i = 0; i < CLIENTS; i++) {
+			watch_leave(w, &clients[i]);
+			watch_join(w, &clients[i]);
+		}
+		/* The table of paths keeps its slots. */
+		ck_assert_uint_le(watch_bytes(w), before + 65536 * sizeof(void *));
+	}
+}
+END_TEST
+
 START_TEST(test_summary)
 {
 	struct watch_summary s;
@@ -236,6 +257,7 @@ main(void)
 	tcase_add_test(t, test_data_does_not_use_up_child);
 	tcase_add_test(t, test_recursive);
 	tcase_add_test(t, test_leave);
+	tcase_add_test(t, test_memory_comes_back);
 	tcase_add_test(t, test_summary);
 	tcase_add_test(t, test_against_model);
 	suite_add_tcase(s, t);
