@@ -381,6 +381,8 @@ take_signals(void)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	/* A terminal that hangs up is zkd's business. */
+	signal(SIGHUP, SIG_IGN);
 }
 
 /* Everything before the lock, and the lock. -1 to go on, else the exit status. */
@@ -426,6 +428,9 @@ daemon_run(const struct daemon_spec *spec, void *room, int argc, char **argv)
 		log_plain(LOG_ERR, "LISTEN_FDS makes no sense");
 		return EXIT_BAD_INVOCATION;
 	}
+#ifdef ZKD_DEBUG
+	d.sandbox.core_dumps = getenv("ZKD_CORE_DUMPS") != NULL;
+#endif
 	clearenv();
 	status = prepare(&d, &a, zkd);
 	if (status >= 0)

@@ -18,7 +18,8 @@
  * of its time, so a loop that hangs is noticed.
  *
  * ZKD_PARENT_PID=pid in the environment says that the parent is zkd: the daemon asks the kernel to be killed with it
- * (PR_SET_PDEATHSIG), and exits when it is already gone. Under systemd the variable is absent.
+ * (PR_SET_PDEATHSIG), and exits when it is already gone. Under systemd the variable is absent. ZKD_CORE_DUMPS leaves a
+ * daemon of a debug build dumpable.
  */
 #ifndef IO_DAEMON_H
 #define IO_DAEMON_H

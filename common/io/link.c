@@ -65,12 +65,12 @@ conn_free(struct link_conn *c)
 static void
 log_end(const struct link *l, const struct link_conn *c, int error)
 {
+	const char *event = c->up ? "link down" : "link refused";
 	const char *why = l->why[0] != '\0' ? l->why : stream_error_text(error);
 
 	/* A sibling that goes away is its supervisor's news; one that misbehaves is ours. */
-	log_event(error == 0 || error == -ECONNRESET || error == -EPIPE ? LOG_NOTICE : LOG_WARNING,
-		  "link down", "peer=%s pid=%d up=%d reason=%s", l->ops->peer, (int)c->peer.pid, c->up,
-		  log_quote(slice_str(why)).text);
+	log_event(error == 0 || error == -ECONNRESET || error == -EPIPE ? LOG_NOTICE : LOG_WARNING, event,
+		  "peer=%s pid=%d reason=%s", l->ops->peer, (int)c->peer.pid, log_quote(slice_str(why)).text);
 }
 
 static void

@@ -315,8 +315,9 @@ hide_memory(const struct sandbox *s)
 {
 	struct rlimit none = { 0, 0 };
 
+	/* The change of user took it away. */
 	if (s->core_dumps)
-		return 0;
+		return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0 ? -errno : 0;
 	if (setrlimit(RLIMIT_CORE, &none) != 0)
 		return -errno;
 #ifndef ZKD_SANITIZERS

@@ -33,7 +33,8 @@ struct sandbox {
 	int folders
 	    [SANDBOX_FOLDERS_MAX]; /* opened; everything below may be read, written, made, renamed, removed */
 	unsigned nfolders;
-	bool core_dumps; /* stay dumpable */
+	/* Stay dumpable. A core only comes where the kernel hands it to a program, for no file can be made. */
+	bool core_dumps;
 };
 
 /* What holds now. missing names what the kernel lacks, "" when everything is in force. */

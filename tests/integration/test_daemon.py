@@ -179,6 +179,8 @@ def test_no_beats_for_nobody(start):
 def test_interrupt_stops_too(start):
     d = start()
     d.wait_sign("READY=1")
+    os.kill(d.pid, signal.SIGHUP)
+    assert b"waiting for syncd" in d.ask(STATUS)
     os.kill(d.pid, signal.SIGINT)
     assert d.wait_exit() == 0
 
@@ -263,6 +265,13 @@ def test_log_level(start):
     zkd_node.wait_until(lambda: d.log_text().count("absurd frame length") == 1, 5, "the line is there")
 
 
+@pytest.mark.skipif(not DEBUG_BUILD or os.geteuid() != 0, reason="needs --enable-debug and root")
+def test_dumpable_where_asked_for(start):
+    d = start(environment={"ZKD_CORE_DUMPS": "1"})
+    d.wait_sign("READY=1")
+    assert os.stat(f"/proc/{d.pid}/mem").st_uid != 0
+
+
 def test_another_suite_ends_it(start):
     d = start()
     d.wait_sign("READY=1")
@@ -315,7 +324,7 @@ with d.dial("link") as s:
     s.recv(1)
 while True:
     entry = journal.recv(4096).decode()
-    if "link down" in entry:
+    if "link refused" in entry:
         break
 print(entry, end="")
 print("STDERR=" + d.log_text())
@@ -332,7 +341,7 @@ def test_journal():
     assert r.returncode == 0
     lines = r.stdout.splitlines()
     assert lines[0:2] == ["PRIORITY=4", "SYSLOG_IDENTIFIER=electiond"]
-    assert lines[2].startswith("MESSAGE=link down peer=syncd pid=")
+    assert lines[2].startswith("MESSAGE=link refused peer=syncd pid=")
     assert lines[3:] == ["PEER=syncd", "STDERR="]
 
 
