@@ -233,8 +233,8 @@ void request_landed(struct front *f, struct front_conn *c);
 /* Works off what waits at the front until the next write. */
 void request_drain(struct front *f, struct front_conn *c);
 /*
- * A reply: begin writes the header with err 0, the caller appends the body (none on errors), end sets the error, the
- * length and the statistics.
+ * A reply: begin writes the header with err 0, the caller appends the body, end sets the error (dropping the body if
+ * there is one), the length and the statistics.
  */
 size_t reply_begin(struct front_conn *c, int32_t xid, uint64_t zxid);
 void reply_end(struct front *f, struct front_conn *c, size_t begun, const struct request *rq,

@@ -200,7 +200,7 @@ put_ephemerals(const struct tree *t, const struct session *s, struct slice prefi
 	jute_write_count(out, 0);
 	for (uint32_t i = s == NULL ? 0 : s->ephemerals.first; i != 0; i = t->specials.v[i].next) {
 		struct slice key = node_path(&t->nodes, t->specials.v[i].node, &path);
-		if (key.len < prefix.len || memcmp(key.data, prefix.data, prefix.len) != 0)
+		if (key.len < prefix.len || !slice_equal(slice_of(key.data, prefix.len), prefix))
 			continue;
 		jute_write_string(out, key);
 		n++;

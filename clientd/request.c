@@ -130,22 +130,13 @@ reply_end(struct front *f, struct front_conn *c, size_t begun, const struct requ
 		conn_written(f, c);
 		return;
 	}
+	if (err != ZK_OK)
+		buf_truncate(&c->out, begun + REPLY_HEAD);
 	p = c->out.data + c->out.off + begun;
 	put_be32(p, (uint32_t)(buf_len(&c->out) - begun - REPLY_LENGTH));
 	put_be32(p + REPLY_ERR, (uint32_t)err);
 	note_reply(f, c, rq, get_be64(p + REPLY_ZXID));
 	conn_written(f, c);
-}
-
-/* What an operation that failed had appended is taken back; a multiRead still ends its empty list of results. */
-static void
-drop_body(struct front_conn *c, size_t begun, int32_t op)
-{
-	if (c->out.overflow)
-		return;
-	buf_truncate(&c->out, begun + REPLY_HEAD);
-	if (op == ZK_OP_MULTI_READ)
-		jute_write_multi_header(&c->out, &(struct jute_multi_header){ -1, true, -1 });
 }
 
 void
@@ -160,7 +151,6 @@ static void
 answer_read(struct front *f, struct front_conn *c, const struct request *rq)
 {
 	const struct op *op = find_op(rq->op);
-	enum zk_error err;
 	size_t begun;
 
 	if (op->read == NULL) {
@@ -174,10 +164,7 @@ answer_read(struct front *f, struct front_conn *c, const struct request *rq)
 		return;
 	}
 	begun = reply_begin(c, rq->op == ZK_OP_PING ? ZK_XID_PING : rq->xid, front_shown_zxid(f));
-	err = op->read(f, c, rq);
-	if (err != ZK_OK)
-		drop_body(c, begun, rq->op);
-	reply_end(f, c, begun, rq, err);
+	reply_end(f, c, begun, rq, op->read(f, c, rq));
 }
 
 static void

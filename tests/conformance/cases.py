@@ -8,6 +8,8 @@ Left out, since zkd differs on purpose:
  - create and create2 with a container's flag make a persistent node in Java, createContainer with other flags makes a
    container; zkd takes a mode only with its operation (-8);
  - multiRead with a write in it: -5 with an empty list behind it in Java, -5 alone in zkd;
+ - a null where Java runs into a NullPointerException (-5): zkd answers as to any bad value (r.survives);
+ - requests behind a setACL that is not committed yet: checked against the new list (Java: the old one);
  - check outside of a multi, createSession and deleteContainer from a client (PROTOCOLS: Java takes them).
 Left out, since 3.8.0 is older than what zkd follows:
  - create2 in a multi is answered as create by 3.8;
@@ -656,12 +658,17 @@ def acl_lists(r):
         [(ALL, "auth", "")],
         [(ALL, "super", "")],
         [(ALL, None, None)],
+        [(ALL, "ip", "")],
+        [(ALL, "digest", "")],
+        [(ALL, "", "")],
         [],
         None,
     ]
     for i, entries in enumerate(good + bad):
         s.call(CREATE, create(f"{r.root}/{i}", acl_list=entries))
         s.call(GET_ACL, path_only(f"{r.root}/{i}"))
+    for scheme in ("ip", "world", "digest"):
+        s.survives(CREATE, create(f"{r.root}/null", acl_list=[(ALL, scheme, None)]))
     s.close()
 
 
@@ -734,6 +741,19 @@ def sasl_is_not_configured(r):
 
 
 # what clients should not send
+
+
+@case
+def nulls_for_paths(r):
+    s = r.open()
+    s.call(SYNC, path_only(None))
+    s.survives(CHECK_WATCHES, path_int(None, 3))
+    s.survives(REMOVE_WATCHES, path_int(None, 3))
+    s.call(CREATE, create(r.root))
+    s.call(GET_EPHEMERALS, path_only(None))
+    s.survives(SET_WATCHES, set_watches(0, None, None, None), XID_SET_WATCHES)
+    s.call(AUTH, auth(None, None), XID_AUTH)
+    s.expect()
 
 
 @case

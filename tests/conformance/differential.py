@@ -184,6 +184,11 @@ class Session:
             self.recorder.lines[first:-1] = sorted(self.recorder.lines[first:-1])
         return reply
 
+    def survives(self, op, body, xid=None):
+        """Sends what the two answer differently; both must answer and go on."""
+        events, reply = self.wire.call(op, body, xid)
+        self.note(f"answers {op}", b"" if reply is not None else None)
+
     def raw(self, payload):
         self.wire.send_frame(payload)
         return self
