@@ -75,8 +75,8 @@ create_again(struct apply *a, const struct txn_op *op, uint32_t number, uint32_t
 	aclset_drop(&a->t->acls, node_at(&a->t->nodes, number)->acl);
 	node_at(&a->t->nodes, number)->acl = acl;
 	change_end(a->t, number);
-	if (op->type == ZK_OP_CREATE)
-		raise_cversion(a, parent, op->version);
+	/* ZooKeeper does so for type create alone, and loses count when a fuzzy snapshot has the others. */
+	raise_cversion(a, parent, op->version);
 }
 
 static enum zk_error
@@ -117,6 +117,28 @@ apply_create(struct apply *a, const struct txn_op *op, struct tree_result *res)
 
 /* ---- delete ---- */
 
+static enum zk_error delete_path(struct apply *a, struct slice path);
+
+/*
+ * A deleted node had no children: those that it has come from a fuzzy snapshot, which met a later node of the same
+ * name. They go with it, and the txns that made them follow. (ZooKeeper leaves them without a parent.)
+ */
+static void
+delete_below(struct apply *a, uint32_t number)
+{
+	const struct nodes *s = &a->t->nodes;
+	struct buf path;
+
+	buf_init(&path, a->t->scratch.max);
+	while (node_at(s, number)->child != NODE_NONE) {
+		uint32_t leaf = number;
+		while (node_at(s, leaf)->child != NODE_NONE)
+			leaf = node_at(s, leaf)->child;
+		delete_path(a, node_path(s, leaf, &path));
+	}
+	buf_free(&path);
+}
+
 static enum zk_error
 delete_path(struct apply *a, struct slice path)
 {
@@ -130,8 +152,8 @@ delete_path(struct apply *a, struct slice path)
 		return ZK_NONODE;
 	number = tree_find(t, key);
 	p = node_at(&t->nodes, parent);
-	if (number != NODE_NONE && node_at(&t->nodes, number)->children > 0)
-		return ZK_NOTEMPTY;
+	if (number != NODE_NONE)
+		delete_below(a, number);
 	change_begin(t, parent);
 	if (a->hdr->zxid > p->pzxid)
 		p->pzxid = a->hdr->zxid;
@@ -251,9 +273,7 @@ apply_close_session(struct apply *a, const struct txn_op *op, struct tree_result
 		uint32_t number = t->specials.v[s->ephemerals.first].node;
 		struct buf path;
 		buf_init(&path, t->scratch.max);
-		/* Only a damaged tree has children below an ephemeral; they stay, and it with them. */
-		if (delete_path(a, node_path(&t->nodes, number, &path)) != ZK_OK)
-			node_disown(t, number);
+		delete_path(a, node_path(&t->nodes, number, &path));
 		buf_free(&path);
 	}
 	sessions_applied_close(&t->sessions, a->hdr->client_id);

@@ -160,14 +160,6 @@ clear_owner(struct tree *t, struct node *n)
 	t->ephemerals -= kind == OWNER_SESSION;
 }
 
-void
-node_disown(struct tree *t, uint32_t number)
-{
-	change_begin(t, number);
-	clear_owner(t, node_at(&t->nodes, number));
-	change_end(t, number);
-}
-
 static struct slice
 last_name(struct slice key)
 {

@@ -125,11 +125,16 @@ parent_of(struct tree_load *l, struct slice key)
 	return l->parent;
 }
 
-/* "" for the root, else names behind slashes. Empty names would have to be their parent's own path: no parent. */
+/* "" for the root, else names behind slashes. */
 static bool
 key_sound(struct slice key)
 {
-	return key.len == 0 || (key.data[0] == '/' && key.data[key.len - 1] != '/');
+	if (key.len == 0)
+		return true;
+	for (size_t i = 1; i < key.len; i++)
+		if (key.data[i] == '/' && key.data[i - 1] == '/')
+			return false;
+	return key.data[0] == '/' && key.data[key.len - 1] != '/';
 }
 
 static int

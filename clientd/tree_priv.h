@@ -92,8 +92,6 @@ struct new_node {
 uint32_t node_insert(struct tree *t, const struct new_node *n);
 /* Takes out a node that has no children. */
 void node_erase(struct tree *t, uint32_t number);
-/* Makes it a persistent node. */
-void node_disown(struct tree *t, uint32_t number);
 /* Between change_begin and change_end. */
 void node_replace_data(struct tree *t, uint32_t number, struct slice key, struct slice data);
 
