@@ -655,6 +655,9 @@ main(void)
 	Suite *s = suite_create("watch");
 	TCase *tc = tcase_create("rules");
 
+	/* Many random orders: seconds where sanitizers and other work slow them down. */
+	tcase_set_timeout(tc, 60);
+
 	for (unsigned i = 0; i < sizeof tests / sizeof tests[0]; i++)
 		tcase_add_test(tc, tests[i]);
 	suite_add_tcase(s, tc);

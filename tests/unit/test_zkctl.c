@@ -475,6 +475,7 @@ suite(void)
 	      *words = tcase_create("words");
 
 	tcase_add_checked_fixture(asking, make_folder, remove_folder);
+	tcase_set_timeout(asking, 20);
 	tcase_add_loop_test(asking, each_kind_of_answer_has_its_end, 0,
 			    sizeof behaviours / sizeof behaviours[0]);
 	tcase_add_test(asking, one_that_hangs_costs_the_others_nothing);
