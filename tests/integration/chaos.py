@@ -204,7 +204,7 @@ class Chaos:
         """Seconds from `since` until the end of the last pause in the answers, or of the longest if none stands out."""
         times = [since] + [answered for _, answered in self.answers_after(since)]
         pauses = [(b - a, b - since) for a, b in zip(times, times[1:])]
-        noticed = [end for length, end in pauses if length > GAP_SECONDS]
+        noticed = [end for length, end in pauses if length > max(GAP_SECONDS, 1.5 * self.quiet)]
         return noticed[-1] if noticed else max(pauses, default=(0.0, 0.0))[1]
 
     def longest_pause(self, since):
