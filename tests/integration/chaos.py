@@ -16,8 +16,10 @@ node, and of this program's own loop. What nobody may notice is measured against
 import argparse
 import asyncio
 import collections
+import contextlib
 import os
 import random
+import re
 import shutil
 import signal
 import statistics
@@ -58,8 +60,16 @@ PROMISES = {
     "orphans": "nothing outlives zkd by more than 1 s",
     "electiond": "electiond is not missed",
     "stopped zkd": "a stopped zkd disturbs nobody and kills nobody when it wakes",
+    "crashes": "no daemon dies but by this test, none finds fault with another",
     "stop": "SIGTERM stops the node within 5 s, with status 0",
 }
+
+
+OBITUARY = re.compile(r"died daemon=(?P<daemon>\w+) .*?(?P<how>(signal|status)=\S+)")
+OUR_DEATHS = ("signal=SIGKILL", "signal=SIGABRT")  # SIGABRT: the watchdog's
+TROUBLE = re.compile(
+    r"warning: link down|assertion failed|out of memory|Sanitizer|runtime error|digest mismatch|error: (zab|store|data|cannot)"
+)
 
 
 class Judge:
@@ -166,6 +176,7 @@ class Chaos:
         self.quiet = 0.0  # the longest pause while nothing was wrong
         self.late = []
         self.faults = 0
+        self.hit = collections.Counter()  # signals sent to each daemon
 
     # the node
 
@@ -182,10 +193,10 @@ class Chaos:
         return found
 
     def signal(self, pid, number):
-        try:
+        with contextlib.suppress(OSError):
+            self.hit[name_of(pid)] += 1
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
-        except ProcessLookupError:
-            pass
 
     async def wait_new_pid(self, daemon, old):
         """Until another process has taken the daemon's place."""
@@ -463,7 +474,23 @@ class Chaos:
         self.node.start()
         await self.read_back("read back after a restart", locks_gone=True)
         self.stop_node()
+        self.read_log()
         self.machine.running = False
+
+    def read_log(self):
+        """What the node itself says of the run: deaths that we did not cause, siblings that misbehaved."""
+        with open(self.node.log_path, errors="replace") as f:
+            lines = f.read().splitlines()
+        died = collections.Counter()
+        for line in lines:
+            obituary = OBITUARY.search(line)
+            if obituary:
+                died[obituary["daemon"]] += 1
+            if TROUBLE.search(line) or (obituary and obituary["how"] not in OUR_DEATHS):
+                self.judge.violation("crashes", line)
+        for daemon, n in died.items():
+            if n > self.hit[daemon]:
+                self.judge.violation("crashes", f"{daemon} died {n} times, and was hit {self.hit[daemon]} times")
 
     def stop_node(self):
         try:
