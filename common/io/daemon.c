@@ -408,43 +408,50 @@ prepare(struct daemon *d, const struct arguments *a, pid_t zkd)
 	return lock_door(d);
 }
 
-int
-daemon_run(const struct daemon_spec *spec, void *room, int argc, char **argv)
+static int
+live(struct daemon *d, int argc, char **argv)
 {
-	struct daemon d = { .spec = spec, .room = room, .started_ms = clock_mono_ms() };
 	struct arguments a = { 0 };
-	int status = parse_arguments(spec, argc, argv, &a);
+	int status = parse_arguments(d->spec, argc, argv, &a);
 	pid_t zkd = parent_zkd();
 
 	if (status >= 0)
 		return status;
 	umask(077);
 	take_signals();
-	log_open(spec->name);
+	log_open(d->spec->name);
 	log_set_level(LOG_NOTICE + a.verbose);
 	die_with(zkd);
-	notify_open(&d.notify);
-	if (listen_inherit(&d.listeners) < 0) {
+	notify_open(&d->notify);
+	if (listen_inherit(&d->listeners) < 0) {
 		log_plain(LOG_ERR, "LISTEN_FDS makes no sense");
 		return EXIT_BAD_INVOCATION;
 	}
 #ifdef ZKD_DEBUG
-	d.sandbox.core_dumps = getenv("ZKD_CORE_DUMPS") != NULL;
+	d->sandbox.core_dumps = getenv("ZKD_CORE_DUMPS") != NULL;
 #endif
 	clearenv();
-	status = prepare(&d, &a, zkd);
+	status = prepare(d, &a, zkd);
 	if (status >= 0)
 		return status;
-	start_loop(&d);
-	status = spec->start == NULL ? 0 : spec->start(&d);
+	start_loop(d);
+	status = d->spec->start == NULL ? 0 : d->spec->start(d);
 	if (status != 0)
 		return status;
-	listen_close(&d.listeners);
+	listen_close(&d->listeners);
 	log_event(LOG_INFO, "started", "pid=%d", (int)getpid());
-	ev_run(d.loop, 0);
-	turn_finish(&d.turn);
-	/* From here, not by returning: a daemon's memory goes with it, and a leak check sees what it still points to. */
-	exit(d.exit_status);
+	ev_run(d->loop, 0);
+	turn_finish(&d->turn);
+	return d->exit_status;
+}
+
+int
+daemon_run(const struct daemon_spec *spec, void *room, int argc, char **argv)
+{
+	struct daemon d = { .spec = spec, .room = room, .started_ms = clock_mono_ms() };
+
+	/* Not by returning: a daemon's memory goes with it, and a leak check at exit sees what it still points to. */
+	exit(live(&d, argc, argv));
 }
 
 void

@@ -87,7 +87,7 @@ struct daemon {
 	char status_line[200]; /* the last daemon_status */
 };
 
-/* The whole life of a daemon: exits when its loop ends, or returns the exit status where it did not come so far. */
+/* The whole life of a daemon. It ends by exit, never by returning; the int is for main's sake. */
 int daemon_run(const struct daemon_spec *spec, void *room, int argc, char **argv);
 
 /* The room works: READY=1 the first time, nothing after. */
