@@ -140,7 +140,8 @@ begin_anew(struct store *s, const struct cut *c)
 	s->allocating = false;
 	s->trim.kind = STORE_NO_CHORE;
 	s->mark_ms = UINT64_MAX;
-	s->last = s->durable = s->marked = c->zxid;
+	s->last = s->durable = c->zxid;
+	s->marked = 0;
 	s->snapshot_zxid = c->snapshot_zxid;
 	trace(s->trace, TRACE_NOTICE, "store", "log cut", "zxid=0x%" PRIx64 " snapshot=0x%" PRIx64, c->zxid,
 	      c->snapshot_zxid);

@@ -320,7 +320,7 @@ open_log(struct store *s, uint64_t log_zxid, const struct txnlog_end *end, bool 
 		ret = d->ops->sync(d, s->handle);
 	if (ret == 0)
 		ret = d->ops->info(d, s->handle, &s->info);
-	s->end = (struct store_end){ true, log_zxid, end->good, s->info.size };
+	s->end = (struct store_end){ true, log_zxid, end->good, end->last_zxid, s->info.size };
 	s->durable = end->last_zxid;
 	return ret;
 }
@@ -344,6 +344,7 @@ recover_log(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES])
 		if (j == REFUSE)
 			return refuse_log(s, zxid, &end, mark, why);
 		if (end.good > TXNLOG_HEADER_BYTES) {
+			s->marked = mark == NULL ? 0 : mark->zxid;
 			ret = open_log(s, zxid, &end, j == CUT);
 			return ret == 0 ? 0 : disk_error(why, ret, "open the newest log", s, STORE_LOG);
 		}
@@ -452,7 +453,10 @@ recover_files(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES]
 		s->durable = s->snapshot_zxid;
 		s->roll = true; /* the log in use ends before the snapshot */
 	}
-	s->last = s->marked = s->durable;
+	s->last = s->durable;
+	/* What was just synced may be claimed from now on. */
+	if (s->end.exists && s->marked != s->end.zxid)
+		s->mark_ms = 0;
 	count_since_snapshot(s);
 	return recover_epochs(s, why);
 }

@@ -88,14 +88,14 @@ write_mark(struct store *s)
 	struct mark m = { .log_zxid = s->end.log_zxid,
 			  .file_id = s->info.id,
 			  .offset = s->end.offset,
-			  .zxid = s->durable };
+			  .zxid = s->end.zxid };
 
 	s->mark_ms = UINT64_MAX;
-	if (s->handle < 0 || !s->settings.force_sync || s->marked == s->durable)
+	if (s->handle < 0 || !s->settings.force_sync || s->marked == s->end.zxid)
 		return;
 	/* Advice only: a mark that cannot be written is an old one. */
 	if (mark_write(s->disk, &m) == 0)
-		s->marked = s->durable;
+		s->marked = s->end.zxid;
 }
 
 void
@@ -204,6 +204,7 @@ store_append(struct store *s, uint64_t zxid, struct slice txn)
 	return 0;
 }
 
+/* A disk that is slow holds up the write as well as the sync, so both are counted. */
 static void
 note_sync(struct store *s, uint64_t took_us)
 {
@@ -214,21 +215,6 @@ note_sync(struct store *s, uint64_t took_us)
 	if (took_us / 1000 > s->settings.sync_warning_ms)
 		trace(s->trace, TRACE_WARNING, "store", "sync of the log was slow",
 		      "took_ms=%" PRIu64 " bytes=%zu", took_us / 1000, buf_len(&s->batch));
-}
-
-static int
-sync_log(struct store *s)
-{
-	struct store_disk *d = s->disk;
-	uint64_t began;
-	int ret;
-
-	if (!s->settings.force_sync)
-		return 0;
-	began = d->ops->now_us(d);
-	ret = d->ops->sync(d, s->handle);
-	note_sync(s, d->ops->now_us(d) - began);
-	return ret;
 }
 
 /* The padding of the file that is left behind can go, once somebody has time. */
@@ -270,8 +256,10 @@ write_batch(struct store *s, uint64_t at, bool fresh, const char **what)
 	ret = d->ops->write(d, s->handle, at, buf_head(&s->batch), buf_len(&s->batch));
 	if (ret != 0)
 		return ret;
+	if (!s->settings.force_sync)
+		return 0;
 	*what = "sync of";
-	ret = sync_log(s);
+	ret = d->ops->sync(d, s->handle);
 	if (ret == 0 && fresh)
 		ret = d->ops->sync_folder(d, STORE_LOG);
 	return ret;
@@ -289,7 +277,7 @@ commit_done(struct store *s, uint64_t at, bool fresh, uint64_t now_ms)
 	s->end.offset = at + len;
 	if (s->end.size < s->end.offset)
 		s->end.size = s->end.offset;
-	s->durable = s->last;
+	s->durable = s->end.zxid = s->last;
 	s->since_txns += s->batch_txns;
 	s->since_bytes += len;
 	s->txns += s->batch_txns;
@@ -306,10 +294,12 @@ store_commit(struct store *s, uint64_t now_ms)
 	bool fresh = s->roll || s->handle < 0;
 	uint64_t at = fresh ? 0 : s->end.offset;
 	const char *what = "create";
+	uint64_t began_us;
 	int ret = 0;
 
 	if (s->batch_txns == 0)
 		return false;
+	began_us = s->disk->ops->now_us(s->disk);
 	s->failed_log = fresh ? s->batch_first : s->end.log_zxid;
 	s->failed_log_empty = fresh;
 	if (fresh)
@@ -320,6 +310,7 @@ store_commit(struct store *s, uint64_t now_ms)
 		fail(s, now_ms, what, ret);
 		return false;
 	}
+	note_sync(s, s->disk->ops->now_us(s->disk) - began_us);
 	commit_done(s, at, fresh, now_ms);
 	return true;
 }

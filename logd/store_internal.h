@@ -11,6 +11,7 @@ struct store_end {
 	bool exists;       /* there is a log file with entries */
 	uint64_t log_zxid; /* its name */
 	uint64_t offset;   /* one past its last durable entry */
+	uint64_t zxid;     /* of that entry */
 	uint64_t size;     /* of the file, padding included */
 };
 

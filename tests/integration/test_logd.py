@@ -3,6 +3,7 @@ damage, a helper that dies, a disk that is full. The store itself is tested call
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -175,6 +176,41 @@ def test_logd_dies_with_its_helper():
         helper = helper_pid(node)
         node.signal("logd", signal.SIGKILL)
         zkd_node.wait_until(lambda: not zkd_node.alive(helper), 2, "the helper is gone")
+
+
+@contextlib.contextmanager
+def own_disk(folder, image):
+    """A file system that can be frozen."""
+    with open(image, "wb") as f:
+        f.truncate(64 << 20)
+    made = subprocess.run(["mkfs.ext4", "-q", image], check=False, stderr=subprocess.DEVNULL).returncode == 0
+    if not made or subprocess.run(["mount", "-o", "loop", image, folder], check=False).returncode != 0:
+        pytest.skip("cannot mount a disk of our own here")
+    try:
+        yield
+    finally:
+        subprocess.run(["fsfreeze", "-u", folder], check=False, stderr=subprocess.DEVNULL)
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("fsfreeze"), reason="a disk is mounted and frozen by root")
+def test_a_disk_that_stands_still_kills_nobody():
+    node = zkd_node.Node(keys={"preAllocSize": 64})
+    with own_disk(node.data, os.path.join(node.folder, "image")), node:
+        with client(node) as zk:
+            write_nodes(zk, "a", 10)
+            before = node.ps()
+            subprocess.run(["fsfreeze", "-f", node.data], check=True)
+            made = [zk.create_async(f"/b-{i}", b"") for i in range(10)]
+            time.sleep(4)  # longer than any watchdog
+            assert not any(m.ready() for m in made)
+            subprocess.run(["fsfreeze", "-u", node.data], check=True)
+            assert [m.get(10) for m in made] == [f"/b-{i}" for i in range(10)]
+            after = node.ps()
+            assert {n: d["pid"] for n, d in after.items()} == {n: d["pid"] for n, d in before.items()}
+        assert "sync of the log was slow" in node.log_end()
+        node.stop()
+    node.close()
 
 
 @contextlib.contextmanager

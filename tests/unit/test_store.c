@@ -658,6 +658,47 @@ START_TEST(copied_folder)
 }
 END_TEST
 
+/*
+ * A long log is read from its mark on when it is opened, so damage before it shows when it is loaded; what comes behind
+ * the mark is judged as ever.
+ */
+START_TEST(long_log)
+{
+	enum { LONG = (5 << 20) / ENTRY_BYTES };
+	struct load_request request = { .upto = LONG + 2 };
+	struct fake_disk f;
+	struct fake_file *p;
+	struct loaded l;
+	struct store *s;
+
+	fake_disk_init(&f, true, 5);
+	s = must_open(&f);
+	append_range(s, 1, LONG, 1000);
+	store_close(s);
+	s = must_open(&f);
+	ck_assert_uint_eq(store_durable(s), LONG);
+	append_range(s, LONG + 1, LONG + 2, 1);
+	f.fault_at = 1; /* killed: no mark speaks of the last two */
+	f.fault = FAKE_CRASH;
+	store_close(s);
+	f.fault_at = 0;
+	s = must_open(&f);
+	ck_assert_uint_eq(store_durable(s), LONG + 2);
+	must_load(&f, LONG + 2, &l);
+	p = fake_disk_find(&f, STORE_LOG, "log.1");
+	p->cached[ENTRY_AT(7) + 50] ^= 1;
+	store_close(s);
+	s = must_open(&f);
+	ck_assert_int_eq(load_all(&f, &request, &l), -EUCLEAN);
+	ck_assert_ptr_nonnull(strstr(why, "after zxid 0x7 are missing"));
+	ck_assert_ptr_nonnull(strstr(why, "/log/log.1 at offset"));
+	store_close(s);
+	p->cached_size = ENTRY_AT(LONG);
+	ck_assert_int_eq(store_open(&s, &f.disk, &ordinary, NULL, why), -EUCLEAN);
+	fake_disk_free(&f);
+}
+END_TEST
+
 START_TEST(snapshots_missing)
 {
 	struct store_settings trusting = ordinary;
@@ -1205,6 +1246,7 @@ make_suite(void)
 	tcase_add_test(t, failed_sync_is_not_believed);
 	tcase_add_loop_test(t, damage, 0, sizeof damages / sizeof *damages);
 	tcase_add_test(t, copied_folder);
+	tcase_add_test(t, long_log);
 	tcase_add_test(t, snapshots_missing);
 	tcase_add_loop_test(t, snapshot_damaged_midway, 0, 2);
 	tcase_add_test(t, load_with_tree);
