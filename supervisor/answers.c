@@ -81,6 +81,10 @@ answer_restart(void *owner, struct control_conn *c, const struct frame *f)
 	for (unsigned d = 0; d < WATCH_DAEMONS; d++) {
 		if (strcmp(r->daemon, settings_daemon_name(d)) != 0)
 			continue;
+		if (z->watch.plan != WATCH_RUN) {
+			control_answer(c, f, false, "all daemons are being stopped or restarted already");
+			return 0;
+		}
 		log_event(LOG_NOTICE, "restart on request", "daemon=%s pid=%d", r->daemon,
 			  (int)z->children[d].pid);
 		zkd_tell(z, WATCH_EV_RESTART, d);

@@ -27,17 +27,31 @@ name_of(enum watch_daemon d)
 static void
 tell_up(struct zkd *z)
 {
+	char text[sizeof z->told_up];
 	unsigned ready = 0;
-	char text[CHILD_STATUS_BYTES + 40];
 
 	for (unsigned d = 0; d < WATCH_DAEMONS; d++)
 		ready += z->watch.unit[d].state == WATCH_READY;
-	if (z->watch.plan == WATCH_END)
-		snprintf(text, sizeof text, "stopping");
-	else
-		snprintf(text, sizeof text, "%u of %d daemons ready; %s", ready, (int)WATCH_DAEMONS,
-			 z->children[WATCH_CLIENTD].status);
+	snprintf(text, sizeof text, "%s%u of %d daemons ready; %s",
+		 z->watch.plan == WATCH_END ? "stopping, " : "", ready, (int)WATCH_DAEMONS,
+		 z->children[WATCH_CLIENTD].status);
+	if (strcmp(text, z->told_up) == 0)
+		return;
+	strcpy(z->told_up, text);
 	notify_status(&z->up, text);
+}
+
+static void
+log_serving(const struct zkd *z)
+{
+	char ports[4 * SOCKET_ADDRESS_BYTES] = "";
+	size_t n = 0;
+
+	for (unsigned i = 0; i < z->sockets.n && n < sizeof ports; i++)
+		if (z->sockets.all[i].network)
+			n += (size_t)snprintf(ports + n, sizeof ports - n, "%s=%s ", z->sockets.all[i].name,
+					      z->sockets.all[i].address);
+	log_event(LOG_NOTICE, "serving", "%sruntimeDir=%s", ports, z->runtime.path);
 }
 
 static void
@@ -48,14 +62,12 @@ note_service(struct zkd *z)
 	if (all && !z->serving) {
 		z->serving = true;
 		notify_ready(&z->up);
-		for (unsigned i = 0; i < z->sockets.n; i++)
-			if (z->sockets.all[i].network)
-				log_event(LOG_NOTICE, "serving", "%s=%s runtimeDir=%s",
-					  z->sockets.all[i].name, z->sockets.all[i].address, z->runtime.path);
+		log_serving(z);
 	} else if (all && z->degraded) {
 		log_plain(LOG_NOTICE, "all daemons ready again");
 	}
 	z->degraded = z->serving && !all;
+	tell_up(z);
 }
 
 /* ---- the core's orders ---- */
@@ -64,9 +76,12 @@ note_service(struct zkd *z)
 static void
 print_end(int status, char *out, size_t size)
 {
-	if (WIFSIGNALED(status))
-		snprintf(out, size, "signal=SIG%s%s", sigabbrev_np(WTERMSIG(status)),
-			 WCOREDUMP(status) ? " core=yes" : "");
+	const char *name = WIFSIGNALED(status) ? sigabbrev_np(WTERMSIG(status)) : NULL;
+
+	if (name != NULL)
+		snprintf(out, size, "signal=SIG%s%s", name, WCOREDUMP(status) ? " core=yes" : "");
+	else if (WIFSIGNALED(status)) /* a real-time signal */
+		snprintf(out, size, "signal=%d", WTERMSIG(status));
 	else
 		snprintf(out, size, "exit=%d", WEXITSTATUS(status));
 }
@@ -237,8 +252,6 @@ hear_sign(void *owner, const struct sign *sign)
 				  (int)c->pid, (unsigned long long)(clock_mono_ms() - z->started_ms[d]));
 			zkd_tell(z, WATCH_EV_READY, d);
 		}
-		if (sign->ready || sign->status.data != NULL)
-			tell_up(z);
 	}
 }
 
