@@ -65,7 +65,7 @@ PROMISES = {
 }
 
 
-OBITUARY = re.compile(r"died daemon=(?P<daemon>\w+) .*?(?P<how>(signal|status)=\S+)")
+OBITUARY = re.compile(r"died daemon=(?P<daemon>\w+) .*?(?P<how>(signal|exit)=\S+)")
 OUR_DEATHS = ("signal=SIGKILL", "signal=SIGABRT")  # SIGABRT: the watchdog's
 TROUBLE = re.compile(
     r"warning: link down|assertion failed|out of memory|Sanitizer|runtime error|digest mismatch|error: (zab|store|data|cannot)"

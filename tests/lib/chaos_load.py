@@ -1,6 +1,6 @@
 """The clients of the chaos test: what they do all the time, and what each of them knows must hold.
 
-Values are "<writer>:<key>:<sequence>", so that a read tells how old it is. The world keeps for each key the last sequence
+Values are "<path>:<sequence>" and some blanks, so that a read tells how old it is. The world keeps for each key the last sequence
 submitted and the last one acknowledged: a read may return anything from what was acknowledged when it was sent to what
 was submitted when it is answered.
 """
@@ -14,6 +14,7 @@ import zkpipe as zk
 KEYS_PER_WRITER = 6
 DEPTH = 8
 BEAT_SECONDS = 0.02
+LARGE_SHARE, LARGE_BYTES = 0.002, 500000
 MAX_TICK_SECONDS = 2.0  # a session may outlive its timeout by a tick
 
 
@@ -27,11 +28,11 @@ class Key:
         self.acked_zxid = 0
         self.exists = False
 
-    def value(self):
-        return f"{self.path}:{self.submitted}".encode()
+    def value(self, blanks=0):
+        return f"{self.path}:{self.submitted}".encode() + b" " * blanks
 
     def sequence_of(self, data):
-        path, _, number = (data or b"").decode(errors="replace").rpartition(":")
+        path, _, number = (data or b"").decode(errors="replace").rstrip(" ").rpartition(":")
         return int(number) if path == self.path and number.isdigit() else None
 
 
@@ -70,7 +71,8 @@ class Writer:
         else:
             key.submitted += 1
             sequence = key.submitted
-            self.session.send(zk.SET_DATA, zk.set_data(key.path, key.value()), lambda r: self.written(key, sequence, r))
+            data = key.value(self.random.randrange(LARGE_BYTES) if self.random.random() < LARGE_SHARE else 0)
+            self.session.send(zk.SET_DATA, zk.set_data(key.path, data), lambda r: self.written(key, sequence, r))
 
     def key_made(self, key, reply):
         self.in_flight -= 1
