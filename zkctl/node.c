@@ -52,14 +52,21 @@ open_folder(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Whether a node is alive there: zkd, or in the split form any of the four. */
 static bool
-zkd_listens(int dirfd)
+somebody_listens(int dirfd)
 {
-	int fd = listen_dial_unix(dirfd, "zkd.control", SOCK_NONBLOCK);
+	char name[64];
 
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0 || fd == -EAGAIN;
+	for (int i = 0; i < NODE_PROGRAMS; i++) {
+		snprintf(name, sizeof name, "%s.control", node_programs[i]);
+		int fd = listen_dial_unix(dirfd, name, SOCK_NONBLOCK);
+		if (fd >= 0)
+			close(fd);
+		if (fd >= 0 || fd == -EAGAIN)
+			return true;
+	}
+	return false;
 }
 
 int
@@ -96,10 +103,10 @@ node_open_at(const struct places *p, struct node *n)
 	arena_init(&n->arena, (size_t)NODE_PROGRAMS * PROTO_ARENA_MAX);
 	for (size_t i = 0; i < p->n; i++) {
 		int fd = open_folder(p->paths[i]);
-		bool listens = fd >= 0 && zkd_listens(fd);
+		bool listens = fd >= 0 && somebody_listens(fd);
 		if (error == 0 && fd < 0)
 			error = fd;
-		/* The first folder that is there, until a better one comes: a socket may be a dead zkd's. */
+		/* The first folder that is there, until a better one comes: its sockets may be a dead node's. */
 		if (fd < 0 || (n->dirfd >= 0 && !listens)) {
 			if (fd >= 0)
 				close(fd);

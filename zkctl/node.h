@@ -26,7 +26,7 @@ struct places {
 int places_find(const struct options *o, struct places *p);
 void places_free(struct places *p);
 
-/* Opens the folder where a zkd listens, or else the first that is there. 0, or the -errno of the first. */
+/* Opens the folder where a node listens, or else the first that is there. 0, or the -errno of the first. */
 int node_open_at(const struct places *p, struct node *n);
 /* Both. 0, or an exit status after a complaint. */
 int node_open(const struct options *o, struct node *n);

@@ -56,7 +56,7 @@ struct config_server {
 	int64_t weight; /* weight.N, 1 where nothing is said */
 };
 
-/* A key that was set and is not honoured, with its value. */
+/* A key that is not honoured and was set to something else than its default. */
 struct config_entry {
 	const char *key; /* canonical: without "zookeeper." */
 	const char *value;
@@ -104,8 +104,6 @@ struct config {
 	int64_t container_max_never_used_ms; /* 0: never-used containers stay */
 	bool enforce_quota;
 	bool read_only_mode_enabled;
-	bool local_sessions_enabled;
-	bool local_sessions_upgrading_enabled;
 	bool close_session_txn_enabled;
 	bool digest_enabled; /* tree digests in txns and snapshots */
 
@@ -131,7 +129,6 @@ struct config {
 	size_t nservers;
 	bool hierarchical; /* group.N or weight.N lines are there */
 	bool standalone_enabled;
-	bool leader_serves;
 	int64_t myid; /* -1: not known */
 
 	/* User each daemon runs as when zkd was started by root; NULL: the rule of zkd(8). */

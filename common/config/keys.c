@@ -85,8 +85,8 @@ const struct config_key config_keys[] = {
 	SPECIAL("group.*", NULL, 3, "group.N=sid[:sid]...: a group of a hierarchical quorum"),
 	SPECIAL("weight.*", NULL, 3, "weight.N=number: weight of server N in a hierarchical quorum"),
 	BOOL("standaloneEnabled", "true", 2, standalone_enabled, "one server in the list runs as a standalone node"),
-	BOOL("localSessionsEnabled", "false", 2, local_sessions_enabled, "sessions that only their server knows"),
-	BOOL("localSessionsUpgradingEnabled", "false", 2, local_sessions_upgrading_enabled, "a local session that creates an ephemeral becomes global"),
+	ABOOL("localSessionsEnabled", "false", 2, "sessions that only their server knows"),
+	ABOOL("localSessionsUpgradingEnabled", "false", 2, "a local session that creates an ephemeral becomes global"),
 	RINT("secureClientPort", 2, -1, 65535, NO_TLS),
 	RSTR("secureClientPortAddress", 2, NO_TLS),
 	RSTR("dynamicConfigFile", 2, "a membership file is not read yet; put its server.N lines into this file"),
@@ -139,9 +139,10 @@ const struct config_key config_keys[] = {
 	AINT("znode.container.maxPerMinute", "10000", 3, 1, I32, "nodes", "most of them removed in a minute"),
 	JLONG("znode.container.maxNeverUsedIntervalMs", "300000", 3, container_max_never_used_ms, 0, I64, 1, "ms", "age at which a container that never had a child is removed; 0 is never (0 until 3.9)"),
 	BOOL("enforceQuota", "false", 2, enforce_quota, "refuse writes above a hard quota"),
-	BOOL("readonlymode.enabled", "false", 2, read_only_mode_enabled, "serve reads to clients that allow it while there is no quorum"),
+	ROW("readonlymode.enabled", CONFIG_BOOL, CONFIG_ACCEPTED, "false", 2, AT(bool, read_only_mode_enabled),
+	    .about = "serve reads to clients that allow it while there is no quorum; only the word isro follows it yet"),
 	ABOOL("enableEagerACLCheck", "false", 3, "a learner checks ACLs before it forwards"),
-	YESNO("leaderServes", "yes", 2, leader_serves, "the leader of an ensemble serves clients"),
+	ROW("leaderServes", CONFIG_YESNO, CONFIG_ACCEPTED, "yes", 2, NOWHERE, .about = "the leader of an ensemble serves clients"),
 	AINT("request_throttle_max_requests", "0", 3, 0, I32, "requests", "queue of the request throttler; 0 is off"),
 	AINT("request_throttle_stall_time", "100", 3, 0, I32, "ms", "its pause"),
 	ABOOL("request_throttle_drop_stale", "true", 3, "it drops stale requests"),
@@ -356,6 +357,16 @@ is_last_part(const char *known, const char *name)
 	return n > 3 && len > n && known[len - n - 1] == '.' && strcasecmp(known + len - n, name) == 0;
 }
 
+/* Whether a pattern's dot was forgotten: server1 for server.N. */
+static bool
+is_pattern_slip(const struct config_key *k, const char *name)
+{
+	size_t stem = strlen(k->name) - strlen(".*");
+
+	return config_key_is_pattern(k) && strncasecmp(k->name, name, stem) == 0 && name[stem] != '\0' &&
+	       strchr("0123456789-_", name[stem]) != NULL;
+}
+
 const char *
 config_key_suggest(const char *name)
 {
@@ -363,6 +374,8 @@ config_key_suggest(const char *name)
 
 	nearest_init(&near, name);
 	for (const struct config_key *k = config_keys; k < config_keys + config_nkeys; k++) {
+		if (is_pattern_slip(k, name))
+			return k->name;
 		if (config_key_is_pattern(k))
 			continue;
 		if (is_last_part(k->name, name))

@@ -153,7 +153,9 @@ take_unknown(struct parser *p, const struct setting *s)
 		return;
 	}
 	p->suggestions++;
-	report_error(p->r, s->origin, s->name, "unknown key; did you mean %s?", near);
+	/* server.* stands for server.N */
+	report_error(p->r, s->origin, s->name, "unknown key; did you mean %.*s%s?", (int)strcspn(near, "*"),
+		     near, strchr(near, '*') != NULL ? "N" : "");
 }
 
 static void
@@ -175,6 +177,9 @@ take_accepted(struct parser *p, const struct setting *s, struct config_entry *ig
 	size_t at = c->nignored;
 
 	if (value_store(c, s->key, s->name, s->value, s->origin, p->r) < 0)
+		return;
+	/* Nobody misses what is off anyway. */
+	if (s->key->def != NULL && strcasecmp(s->value, s->key->def) == 0)
 		return;
 	while (at > 0 && strcmp(ignored[at - 1].key, s->name) > 0)
 		at--;

@@ -235,7 +235,7 @@ def write(path, text):
 
 
 def test_config_check(tmp_path):
-    good = write(tmp_path / "good.cfg", "dataDir=/d\nclientPort=2181\nadmin.enableServer=false\n")
+    good = write(tmp_path / "good.cfg", "dataDir=/d\nclientPort=2181\nadmin.enableServer=true\n")
     r = zkctl("config", "check", good)
     assert r.returncode == OK and r.stdout == f"{good} is good\n"
     assert r.stderr == f"{good}: accepted but not honoured: admin.enableServer\n"

@@ -9,12 +9,9 @@ import glob
 import re
 import sys
 
-ENSEMBLE = {
-    *("servers", "nservers", "hierarchical", "standalone_enabled", "init_limit_ticks", "sync_limit_ticks"),
-    *("leader_serves", "local_sessions_enabled", "local_sessions_upgrading_enabled", "read_only_mode_enabled"),
-}
-# For who prints a configuration.
-OWN = {"ignored", "nignored"}
+ENSEMBLE = {"servers", "nservers", "hierarchical", "standalone_enabled", "init_limit_ticks", "sync_limit_ticks"}
+# For who prints a configuration, and for its own whitelist of words.
+OWN = {"ignored", "nignored", "read_only_mode_enabled"}
 ROOMS = ("clientd", "electiond", "logd", "supervisor", "syncd", "common/io")
 
 

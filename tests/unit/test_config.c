@@ -235,7 +235,7 @@ END_TEST
 static const char golden_in[] =
     "# comment\n! another\n zookeeper.snapCount : 0x3e8\ndataDir /da\\\n   ta\n4lw.commands.whitelist=srvr, "
     "ruok\n"
-    "clientPort=2181\nautopurge.purgeInterval=24\nleaderServes=FALSE\nserver.2=[::2]:1:2\nserver.1=a:1:2|b:3:"
+    "clientPort=2181\nautopurge.purgeInterval=24\nforceSync=NO\nserver.2=[::2]:1:2\nserver.1=a:1:2|b:3:"
     "4;5\n"
     "group.1=1\ngroup.2=2\nweight.2=3\ninitLimit=10\nsyncLimit=5\nuser.logd=zk\ntcpKeepAlive=true\nmyid=2\n"
     "DigestAuthenticationProvider.superDigest==\\ x\\\\\n";
@@ -275,7 +275,7 @@ START_TEST(canonical_text_is_golden)
 	ck_assert_msg(strncmp(text, golden_out, sizeof golden_out - 1) == 0, "%s", text);
 	ck_assert_ptr_nonnull(strstr(text, "\nsnapCount=1000\n"));
 	ck_assert_ptr_nonnull(strstr(text, "\n4lw.commands.whitelist=srvr,ruok\n"));
-	ck_assert_ptr_nonnull(strstr(text, "\nleaderServes=no\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\nforceSync=no\n"));
 	ck_assert_ptr_nonnull(strstr(text, "\nDigestAuthenticationProvider.superDigest=\\= x\\\\\n"));
 	ck_assert_str_eq(text + strlen(text) - (sizeof golden_tail - 1), golden_tail);
 	buf_free(&out);

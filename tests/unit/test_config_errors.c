@@ -43,6 +43,7 @@ static const struct {
 	{ "tickTme=5", "zoo.cfg:2: tickTme: unknown key; did you mean tickTime?" },
 	{ "clientport=5", "zoo.cfg:2: clientport: unknown key; did you mean clientPort?" },
 	{ "maxClientCnxn=5", "zoo.cfg:2: maxClientCnxn: unknown key; did you mean maxClientCnxns?" },
+	{ "server1=a:1:2", "zoo.cfg:2: server1: unknown key; did you mean server.N?" },
 	{ "sslQourum=true", "zoo.cfg:2: sslQourum: unknown key; did you mean sslQuorum?" },
 	{ "purgeInterval=1", "zoo.cfg:2: purgeInterval: unknown key; did you mean autopurge.purgeInterval?" },
 	{ "superDigest=a:b", "zoo.cfg:2: superDigest: unknown key; did you mean "
@@ -170,6 +171,14 @@ START_TEST(a_bad_value_is_reported_once)
 			 0);
 	ck_assert_uint_eq(report.nerrors, 3);
 	ck_assert_uint_eq(report.nfindings, 3);
+}
+END_TEST
+
+START_TEST(what_is_off_anyway_is_not_named)
+{
+	must_parse("dataDir=/d\nclientPort=1\nadmin.enableServer=false\nleaderServes=YES\nelectionAlg=3\n");
+	ck_assert_uint_eq(report.nfindings, 0);
+	ck_assert_uint_eq(config->nignored, 0);
 }
 END_TEST
 
@@ -311,6 +320,7 @@ suite(void)
 	tcase_add_loop_test(t, an_error_names_file_line_key_value_and_what_is_allowed, 0, COUNT(errors));
 	tcase_add_loop_test(t, a_value_that_does_no_harm_passes, 0, COUNT(forgiven));
 	tcase_add_test(t, a_bad_value_is_reported_once);
+	tcase_add_test(t, what_is_off_anyway_is_not_named);
 	tcase_add_loop_test(t, a_refused_key_that_asks_for_nothing_passes, 0, COUNT(harmless));
 	tcase_add_test(t, all_errors_are_reported);
 	tcase_add_test(t, findings_are_bounded);

@@ -416,7 +416,7 @@ END_TEST
 
 /* --- where --- */
 
-START_TEST(the_folder_where_a_zkd_listens_is_preferred)
+START_TEST(the_folder_where_a_node_listens_is_preferred)
 {
 	char empty[128];
 	struct places p = { { folder, empty }, 2 };
@@ -481,7 +481,7 @@ suite(void)
 	tcase_add_test(asking, one_that_hangs_costs_the_others_nothing);
 	tcase_add_test(asking, a_socket_that_nobody_serves_is_not_running);
 	tcase_add_test(asking, a_full_backlog_is_waited_for_and_given_up);
-	tcase_add_test(asking, the_folder_where_a_zkd_listens_is_preferred);
+	tcase_add_test(asking, the_folder_where_a_node_listens_is_preferred);
 	suite_add_tcase(s, asking);
 	tcase_add_checked_fixture(judging, make_node, NULL);
 	tcase_add_test(judging, a_node_whose_programs_say_so_is_well);
