@@ -1,7 +1,7 @@
 /*
  * Committed txns become the tree's next state (ZooKeeper: DataTree.processTxn). Nothing is judged here but what
  * replay over another server's fuzzy snapshot brings: a node that exists already, is gone already, or has newer
- * children than the txn. Invariant: a parent's cversion and pzxid never go down.
+ * children than the txn. Replay makes everything anew that the log has, and so ends in the true state. Invariant: a parent's cversion and pzxid never go down.
  */
 #include <errno.h>
 
@@ -31,88 +31,6 @@ parent_key(struct slice key)
 		key.len--;
 	while (key.data[key.len] != '/');
 	return key;
-}
-
-/* ---- create ---- */
-
-static int64_t
-create_owner(const struct apply *a, const struct txn_op *op)
-{
-	if (op->type == ZK_OP_CREATE_CONTAINER)
-		return ZK_OWNER_CONTAINER;
-	if (op->type == ZK_OP_CREATE_TTL)
-		return owner_of_ttl(a->t->config, op->ttl_ms);
-	return op->ephemeral ? a->hdr->client_id : 0;
-}
-
-/*
- * A child was made: the parent counts it, unless it has counted further already. Further is meant across the wrap from
- * the largest number to the smallest, where ZooKeeper's own apply stops to follow its prep: the digest in the txn is
- * that of having counted.
- */
-static void
-raise_cversion(struct apply *a, uint32_t parent, int32_t cversion)
-{
-	struct node *p = node_at(&a->t->nodes, parent);
-
-	if (cversion == -1)
-		cversion = (int32_t)((uint32_t)p->cversion + 1);
-	if ((int32_t)((uint32_t)cversion - (uint32_t)p->cversion) <= 0)
-		return;
-	change_begin(a->t, parent);
-	p->cversion = cversion;
-	p->pzxid = a->hdr->zxid;
-	change_end(a->t, parent);
-}
-
-/* The node of a create txn is there: a snapshot of another server was ahead. */
-static void
-create_again(struct apply *a, const struct txn_op *op, uint32_t number, uint32_t parent)
-{
-	uint32_t acl = aclset_take(&a->t->acls, op->acl);
-
-	change_begin(a->t, number);
-	aclset_drop(&a->t->acls, node_at(&a->t->nodes, number)->acl);
-	node_at(&a->t->nodes, number)->acl = acl;
-	change_end(a->t, number);
-	/* ZooKeeper does so for type create alone, and loses count when a fuzzy snapshot has the others. */
-	raise_cversion(a, parent, op->version);
-}
-
-static enum zk_error
-apply_create(struct apply *a, const struct txn_op *op, struct tree_result *res)
-{
-	struct tree *t = a->t;
-	struct slice key = node_path_key(op->path);
-	struct new_node n = { .key = key, .data = op->data, .hash = nodes_hash(&t->nodes, key) };
-	uint32_t number = nodes_find(&t->nodes, key, n.hash);
-
-	res->path = op->path;
-	if (key.len == 0)
-		return ZK_NODEEXISTS;
-	n.parent = tree_find(t, parent_key(key));
-	if (n.parent == NODE_NONE)
-		return ZK_NONODE;
-	if (number != NODE_NONE) {
-		create_again(a, op, number, n.parent);
-		return ZK_NODEEXISTS;
-	}
-	n.stat = (struct jute_stat_persisted){ .czxid = a->hdr->zxid,
-					       .mzxid = a->hdr->zxid,
-					       .pzxid = a->hdr->zxid,
-					       .ctime = a->hdr->time,
-					       .mtime = a->hdr->time,
-					       .ephemeral_owner = create_owner(a, op) };
-	n.acl = aclset_take(&t->acls, op->acl);
-	raise_cversion(a, n.parent, op->version);
-	number = node_insert(t, &n);
-	tree_wire_stat(t, node_at(&t->nodes, number), &res->stat);
-	res->has_stat = op->type != ZK_OP_CREATE;
-	quota_created(t, key);
-	quota_use(t, key, (int64_t)op->data.len, 1);
-	emit(a, ZK_EVENT_CREATED, key, n.acl);
-	emit(a, ZK_EVENT_CHILDREN_CHANGED, parent_key(key), node_at(&t->nodes, n.parent)->acl);
-	return ZK_OK;
 }
 
 /* ---- delete ---- */
@@ -177,6 +95,77 @@ apply_delete(struct apply *a, const struct txn_op *op, struct tree_result *res)
 {
 	res->path = op->path;
 	return delete_path(a, op->path);
+}
+
+/* ---- create ---- */
+
+static int64_t
+create_owner(const struct apply *a, const struct txn_op *op)
+{
+	if (op->type == ZK_OP_CREATE_CONTAINER)
+		return ZK_OWNER_CONTAINER;
+	if (op->type == ZK_OP_CREATE_TTL)
+		return owner_of_ttl(a->t->config, op->ttl_ms);
+	return op->ephemeral ? a->hdr->client_id : 0;
+}
+
+/*
+ * A child was made: the parent counts it, unless it has counted further already. Further is meant across the wrap from
+ * the largest number to the smallest, where ZooKeeper's own apply stops to follow its prep: the digest in the txn is
+ * that of having counted.
+ */
+static void
+raise_cversion(struct apply *a, uint32_t parent, int32_t cversion)
+{
+	struct node *p = node_at(&a->t->nodes, parent);
+
+	if (cversion == -1)
+		cversion = (int32_t)((uint32_t)p->cversion + 1);
+	if ((int32_t)((uint32_t)cversion - (uint32_t)p->cversion) <= 0)
+		return;
+	change_begin(a->t, parent);
+	p->cversion = cversion;
+	p->pzxid = a->hdr->zxid;
+	change_end(a->t, parent);
+}
+
+static enum zk_error
+apply_create(struct apply *a, const struct txn_op *op, struct tree_result *res)
+{
+	struct tree *t = a->t;
+	struct slice key = node_path_key(op->path);
+	struct new_node n = { .key = key, .data = op->data, .hash = nodes_hash(&t->nodes, key) };
+	uint32_t number;
+
+	res->path = op->path;
+	if (key.len == 0)
+		return ZK_NODEEXISTS;
+	n.parent = tree_find(t, parent_key(key));
+	if (n.parent == NODE_NONE)
+		return ZK_NONODE;
+	/*
+	 * It is there: another server's fuzzy snapshot was ahead, with this node or a later one of its name, and earlier
+	 * txns of the replay may have spoilt it. Made anew, it becomes what it was, as what follows will be replayed too.
+	 * (ZooKeeper keeps it, with a new ACL since ZOOKEEPER-4846.)
+	 */
+	if (nodes_find(&t->nodes, key, n.hash) != NODE_NONE)
+		delete_path(a, op->path);
+	n.stat = (struct jute_stat_persisted){ .czxid = a->hdr->zxid,
+					       .mzxid = a->hdr->zxid,
+					       .pzxid = a->hdr->zxid,
+					       .ctime = a->hdr->time,
+					       .mtime = a->hdr->time,
+					       .ephemeral_owner = create_owner(a, op) };
+	n.acl = aclset_take(&t->acls, op->acl);
+	raise_cversion(a, n.parent, op->version);
+	number = node_insert(t, &n);
+	tree_wire_stat(t, node_at(&t->nodes, number), &res->stat);
+	res->has_stat = op->type != ZK_OP_CREATE;
+	quota_created(t, key);
+	quota_use(t, key, (int64_t)op->data.len, 1);
+	emit(a, ZK_EVENT_CREATED, key, n.acl);
+	emit(a, ZK_EVENT_CHILDREN_CHANGED, parent_key(key), node_at(&t->nodes, n.parent)->acl);
+	return ZK_OK;
 }
 
 /* ---- setData, setACL, the rest ---- */

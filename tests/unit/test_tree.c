@@ -381,38 +381,45 @@ END_TEST
 
 /* ---- Replay over what is there already ---- */
 
+/* The node is made anew, its list goes (ZOOKEEPER-4846), the parent has counted and says when. */
 START_TEST(creating_what_exists)
 {
 	struct jute_create_txn c = { .path = SLICE_LIT("/a/b"),
-				     .data = SLICE_LIT("older"),
+				     .data = SLICE_LIT("first"),
 				     .acl = kit_open_acl,
 				     .parent_cversion = 7 };
 	struct jute_acl entry = { 3, { SLICE_LIT("world"), SLICE_LIT("anyone") } };
+	struct jute_acl_vec acl = { &entry, 1 };
 	struct tree_stats s;
 	struct buf b;
 
 	buf_init(&b, 1000);
 	kit_create(&k, "/a", "", 0);
-	kit_create(&k, "/a/b", "newer", 0);
-	c.acl = (struct jute_acl_vec){ &entry, 1 };
+	kit_create_acl(&k, "/a/b", &acl);
+	kit_set(&k, "/a/b", "later data", 0);
 	put_header(&b, _i == 0 ? ZK_OP_CREATE : ZK_OP_CREATE2, 50);
 	jute_write_create_txn(&b, &c);
 	ck_assert_int_eq(apply_bytes(&b), 0);
-	ck_assert_int_eq(k.result.err, ZK_NODEEXISTS);
-	/* Data and stat stay, the list is replaced (ZOOKEEPER-4846), the parent has counted and says when. */
 	ck_assert_int_eq(kit_stat(&k, "/a/b").data_length, 5);
-	ck_assert_uint_eq(kit_stat(&k, "/a/b").czxid, 3);
+	ck_assert_int_eq(kit_stat(&k, "/a/b").version, 0);
+	ck_assert_uint_eq(kit_stat(&k, "/a/b").czxid, 50);
 	ck_assert_int_eq(kit_stat(&k, "/a").cversion, 2 * 7 - 1);
 	ck_assert_uint_eq(kit_stat(&k, "/a").pzxid, 50);
 	tree_stats(k.tree, &s);
-	ck_assert_uint_eq(s.acl_lists, 2);
-	/* Never down. */
+	ck_assert_uint_eq(s.acl_lists, 1);
+	/* A count never goes down. */
 	c.parent_cversion = 3;
-	put_header(&b, ZK_OP_CREATE, 51);
+	put_header(&b, _i == 0 ? ZK_OP_CREATE : ZK_OP_CREATE2, 51);
 	jute_write_create_txn(&b, &c);
 	ck_assert_int_eq(apply_bytes(&b), 0);
 	ck_assert_int_eq(kit_stat(&k, "/a").cversion, 2 * 7 - 1);
-	ck_assert_uint_eq(kit_stat(&k, "/a").pzxid, 50);
+	/* The root is never made anew. */
+	c.path = SLICE_LIT("/");
+	put_header(&b, ZK_OP_CREATE, 52);
+	jute_write_create_txn(&b, &c);
+	ck_assert_int_eq(apply_bytes(&b), 0);
+	ck_assert_int_eq(k.result.err, ZK_NODEEXISTS);
+	ck_assert(kit_exists(&k, "/a/b"));
 	buf_free(&b);
 }
 END_TEST

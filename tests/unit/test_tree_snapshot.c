@@ -80,25 +80,27 @@ static void
 random_change(struct chance *c)
 {
 	static const int32_t flags[] = { 0, 0, 0, 1, 1, 2, 4 };
+	int32_t flag = flags[draw(c, 7)];
+	const char *path = random_path(c);
 	char data[20];
 
 	snprintf(data, sizeof data, "data %u", draw(c, 1000));
 	k.session = 20 + draw(c, 5);
 	switch (draw(c, 16)) {
 	case 0 ... 6:
-		kit_create(&k, random_path(c), data, flags[draw(c, 7)]);
+		kit_create(&k, path, data, flag);
 		break;
 	case 7 ... 9:
-		kit_delete(&k, random_path(c), -1);
+		kit_delete(&k, path, -1);
 		break;
 	case 10 ... 12:
-		kit_set(&k, random_path(c), draw(c, 5) == 0 ? NULL : data, -1);
+		kit_set(&k, path, draw(c, 5) == 0 ? NULL : data, -1);
 		break;
 	case 13:
-		random_acl(c, random_path(c));
+		random_acl(c, path);
 		break;
 	case 14:
-		kit_add_delete(&k, random_path(c), -1);
+		kit_add_delete(&k, path, -1);
 		kit_add_create(&k, random_path(c), data, 0);
 		kit_multi(&k);
 		break;
@@ -141,7 +143,7 @@ same_stat(const struct jute_stat *x, const struct jute_stat *y)
 
 /* Whether two trees hold the same: every node with data, list and stat, and the sessions. */
 static void
-assert_same_tree(const struct tree *a, const struct tree *b)
+assert_same_but(const struct tree *a, const struct tree *b, bool pzxids)
 {
 	struct buf path;
 
@@ -155,6 +157,8 @@ assert_same_tree(const struct tree *a, const struct tree *b)
 		const struct node *n = node_at(&a->nodes, i), *m = node_at(&b->nodes, other);
 		tree_wire_stat(a, n, &x);
 		tree_wire_stat(b, m, &y);
+		if (!pzxids)
+			x.pzxid = y.pzxid;
 		ck_assert_msg(same_stat(&x, &y),
 			      "%.*s: czxid %lu/%lu mzxid %lu/%lu pzxid %lu/%lu version %d/%d cversion %d/%d "
 			      "aversion %d/%d",
@@ -174,9 +178,16 @@ assert_same_tree(const struct tree *a, const struct tree *b)
 		ck_assert_int_eq(v.timeout_ms, s->timeout_ms);
 		ck_assert_uint_eq(v.ephemerals, s->ephemerals.count);
 	}
-	ck_assert_uint_eq(tree_digest(a), tree_digest(b));
+	if (pzxids)
+		ck_assert_uint_eq(tree_digest(a), tree_digest(b));
 	ck_assert_uint_eq(a->acls.count, b->acls.count);
 	buf_free(&path);
+}
+
+static void
+assert_same_tree(const struct tree *a, const struct tree *b)
+{
+	assert_same_but(a, b, true);
 }
 
 /* A tree that has applied the kit's log up to zxid. */
@@ -427,7 +438,10 @@ START_TEST(replay_over_a_fuzzy_snapshot)
 	uint64_t zxid, until;
 	size_t from;
 
-	/* Without its list a closeSession does not delete what a later session has made under the same name. */
+	/*
+	 * Without its list a closeSession does not delete what a later session has made under the same name, and where
+	 * the snapshot has neither, nothing tells that the parent lost a child: its pzxid is lost (ZOOKEEPER-3145).
+	 */
 	k.config.close_session_txn = _i % 2 == 0;
 	spread = 2 + (uint32_t)_i % 3;
 	grow(&c, 600);
@@ -452,8 +466,9 @@ START_TEST(replay_over_a_fuzzy_snapshot)
 	}
 	ck_assert(tree_check(loaded));
 	tree_stats(loaded, &stats);
-	ck_assert_uint_eq(stats.digest_mismatches, 0);
-	assert_same_tree(loaded, k.tree);
+	if (k.config.close_session_txn)
+		ck_assert_uint_eq(stats.digest_mismatches, 0);
+	assert_same_but(loaded, k.tree, k.config.close_session_txn);
 	tree_destroy(loaded);
 	tree_destroy(live);
 	buf_free(&out);
@@ -582,7 +597,7 @@ main(void)
 	tcase_add_test(tc, a_full_buffer_fails_the_snapshot_only);
 	tcase_add_test(tc, a_deep_node_changes_first);
 	tcase_add_test(tc, without_digest);
-	tcase_add_loop_test(tc, replay_over_a_fuzzy_snapshot, 0, 60);
+	tcase_add_loop_test(tc, replay_over_a_fuzzy_snapshot, 0, 100);
 	tcase_add_loop_test(tc, what_cannot_be_a_tree, 0, 9);
 	tcase_add_test(tc, missing_acls_are_closed);
 	tcase_add_test(tc, orphans_expire);
