@@ -1666,6 +1666,186 @@ START_TEST(test_requests_of_learners)
 }
 END_TEST
 
+/* ---- More of syncd ---- */
+
+static void
+put_touch(struct buf *body, int64_t session, int32_t timeout_ms)
+{
+	jute_write_long(body, session);
+	jute_write_int(body, timeout_ms);
+}
+
+START_TEST(test_touch_by_learners)
+{
+	struct world_client *c, *untouched;
+	struct buf body = new_buf();
+	int64_t session, other;
+
+	serve();
+	w.auto_commit = true;
+	c = client(&session);
+	untouched = client(&other);
+	put_touch(&body, session, 10000);
+	for (int i = 0; i < 5; i++) {
+		world_sleep(&w, 4000);
+		world_frame(&w, MSG_TOUCH, 0, 0, buf_slice(&body));
+	}
+	ck_assert(!c->closed && untouched->closed);
+	world_frame(&w, MSG_TOUCH, 0, 0, SLICE_LIT("\0"));
+	ck_assert_str_eq(w.link_bad, "malformed TOUCH");
+	buf_free(&body);
+}
+END_TEST
+
+/* The session goes on through another server: what still comes through the old connection is refused, and ends it. */
+START_TEST(test_session_moved)
+{
+	struct buf body = new_buf();
+	struct world_client *c;
+	int64_t session;
+
+	serve();
+	w.auto_commit = true;
+	c = client(&session);
+	jute_write_long(&body, 7);
+	put_touch(&body, session, 10000);
+	world_frame(&w, MSG_REVALIDATE, 1, 0, buf_slice(&body));
+	SAY(c, {
+		put_create(b, 1, "/a", "", 0);
+		put_path(b, 2, ZK_OP_EXISTS, "/a", false);
+	});
+	ck_assert(c->closed && silent(c));
+	ck_assert_ptr_nonnull(strstr(w.traced, "moved to another server"));
+	buf_free(&body);
+}
+END_TEST
+
+START_TEST(test_containers_are_swept)
+{
+	struct world_client *c;
+
+	serve();
+	w.auto_commit = true;
+	c = client(NULL);
+	SAY(c, {
+		struct jute_create_request rq = {
+			SLICE_LIT("/box"), SLICE_NULL, { &open_acl, 1 }, ZK_CREATE_CONTAINER
+		};
+		size_t at = begin_request(b, 1, ZK_OP_CREATE_CONTAINER);
+
+		jute_write_create_request(b, &rq);
+		end(b, at);
+		put_create(b, 2, "/box/a", "", 0);
+		put_path(b, 3, ZK_OP_EXISTS, "/box", true);
+	});
+	for (int i = 1; i <= 3; i++)
+		HEAR(c, i, 0);
+	for (int i = 0; i < 30; i++) {
+		world_sleep(&w, 4000);
+		SAY(c, put_plain(b, -2, ZK_OP_PING));
+		HEAR(c, -2, 0);
+	}
+	SAY(c, put_delete(b, 4, "/box/a"));
+	HEAR(c, 4, 0);
+	for (int i = 0; i < 30 && silent(c); i++) {
+		world_sleep(&w, 4000);
+		if (silent(c)) {
+			SAY(c, put_plain(b, -2, ZK_OP_PING));
+			HEAR(c, -2, 0);
+		}
+	}
+	hear_event(c, ZK_EVENT_DELETED, "/box");
+}
+END_TEST
+
+START_TEST(test_set_watches2)
+{
+	struct slice path = SLICE_LIT("/a");
+	struct jute_set_watches2 rq = { .relative_zxid = 0 };
+	struct world_client *c;
+
+	serve();
+	w.auto_commit = true;
+	c = client(NULL);
+	rq.persistent_watches.v = rq.persistent_recursive_watches.v = &path;
+	rq.persistent_recursive_watches.n = 1;
+	SAY(c, {
+		size_t at = begin_request(b, -8, ZK_OP_SET_WATCHES2);
+
+		jute_write_set_watches2(b, &rq);
+		end(b, at);
+		put_create(b, 1, "/a", "", 0);
+		put_set(b, 2, "/a", "x");
+	});
+	HEAR(c, -8, 0);
+	hear_event(c, ZK_EVENT_CREATED, "/a");
+	HEAR(c, 1, 0);
+	hear_event(c, ZK_EVENT_DATA_CHANGED, "/a");
+	HEAR(c, 2, 0);
+	ck_assert(silent(c));
+}
+END_TEST
+
+/* A channel that says what it may not: the load is begun anew, the node does not serve, and does not fall. */
+START_TEST(test_bad_bulk)
+{
+	static const struct {
+		uint16_t first, type;
+		struct slice body;
+	} bads2[] = {
+		{ 0, MSG_BULK_DATA, SLICE_LIT("data outside of a snapshot") },
+		{ 0, MSG_BULK_SNAPSHOT_END, { NULL, 0 } },
+		{ MSG_BULK_SNAPSHOT, MSG_BULK_DATA, SLICE_LIT("this is no snapshot") },
+		{ MSG_BULK_SNAPSHOT, MSG_BULK_SNAPSHOT_END, { NULL, 0 } },
+		{ MSG_BULK_SNAPSHOT, MSG_BULK_TXN, SLICE_LIT("x") },
+		{ MSG_BULK_SNAPSHOT, MSG_BULK_END, { NULL, 0 } },
+		{ 0, MSG_BULK_TXN, SLICE_LIT("no txn") },
+		{ 0, MSG_COMMIT, { NULL, 0 } },
+	};
+	struct front_event up = { .type = FRONT_LINK_UP, .now_ms = 1000000 };
+	struct front_facts facts;
+
+	world_open(&w, &config);
+	front_step(w.front, &up);
+	world_role(&w, 1, 1, 100);
+	world_frame(&w, MSG_LOAD_CHANNEL, 0, 0, SLICE_NULL);
+	if (bads2[_i].first != 0)
+		world_bulk(&w, bads2[_i].first, 0, SLICE_NULL);
+	world_bulk(&w, bads2[_i].type, 1, bads2[_i].body);
+	front_facts(w.front, &facts);
+	ck_assert(!facts.serving && w.load_closed);
+	ck_assert_ptr_nonnull(strstr(w.traced, "load failed"));
+	world_sleep(&w, 150);
+	ck_assert_int_eq(w.said[w.nsaid - 1].type, MSG_LOAD);
+}
+END_TEST
+
+START_TEST(test_snapshot_reader_gone)
+{
+	struct front_event open = { .type = FRONT_SNAPSHOT_OPENED }, gone = { .type = FRONT_SNAPSHOT_CLOSED };
+	struct front_facts facts;
+
+	serve();
+	w.auto_commit = true;
+	SAY(client(NULL), put_create(b, 1, "/a", "", 0));
+	open.now_ms = gone.now_ms = w.now_ms;
+	front_step(w.front, &open);
+	front_step(w.front, &gone);
+	world_run(&w);
+	front_facts(w.front, &facts);
+	ck_assert(!facts.snapshot && w.snapshot_closed);
+	/* The next one is whole. */
+	w.snapshot_closed = false;
+	front_step(w.front, &open);
+	world_run(&w);
+	ck_assert(w.snapshot_closed);
+	ck_assert_uint_gt(buf_len(&w.snapshot), 100);
+	SAY(client(NULL), put_create(b, 1, "/b", "", 0));
+	front_facts(w.front, &facts);
+	ck_assert_uint_eq(facts.digest_mismatches, 0);
+}
+END_TEST
+
 static void
 add_tests(TCase *t)
 {
@@ -1719,6 +1899,12 @@ add_tests(TCase *t)
 	tcase_add_test(t, test_disk_fails);
 	tcase_add_test(t, test_bad_frames_of_syncd);
 	tcase_add_test(t, test_requests_of_learners);
+	tcase_add_test(t, test_touch_by_learners);
+	tcase_add_test(t, test_session_moved);
+	tcase_add_test(t, test_containers_are_swept);
+	tcase_add_test(t, test_set_watches2);
+	tcase_add_loop_test(t, test_bad_bulk, 0, 8);
+	tcase_add_test(t, test_snapshot_reader_gone);
 }
 
 int
