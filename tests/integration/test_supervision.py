@@ -711,6 +711,30 @@ class RealDaemons(unittest.TestCase):
             wait_serves(z)
             self.assertIn("tickTime=1234", four_letter(z.port, "conf"))
 
+    def test_sessions_outlive_a_reload_and_a_restart_on_request(self):
+        from kazoo.client import KazooClient
+
+        with Zkd() as z:
+            wait_serves(z)
+            zk = KazooClient(hosts=f"127.0.0.1:{z.port}", timeout=10)
+            zk.start(10)
+            try:
+                session = zk.client_id[0]
+                zk.create("/mine", b"1", ephemeral=True)
+                z.keys["tickTime"] = 1777
+                z.write_config()
+                z.process.send_signal(signal.SIGHUP)
+                z.wait_line("all daemons ready again", 10)
+                self.assertEqual(zk.retry(zk.get, "/mine")[0], b"1")
+                for name in DAEMONS:
+                    self.assertEqual(z.zkctl("restart", name)[0], 0)
+                    zk.retry(zk.set, "/mine", name.encode())
+                self.assertEqual(zk.retry(zk.get, "/mine")[0], DAEMONS[-1].encode())
+                self.assertEqual(zk.client_id[0], session)
+            finally:
+                zk.stop()
+                zk.close()
+
     def test_many_nodes_on_one_machine(self):
         nodes = []
         try:
