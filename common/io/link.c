@@ -23,8 +23,8 @@
 struct link_conn {
 	struct stream stream;
 	struct link *link;
-	struct ucred peer;
-	bool up; /* both HELLOs are exchanged */
+	char who[96]; /* for the log */
+	bool up;      /* both HELLOs are exchanged */
 };
 
 static const struct stream_limits link_limits = {
@@ -35,19 +35,30 @@ static const struct stream_limits link_limits = {
 
 static const struct stream_ops conn_ops;
 
+/* The kernel tells an acceptor who dialled; a dialler only hears who made the listener, which is the supervisor. */
+static void
+describe(struct link_conn *c)
+{
+	struct ucred peer = { 0 };
+	socklen_t len = sizeof peer;
+	int n = snprintf(c->who, sizeof c->who, "peer=%s", c->link->ops->peer);
+
+	if (c->link->path == NULL && getsockopt(c->stream.fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0)
+		snprintf(c->who + n, sizeof c->who - (size_t)n, " pid=%d uid=%d gid=%d", (int)peer.pid,
+			 (int)peer.uid, (int)peer.gid);
+}
+
 static struct link_conn *
 conn_new(struct link *l, int fd)
 {
 	struct link_conn *c = mem_zalloc(1, sizeof *c);
 	struct stream_limits limits = link_limits;
-	socklen_t len = sizeof c->peer;
 
 	c->link = l;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c->peer, &len) != 0)
-		c->peer = (struct ucred){ .pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1 };
 	limits.out_max = l->out_max;
 	stream_init(&c->stream, l->turn, &conn_ops, c, &limits);
 	stream_open(&c->stream, fd);
+	describe(c);
 	return c;
 }
 
@@ -70,7 +81,7 @@ log_end(const struct link *l, const struct link_conn *c, int error)
 
 	/* A sibling that goes away is its supervisor's news; one that misbehaves is ours. */
 	log_event(error == 0 || error == -ECONNRESET || error == -EPIPE ? LOG_NOTICE : LOG_WARNING, event,
-		  "peer=%s pid=%d reason=%s", l->ops->peer, (int)c->peer.pid, log_quote(slice_str(why)).text);
+		  "%s reason=%s", c->who, log_quote(slice_str(why)).text);
 }
 
 static void
@@ -140,8 +151,7 @@ take_place(struct link *l, struct link_conn *c)
 	l->conn = c;
 	if (older == NULL)
 		return;
-	log_event(LOG_NOTICE, "link replaced", "peer=%s pid=%d by=%d", l->ops->peer, (int)older->peer.pid,
-		  (int)c->peer.pid);
+	log_event(LOG_NOTICE, "link replaced", "%s", older->who);
 	conn_free(older);
 	if (l->ops->down != NULL)
 		l->ops->down(l->owner, l);
@@ -176,8 +186,7 @@ take_hello(struct link *l, struct link_conn *c, const struct frame *f)
 	l->state = 0;
 	l->ups++;
 	l->up_ms = clock_mono_ms();
-	log_event(LOG_NOTICE, "link up", "peer=%s pid=%d uid=%d gid=%d incarnation=%llx", l->ops->peer,
-		  (int)c->peer.pid, (int)c->peer.uid, (int)c->peer.gid,
+	log_event(LOG_NOTICE, "link up", "%s incarnation=%llx", c->who,
 		  (unsigned long long)theirs->incarnation);
 	return l->ops->up(l->owner, l, theirs);
 }
