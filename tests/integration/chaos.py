@@ -68,7 +68,8 @@ PROMISES = {
 OBITUARY = re.compile(r"died daemon=(?P<daemon>\w+) .*?(?P<how>(signal|exit)=\S+)")
 OUR_DEATHS = ("signal=SIGKILL", "signal=SIGABRT")  # SIGABRT: the watchdog's
 TROUBLE = re.compile(
-    r"warning: link down|assertion failed|out of memory|Sanitizer|runtime error|digest mismatch|error: (zab|store|data|cannot)"
+    r"warning: link (?:down|refused)|assertion failed|out of memory|Sanitizer|runtime error|digest mismatch"
+    r"|error: (?:zab|store|data|cannot)"
 )
 
 
