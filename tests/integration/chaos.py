@@ -17,6 +17,7 @@ import argparse
 import asyncio
 import collections
 import contextlib
+import itertools
 import os
 import random
 import re
@@ -38,6 +39,7 @@ DAEMONS = zkd_node.DAEMONS
 WATCHDOG_SECONDS = 2.0
 ABORT_SECONDS = 0.2  # from SIGABRT to SIGKILL
 EARLY_SECONDS = 1.2  # a daemon that dies younger than this is started again with a growing delay, see zkd(8)
+FORGOTTEN_SECONDS = 12.0  # after this time without another
 STEADY_SECONDS = 0.3  # the service is back when it has answered for so long
 GAP_SECONDS = 0.05  # a pause between two answers that counts as an interruption
 GIVE_UP_SECONDS = 12.0
@@ -93,7 +95,8 @@ class Machine:
 
     def __init__(self, folder):
         self.path = os.path.join(folder, "stall")
-        self.stalls = []  # (until, seconds)
+        self.stalls = collections.deque(maxlen=load.REMEMBERED)  # (until, seconds)
+        self.worst = 0.0
         self.running = True
         threading.Thread(target=self.write_and_sync, daemon=True).start()
 
@@ -104,7 +107,7 @@ class Machine:
             os.pwrite(fd, b"x" * 512, 0)
             os.fdatasync(fd)
             now = time.monotonic()
-            self.stalls.append((now, now - began))
+            self.add(now, now - began)
             time.sleep(0.03)
         os.close(fd)
 
@@ -113,10 +116,14 @@ class Machine:
             began = time.monotonic()
             await asyncio.sleep(0.01)
             now = time.monotonic()
-            self.stalls.append((now, now - began - 0.01))
+            self.add(now, now - began - 0.01)
+
+    def add(self, until, seconds):
+        self.stalls.append((until, seconds))
+        self.worst = max(self.worst, seconds)
 
     def leave(self, since):
-        return min(STALL_MAX, max((s for until, s in self.stalls if until >= since), default=0.0))
+        return min(STALL_MAX, max((s for until, s in list(self.stalls) if until >= since), default=0.0))
 
 
 # hold: seconds that something sleeps; victim: whom it hits where the kind does not say.
@@ -177,6 +184,7 @@ class Chaos:
         self.quiet = 0.0  # the longest pause while nothing was wrong
         self.late = []
         self.faults = 0
+        self.early = collections.defaultdict(float)  # daemon -> its last early death
         self.hit = collections.Counter()  # signals sent to each daemon
 
     # the node
@@ -225,11 +233,8 @@ class Chaos:
         return max((b - a for a, b in zip(times, times[1:])), default=0.0)
 
     def answers_after(self, since):
-        answers = self.probe.answers
-        first = len(answers)
-        while first > 0 and answers[first - 1][1] >= since:
-            first -= 1
-        return answers[first:]
+        found = list(itertools.takewhile(lambda a: a[1] >= since, reversed(self.probe.answers)))
+        return found[::-1]
 
     async def wait_steady(self, since, at_least=0.0):
         """Until the probe has been answered without a pause for a while; None when that takes too long."""
@@ -291,6 +296,12 @@ class Chaos:
         if old is None:
             return
         newborn = age_of(old) < EARLY_SECONDS
+        if newborn and time.monotonic() - self.early[daemon] < FORGOTTEN_SECONDS:
+            # One early death is a fault; a row of them only shows the supervisor's growing delay.
+            await asyncio.sleep(EARLY_SECONDS)
+            newborn = False
+        if newborn:
+            self.early[daemon] = time.monotonic()
         since = time.monotonic()
         self.signal(old, signal.SIGKILL if action == "kill" else signal.SIGSTOP)
         kind, limit = f"{action} {daemon}", BACK[daemon]
@@ -555,12 +566,11 @@ class Chaos:
         for kind in sorted(self.recoveries):
             times = sorted(1000 * s for s in self.recoveries[kind])
             print(f"{kind:18} {len(times):5} {statistics.median(times):7.0f} {times[-1]:7.0f}")
-        slow = max((b - a for a, b in self.probe.answers), default=0.0)
-        print(f"\n{len(self.probe.answers)} writes of the probe, the slowest {1000 * slow:.0f} ms; "
+        print(f"\n{self.probe.count} writes of the probe, the slowest {1000 * self.probe.slowest:.0f} ms; "
               f"the longest pause while nothing was wrong {1000 * self.quiet:.0f} ms")
         print(f"{sum(w.events for w in self.watchers)} watch events, {self.abandoner.gone} deserted sessions ended")
         print(f"{sum(h.checked for h in self.holders)} looks at locks held, machine stalls up to "
-              f"{1000 * max((s for _, s in self.machine.stalls), default=0):.0f} ms\n")
+              f"{1000 * self.machine.worst:.0f} ms\n")
         for text in self.late:
             print(f"FAILED: {text}")
         for name, text in PROMISES.items():
@@ -580,6 +590,7 @@ def main():
     parser.add_argument("--only", type=lambda s: s.split(","), default=None, help="kinds of faults, as in the plan")
     parser.add_argument("--slack", type=float, default=1.0)
     parser.add_argument("--show-plan", action="store_true")
+    parser.add_argument("--keep-log", metavar="FILE", help="copy the node's log there at the end")
     args = parser.parse_args()
     if args.seed is None:
         args.seed = int.from_bytes(os.urandom(4), "big")
@@ -603,6 +614,8 @@ def main():
             kept = os.path.join(zkd_node.BUILD, f"chaos-{args.seed}.log")
             shutil.copyfile(chaos.node.log_path, kept)
             print(f"--- end of zkd's log, all of it in {kept}\n{chaos.node.log_end(30)}\nagain: {again}")
+        if args.keep_log:
+            shutil.copyfile(chaos.node.log_path, args.keep_log)
         chaos.node.close()
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0

@@ -6,6 +6,7 @@ was submitted when it is answered.
 """
 
 import asyncio
+import collections
 import random
 import time
 
@@ -15,6 +16,8 @@ KEYS_PER_WRITER = 6
 DEPTH = 8
 BEAT_SECONDS = 0.02
 LARGE_SHARE, LARGE_BYTES = 0.002, 500000
+CREATES_MAX = 3000  # of each writer: a long run must not grow the tree for ever
+REMEMBERED = 20000  # answers and stalls that are looked back at
 MAX_TICK_SECONDS = 2.0  # a session may outlive its timeout by a tick
 
 
@@ -64,7 +67,7 @@ class Writer:
         key = self.keys[self.turn % len(self.keys)]
         if not key.exists:
             self.session.send(zk.CREATE, zk.create(key.path, f"{key.path}:0".encode()), lambda r: self.key_made(key, r))
-        elif self.random.random() < 0.05:
+        elif self.ncreates < CREATES_MAX and self.random.random() < 0.05:
             self.ncreates += 1
             path = f"/c/{self.number}-{self.ncreates}"
             self.session.send(zk.CREATE, zk.create(path, path.encode()), lambda r: self.node_made(path, r))
@@ -311,8 +314,8 @@ class Probe:
     def __init__(self, port, judge):
         self.session = zk.Session("probe", port, 10000, judge)
         self.path = "/probe"
-        self.answers = []  # (asked at, answered at) of writes that were acknowledged
-        self.reads = []
+        self.answers = collections.deque(maxlen=REMEMBERED)  # (asked at, answered at) of acknowledged writes
+        self.count, self.slowest = 0, 0.0
 
     def start(self):
         self.session.start()
@@ -331,8 +334,7 @@ class Probe:
                 continue
             reply = await self.session.call(zk.SET_DATA, zk.set_data(self.path, b"x"))
             if reply is not None and reply.err == zk.OK:
-                self.answers.append((asked, time.monotonic()))
-            asked = time.monotonic()
-            reply = await self.session.call(zk.GET_DATA, zk.path_watch(self.path))
-            if reply is not None and reply.err == zk.OK:
-                self.reads.append((asked, time.monotonic()))
+                now = time.monotonic()
+                self.answers.append((asked, now))
+                self.count, self.slowest = self.count + 1, max(self.slowest, now - asked)
+            await self.session.call(zk.GET_DATA, zk.path_watch(self.path))
