@@ -161,7 +161,7 @@ def test_life(start):
     begin = time.monotonic()
     for _ in range(5):
         d.wait_sign("WATCHDOG=1")
-    assert 0.3 < time.monotonic() - begin < 1.5
+    assert 0.3 < time.monotonic() - begin < 5
     assert b"waiting for syncd" in d.ask(STATUS)
     os.kill(d.pid, signal.SIGTERM)
     d.wait_sign("STOPPING=1")
