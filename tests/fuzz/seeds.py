@@ -181,8 +181,39 @@ def front():
     put("front", "role", b"\4" + bytes([6, 2, 4, len(role)]) + role + bytes([6, 5, 0, 0, 7, 36, 4, 0]) + writes)
 
 
+def tree():
+    """Steps of fuzz_tree, taken from what tests/conformance/record_tree.py recorded."""
+
+    def piece(b):
+        return struct.pack(">H", len(b)) + b
+
+    types = [1, 15, 19, 21, 2, 20, 5, 7, 13, 14, -10, -11, 16]
+    recorded, requests, at = data_file("java.tree.requests"), [], 0
+    while at < len(recorded):
+        (length,) = struct.unpack_from(">i", recorded, at)
+        record, at = recorded[at + 4 : at + 4 + length], at + 4 + length
+        _, _, _, kind, ids = struct.unpack_from(">qiiii", record)
+        body = 24
+        for _ in range(2 * ids):
+            body += 4 + struct.unpack_from(">i", record, body)[0]
+        body += 12
+        (length,) = struct.unpack_from(">i", record, body)
+        if kind in types:
+            requests.append(bytes([types.index(kind) | 16]) + piece(record[body + 4 : body + 4 + max(length, 0)]))
+    for i in range(0, len(requests), 40):
+        put("tree", f"requests{i:03d}", b"\x42" + b"".join(requests[i : i + 40]))
+    log, txns, at = data_file("java.tree.log"), [], 16
+    while at < len(log):
+        (length,) = struct.unpack_from(">i", log, at + 8)
+        txns.append(piece(log[at + 12 : at + 12 + length]))
+        at += 13 + length
+    for i in range(0, len(txns), 60):
+        put("tree", f"txns{i:03d}", b"\x43" + b"".join(txns[i : i + 60]))
+    put("tree", "snapshot", b"\x44" + data_file("java.tree.snapshot"))
+
+
 def main():
-    for make in (jute, path, ipc, config, disk, front):
+    for make in (jute, path, ipc, config, disk, front, tree):
         make()
 
 
