@@ -19,6 +19,26 @@ def make_node():
 
 @pytest.fixture(scope="module")
 def node(make_node):
-    """One node for all tests of a file."""
+    """One node for all tests of a file, with short ticks."""
     with make_node(tickTime=500, minSessionTimeout=1000) as n:
         yield n
+        check_unharmed(n)
+
+
+@pytest.fixture(scope="module")
+def ours(make_node):
+    """The node that is compared with `theirs`: both have the defaults of zoo.cfg."""
+    with make_node() as n:
+        yield n
+        check_unharmed(n)
+
+
+@pytest.fixture(scope="module")
+def theirs():
+    with apache_node.ApacheNode() as n:
+        yield n
+
+
+def check_unharmed(n):
+    if isinstance(n, zkd_node.Node):
+        n.check_unharmed()

@@ -10,25 +10,11 @@ import cases
 import differential
 import zkwire as z
 
-pytestmark = [
-    pytest.mark.skipif(not apache_node.installed(), reason="Apache ZooKeeper is not installed"),
-]
+pytestmark = pytest.mark.skipif(not apache_node.installed(), reason="Apache ZooKeeper is not installed")
 
 # The random part: its seed can be given, its length too.
 SEED = int(os.environ.get("ZKD_SEED", "1"))
 STEPS = int(os.environ.get("ZKD_STEPS", "400"))
-
-
-@pytest.fixture(scope="module")
-def theirs():
-    with apache_node.ApacheNode() as node:
-        yield node
-
-
-@pytest.fixture(scope="module")
-def ours(make_node):
-    with make_node() as node:
-        yield node
 
 
 def run(node, case, root):

@@ -11,18 +11,6 @@ pytestmark = pytest.mark.skipif(not apache_node.installed(), reason="Apache ZooK
 SAME = ["ruok", "isro", "srvr", "stat", "cons", "wchs", "crst", "srst"]
 
 
-@pytest.fixture(scope="module")
-def theirs():
-    with apache_node.ApacheNode() as node:
-        yield node
-
-
-@pytest.fixture(scope="module")
-def ours(make_node):
-    with make_node() as node:
-        yield node
-
-
 def shape(text):
     """Numbers as N, the version as V, the connection of the word itself left out; lines in order."""
     text = re.sub(r"(Zookeeper version:|zookeeper.version=).*", r"\1 V", text)

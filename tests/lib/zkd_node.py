@@ -15,6 +15,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -178,6 +179,7 @@ class Node:
         left = [pid for pid in pids if alive(pid)]
         if left:
             raise NodeError(f"zkd stopped, but {left} are still there\n{self.log_end()}")
+        self.check_sanitizers()
 
     def kill(self):
         """SIGKILL to zkd; waits until it and all its children are gone."""
@@ -199,6 +201,19 @@ class Node:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     # looking at it
+
+    def check_unharmed(self):
+        """NodeError when a daemon had to be restarted, or a sanitizer has said something."""
+        restarted = {name: d["restarts"] for name, d in self.ps().items() if d["restarts"]}
+        if restarted:
+            raise NodeError(f"restarts nobody asked for: {restarted}\n{self.log_end()}")
+        self.check_sanitizers()
+
+    def check_sanitizers(self):
+        with open(self.log_path, errors="replace") as f:
+            said = [line for line in f if re.search("(Address|Leak|Undefined)[A-Za-z]*Sanitizer|runtime error:", line)]
+        if said:
+            raise NodeError(f"a sanitizer said:\n{''.join(said)}{self.log_end()}")
 
     def log_end(self, lines=40):
         with contextlib.suppress(FileNotFoundError), open(self.log_path, errors="replace") as f:
