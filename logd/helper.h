@@ -23,6 +23,7 @@ struct helper_job {
 	struct store_chore chore;
 	uint32_t retain; /* PURGE */
 	bool gz;         /* SNAPSHOT: compressed */
+	uint64_t cuts;   /* LOAD: comes back in the report */
 };
 
 struct helper_report {
@@ -31,6 +32,7 @@ struct helper_report {
 	uint64_t zxid;  /* SNAPSHOT: exact at */
 	uint64_t count; /* LOAD: bytes sent; SNAPSHOT: bytes; PURGE: files removed */
 	struct store_chore chore;
+	uint64_t cuts;               /* LOAD: of the job */
 	char text[FILES_TEXT_BYTES]; /* what went wrong */
 };
 

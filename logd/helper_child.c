@@ -32,7 +32,7 @@ struct load_job {
 	struct load *load;
 	struct buf out;
 	bool complete; /* all is produced */
-	uint64_t sent;
+	uint64_t sent, cuts;
 };
 
 struct child {
@@ -97,7 +97,7 @@ static const struct load_events to_frames = { on_snapshot, on_data, on_snapshot_
 static void
 end_load(struct child *c, struct load_job *j, int error)
 {
-	struct helper_report r = { .kind = HELPER_LOAD, .error = error, .count = j->sent };
+	struct helper_report r = { .kind = HELPER_LOAD, .error = error, .count = j->sent, .cuts = j->cuts };
 
 	if (error != 0)
 		snprintf(r.text, sizeof r.text, "%s",
@@ -122,7 +122,7 @@ begin_load(struct child *c, const struct helper_job *job, int fd)
 		close(fd);
 		return;
 	}
-	*j = (struct load_job){ .fd = fd };
+	*j = (struct load_job){ .fd = fd, .cuts = job->cuts };
 	buf_init(&j->out, SIZE_MAX / 4);
 	j->load = load_new(c->disk, &job->load, &to_frames, j, log_trace());
 }

@@ -39,6 +39,7 @@ struct logd {
 	int keep[5];      /* descriptors of the helper */
 	bool told_failed; /* syncd knows that the disk failed */
 	uint64_t told_durable;
+	uint64_t cuts;     /* TRUNCATEs carried out */
 	uint64_t purge_ms; /* when the next one is due; UINT64_MAX: never */
 	uint64_t status_ms, status_zxid;
 };
@@ -118,7 +119,7 @@ static int
 on_load(void *owner, struct link *l, const struct frame *f)
 {
 	struct logd *g = owner;
-	struct helper_job job = { .kind = HELPER_LOAD };
+	struct helper_job job = { .kind = HELPER_LOAD, .cuts = g->cuts };
 	int ends[2], ret;
 
 	commit(g);
@@ -157,6 +158,7 @@ on_truncate(void *owner, struct link *l, const struct frame *f)
 
 	commit(g);
 	ret = store_truncate(g->store, f->zxid);
+	g->cuts += ret == 0;
 	if (ret == -ENOENT)
 		return link_refuse(l, "cannot cut at zxid 0x%" PRIx64 ": it is not in the log", f->zxid);
 	if (ret != 0)
@@ -273,8 +275,11 @@ on_load_report(struct logd *g, const struct helper_report *r)
 		return;
 	}
 	log_event(LOG_ERR, "cannot load", "reason=%s", log_quote(slice_str(r->text)).text);
-	/* The data is not all there: as at the start, nobody is served an incomplete database. */
-	if (r->error == -EUCLEAN)
+	/*
+	 * The data is not all there: as at the start, nobody is served an incomplete database. But what was
+	 * cut while it was read has to be missing.
+	 */
+	if (r->error == -EUCLEAN && r->cuts == g->cuts)
 		daemon_quit(g->daemon, EXIT_DATA_DIR);
 }
 
@@ -426,6 +431,25 @@ start_helper(struct logd *g)
 	return helper_start(&g->helper);
 }
 
+/* What only the operator can mend ends the node; a disk that failed is tried again, with the supervisor's patience. */
+static int
+status_of(int error)
+{
+	bool for_good = error == -EUCLEAN || error == -EACCES || error == -EPERM || error == -EROFS;
+
+	return for_good ? EXIT_DATA_DIR : EXIT_FAILURE;
+}
+
+static void
+warn_of_settings(const struct config *c)
+{
+	if (!c->force_sync)
+		log_plain(LOG_WARNING, "forceSync=no: a power failure loses acknowledged writes");
+	if (c->snapshot_compression == CONFIG_COMPRESSION_SNAPPY)
+		log_plain(LOG_WARNING,
+			  "snapshot.compression.method=snappy is not built: snapshots are written plain");
+}
+
 static int
 open_store(struct logd *g)
 {
@@ -435,8 +459,7 @@ open_store(struct logd *g)
 	uint64_t began = clock_mono_ms();
 	int ret;
 
-	if (!s.force_sync)
-		log_plain(LOG_WARNING, "forceSync=no: a power failure loses acknowledged writes");
+	warn_of_settings(g->daemon->config);
 	posix_disk_init(&g->disk, g->folders.fds, names, g->folders.one);
 	/* Recovery is one long disk call to the watchdog. */
 	atomic_store(&g->beat.busy, true);
@@ -446,7 +469,7 @@ open_store(struct logd *g)
 	if (ret != 0) {
 		log_event(LOG_ERR, ret == -EUCLEAN ? "data refused" : "cannot open the data", "reason=%s",
 			  why);
-		return EXIT_DATA_DIR;
+		return status_of(ret);
 	}
 	g->told_durable = store_durable(g->store);
 	log_event(LOG_NOTICE, "recovered", "durable=0x%" PRIx64 " snapshot=0x%" PRIx64 " took_ms=%" PRIu64,

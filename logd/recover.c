@@ -244,14 +244,19 @@ static int
 refuse_log(const struct store *s, uint64_t log_zxid, const struct txnlog_end *end, const struct mark *mark,
 	   char why[FILES_TEXT_BYTES])
 {
+	bool claimed = mark != NULL && mark->offset > end->good;
+	size_t n;
+
 	walk_explain(why, s->disk, log_zxid, end);
-	if (mark != NULL && mark->offset > end->good) {
-		size_t n = strlen(why);
+	n = strlen(why);
+	if (claimed)
 		snprintf(why + n, FILES_TEXT_BYTES - n,
 			 "; but it was on the disk up to offset %" PRIu64 ", zxid 0x%" PRIx64, mark->offset,
 			 mark->zxid);
-	}
-	return refuse_with(why, WHY_DATA);
+	refuse_with(why, WHY_DATA);
+	return claimed && end->kind != TXNLOG_DAMAGED && end->kind != TXNLOG_FOREIGN
+		   ? refuse_with(why, "or, to give up what is lost, remove " MARK_NAME " there")
+		   : -EUCLEAN;
 }
 
 /* Whether a log that long is read from its mark on: what lies before was read when it was loaded, and is again. */
