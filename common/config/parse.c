@@ -84,11 +84,6 @@ collect_text(struct parser *p, struct slice text)
 	struct property e;
 	int rc;
 
-	if (text.len > CONFIG_TEXT_MAX) {
-		report_error(p->r, (struct origin){ p->file, 0 }, NULL, "the file has %zu bytes; allowed: %d",
-			     text.len, CONFIG_TEXT_MAX);
-		return;
-	}
 	properties_init(&in, text);
 	while (p->r->nfindings < CONFIG_FINDINGS_MAX && (rc = properties_next(&in, &e, &p->c->arena)) != 0) {
 		struct origin o = { p->file, e.line };

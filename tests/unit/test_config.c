@@ -85,6 +85,8 @@ static const struct {
 	{ "dataDir=\\ \\u0020/d\\u0020", "/d" },
 	{ "dataDir=/\\u00fc", "/\xc3\xbc" },
 	{ "dataDir=/\\ud83d\\ude00", "/\xf0\x9f\x98\x80" },
+	{ "dataDir=/\\u20AC\\u00fC", "/\xe2\x82\xac\xc3\xbc" },
+	{ "dataDir=/\xc3\xbc", "/\xc3\xbc" },
 	{ "dataDir=/\\=\\:\\#\\!", "/=:#!" },
 	{ "dataDir=/a\rclientPort=1\r", "/a" },
 	{ "dataDir=/a\fb", "/a\fb" },
@@ -237,7 +239,8 @@ static const char golden_in[] =
     "ruok\n"
     "clientPort=2181\nautopurge.purgeInterval=24\nforceSync=NO\nserver.2=[::2]:1:2\nserver.1=a:1:2|b:3:"
     "4;5\n"
-    "group.1=1\ngroup.2=2\nweight.2=3\ninitLimit=10\nsyncLimit=5\nuser.logd=zk\ntcpKeepAlive=true\nmyid=2\n"
+    "group.1=1:3\ngroup.2=2\nweight.2=3\nserver.3=c:1:2\ninitLimit=10\nsyncLimit=5\nuser.logd="
+    "zk\ntcpKeepAlive=true\nmyid=2\n"
     "DigestAuthenticationProvider.superDigest==\\ x\\\\\n";
 static const char golden_out[] = "clientPort=2181\n"
 				 "clientPortListenBacklog=-1\n"
@@ -253,10 +256,12 @@ static const char golden_out[] = "clientPort=2181\n"
 				 "autopurge.snapRetainCount=3\n"
 				 "server.1=a:1:2:participant|b:3:4:participant;5\n"
 				 "server.2=[::2]:1:2:participant\n"
-				 "group.1=1\n"
+				 "server.3=c:1:2:participant\n"
+				 "group.1=1:3\n"
 				 "group.2=2\n"
 				 "weight.1=1\n"
 				 "weight.2=3\n"
+				 "weight.3=1\n"
 				 "standaloneEnabled=true\n";
 static const char golden_tail[] = "myid=2\n"
 				  "failureDetection=normal\n"

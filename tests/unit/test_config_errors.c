@@ -90,6 +90,10 @@ static const struct {
 	  "zoo.cfg:2: server.one: the server's number is missing; allowed: server.N with N 0 or above" },
 	{ "server.1=a:1:2\nserver.01=a:1:2",
 	  "zoo.cfg:3: server.01: server 1 is there twice, written differently" },
+	{ "server.1=a:1:2\ngroup.x=1",
+	  "zoo.cfg:3: group.x: the group's number is missing; allowed: group.N with N 0 or above" },
+	{ "weight.9=1",
+	  "zoo.cfg:2: weight.9: there is no such server in the list; allowed: weight.N for a server.N" },
 	{ "server.1=a:1:2\ngroup.1=1:2",
 	  "zoo.cfg:3: group.1: \"2\" is not a server of the list; allowed: numbers of server.N "
 	  "lines, with ':' between" },
@@ -233,6 +237,64 @@ START_TEST(findings_are_bounded)
 }
 END_TEST
 
+START_TEST(too_many_keys_are_refused)
+{
+	struct buf text;
+	char line[32];
+
+	buf_init(&text, CONFIG_TEXT_MAX);
+	for (int i = 0; i <= CONFIG_ENTRIES_MAX; i++)
+		buf_put(&text, line, (size_t)snprintf(line, sizeof line, "metricsProvider.k%d=v\n", i));
+	ck_assert_int_lt(config_parse(buf_slice(&text), "zoo.cfg", NULL, 0, &config, &report), 0);
+	assert_found(CONFIG_ERROR, "zoo.cfg:2001: metricsProvider.k2000: too many keys; allowed: 2000");
+	buf_free(&text);
+}
+END_TEST
+
+/* The one line that names them all stays one line that can be read. */
+START_TEST(many_keys_without_effect_are_cut_short)
+{
+	struct buf text;
+	char line[32];
+	size_t last;
+
+	buf_init(&text, CONFIG_TEXT_MAX);
+	buf_put(&text, "dataDir=/d\n", 11);
+	for (int i = 0; i < 200; i++)
+		buf_put(&text, line, (size_t)snprintf(line, sizeof line, "metricsProvider.k%d=v\n", i));
+	ck_assert_int_eq(config_parse(buf_slice(&text), "zoo.cfg", NULL, 0, &config, &report), 0);
+	last = report.nfindings - 1;
+	ck_assert_uint_eq(config->nignored, 200);
+	ck_assert_uint_lt(strlen(report.findings[last].text), 600);
+	ck_assert_ptr_nonnull(strstr(report.findings[last].text, ", ..."));
+	buf_free(&text);
+}
+END_TEST
+
+START_TEST(a_nul_byte_is_refused)
+{
+	static const char text[] = "dataDir=/d\ndataLogDir=/a\0b\n";
+
+	ck_assert_int_lt(config_parse(slice_of(text, sizeof text - 1), "zoo.cfg", NULL, 0, &config, &report),
+			 0);
+	assert_found(CONFIG_ERROR, "zoo.cfg:2: dataLogDir: contains a NUL byte");
+}
+END_TEST
+
+/* A long or binary value neither fills nor harms a terminal. */
+START_TEST(a_value_in_a_message_is_cut_and_clean)
+{
+	char text[512] = "dataDir=/d\ntickTime=1\x1b[2J";
+
+	memset(text + strlen(text), 'x', 300);
+	ck_assert_int_lt(parse(text), 0);
+	ck_assert_ptr_eq(strchr(report.findings[0].text, 0x1b), NULL);
+	ck_assert_ptr_nonnull(strstr(report.findings[0].text, "tickTime: \"1?[2Jxxx"));
+	ck_assert_ptr_nonnull(strstr(report.findings[0].text, "xxx...\" is not a number"));
+	ck_assert_uint_lt(strlen(report.findings[0].text), 250);
+}
+END_TEST
+
 START_TEST(a_file_too_large_is_refused)
 {
 	struct buf text;
@@ -324,6 +386,10 @@ suite(void)
 	tcase_add_loop_test(t, a_refused_key_that_asks_for_nothing_passes, 0, COUNT(harmless));
 	tcase_add_test(t, all_errors_are_reported);
 	tcase_add_test(t, findings_are_bounded);
+	tcase_add_test(t, too_many_keys_are_refused);
+	tcase_add_test(t, many_keys_without_effect_are_cut_short);
+	tcase_add_test(t, a_nul_byte_is_refused);
+	tcase_add_test(t, a_value_in_a_message_is_cut_and_clean);
 	tcase_add_test(t, a_file_too_large_is_refused);
 	tcase_add_test(t, notices_tell_what_does_not_stop_the_start);
 	tcase_add_test(t, errors_of_overrides_name_them);

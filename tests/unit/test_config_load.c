@@ -1,5 +1,6 @@
 /* zoo.cfg from files and descriptors, dataDir/myid, the folder of the sockets. */
 #include <check.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,6 +167,34 @@ START_TEST(the_runtime_folder_is_made_where_it_is_named)
 }
 END_TEST
 
+/* As somebody who may not write /run. */
+START_TEST(the_runtime_folder_falls_back_to_the_data_folder)
+{
+	char text[256], expected[256], *path;
+	struct stat st;
+
+	ck_assert_int_eq(chmod(folder, 0777), 0);
+	if (geteuid() == 0)
+		ck_assert_int_eq(seteuid(65534), 0);
+	if (access("/run/zkd", W_OK) == 0 || access("/run", W_OK) == 0)
+		return;
+	snprintf(text, sizeof text, "dataDir=%s/not/yet\n", folder);
+	snprintf(expected, sizeof expected, "%s/not/yet/run", folder);
+	must_parse(text);
+	ck_assert_int_eq(config_runtime_dir(config, &path), 0);
+	ck_assert_str_eq(path, expected);
+	ck_assert_int_eq(stat(path, &st), 0);
+	mem_free(path);
+	snprintf(text, sizeof text, "dataDir=%s/other\ndatadir.autocreate=false\n", folder);
+	must_parse(text);
+	ck_assert_int_eq(config_runtime_dir(config, &path), -ENOENT);
+	mem_free(path);
+	ck_assert_int_lt(stat(strcat(strcpy(expected, folder), "/other"), &st), 0);
+	if (getuid() == 0)
+		ck_assert_int_eq(seteuid(0), 0);
+}
+END_TEST
+
 START_TEST(a_running_node_is_looked_for_in_its_data_folder_first)
 {
 	char *paths[2];
@@ -193,6 +222,7 @@ suite(void)
 	tcase_add_test(t, an_ensemble_is_refused_at_start);
 	tcase_add_test(t, a_lone_server_takes_its_client_port_by_myid);
 	tcase_add_test(t, the_runtime_folder_is_made_where_it_is_named);
+	tcase_add_test(t, the_runtime_folder_falls_back_to_the_data_folder);
 	tcase_add_test(t, a_running_node_is_looked_for_in_its_data_folder_first);
 	suite_add_tcase(s, t);
 	return s;

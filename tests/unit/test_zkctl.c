@@ -15,6 +15,7 @@
 #include "ipc/frame.h"
 #include "ipc/msg.h"
 #include "zkctl/health.h"
+#include "zkctl/json.h"
 #include "zkctl/node.h"
 
 enum { SERVERS_MAX = 8 };
@@ -456,6 +457,20 @@ START_TEST(durations_and_sizes_are_for_people)
 }
 END_TEST
 
+START_TEST(json_text_is_always_utf8)
+{
+	static const struct {
+		const char *in, *out;
+	} texts[] = { { "plain", "plain" }, { "\xc3\xbc", "\xc3\xbc" }, { "a\xff\xc3", "a??" } };
+
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		json_t *v = json_text(texts[i].in);
+		ck_assert_str_eq(json_string_value(v), texts[i].out);
+		json_decref(v);
+	}
+}
+END_TEST
+
 START_TEST(a_slip_gets_a_suggestion_and_another_word_none)
 {
 	static const char *const words[] = { "status", "ps", "restart", NULL };
@@ -493,6 +508,7 @@ suite(void)
 	tcase_add_test(judging, nothing_that_answers_is_no_split_node);
 	suite_add_tcase(s, judging);
 	tcase_add_test(words, durations_and_sizes_are_for_people);
+	tcase_add_test(words, json_text_is_always_utf8);
 	tcase_add_test(words, a_slip_gets_a_suggestion_and_another_word_none);
 	suite_add_tcase(s, words);
 	return s;
