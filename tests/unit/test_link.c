@@ -517,7 +517,10 @@ END_TEST
 
 START_TEST(dialler_comes_back)
 {
-	both_up();
+	link_dial(&hub.link, "logd.link");
+	UNTIL(hub.link.backoff_ms == LINK_REDIAL_MAX_MS);
+	link_listen(&spoke.link, listener());
+	UNTIL(hub.ups == 1 && spoke.ups == 1);
 	run_for(LINK_REDIAL_MAX_MS + 20);
 	link_drop(&spoke.link, "a test");
 	UNTIL(hub.downs == 1);
