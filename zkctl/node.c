@@ -153,6 +153,8 @@ node_close(struct node *n)
 	arena_free(&n->arena);
 }
 
+static const char without_zkd[] = "; start it, or where each daemon is a unit of its own ask systemctl";
+
 void *
 node_ask(struct node *n, const char *program, uint16_t type, const ProtobufCMessage *body,
 	 const ProtobufCMessageDescriptor *answer_type)
@@ -162,8 +164,8 @@ node_ask(struct node *n, const char *program, uint16_t type, const ProtobufCMess
 	arena_reset(&n->arena);
 	ask(n->dirfd, &q, 1, ASK_LIMIT_MS, &n->arena);
 	if (q.answer == NULL)
-		complain(0, "%s %s (asked at %s/%s.control)", program, ask_error_text(q.error), n->path,
-			 program);
+		complain(0, "%s %s (asked at %s/%s.control)%s", program, ask_error_text(q.error), n->path,
+			 program, strcmp(program, "zkd") == 0 && q.error == -ENOENT ? without_zkd : "");
 	return q.answer;
 }
 

@@ -9,6 +9,7 @@ import time
 
 import pytest
 import zkd_node
+from standin import Standin
 
 ZKCTL = os.path.join(zkd_node.BUILD, "zkctl", "zkctl")
 ZKD = os.path.join(zkd_node.BUILD, "supervisor", "zkd")
@@ -34,6 +35,11 @@ def ask(node):
     """zkctl of that node, which serves again when the test begins."""
     assert zkctl("--runtime", node.runtime, "wait", "ready").returncode == OK
     return lambda *args: zkctl("--runtime", node.runtime, *args)
+
+
+def write(path, text):
+    path.write_text(text)
+    return str(path)
 
 
 class Stopped:
@@ -226,12 +232,28 @@ def test_no_node(tmp_path):
         assert r.returncode == NO_ANSWER and "No such file" in r.stderr and "start zkd" in r.stderr, args
 
 
+def test_the_split_form_has_no_zkd(tmp_path):
+    tmp_path.chmod(0o755)
+    (tmp_path / "data").mkdir(mode=0o777)
+    (tmp_path / "data").chmod(0o777)
+    port = zkd_node.free_port()
+    cfg = write(tmp_path / "zoo.cfg", f"dataDir={tmp_path}/data\nclientPort={port}\nclientPortAddress=127.0.0.1\n")
+    programs = {d: os.path.join(zkd_node.BUILD, d, d) for d in zkd_node.DAEMONS}
+    with Standin(str(tmp_path), programs, cfg, port) as s:
+        r = zkctl("--runtime", s.runtime, "wait", "ready")
+        assert r.returncode == OK, r.stderr + s.log()
+        r = zkctl("--runtime", s.runtime, "status")
+        assert r.returncode == OK and "is well; its daemons run without zkd." in r.stdout, r.stdout
+        assert not re.search(r"^zkd ", r.stdout, re.M)
+        answer = json.loads(zkctl("--runtime", s.runtime, "status", "--json").stdout)
+        assert [d["name"] for d in answer["daemons"]] == ["electiond", "syncd", "clientd", "logd"]
+        for args in (("ps",), ("restart", "logd")):
+            r = zkctl("--runtime", s.runtime, *args)
+            assert r.returncode == NO_ANSWER and "ask systemctl" in r.stderr
+        assert zkctl("--runtime", s.runtime, "log-level", "info", "logd").returncode == OK
+
+
 # configurations
-
-
-def write(path, text):
-    path.write_text(text)
-    return str(path)
 
 
 def test_config_check(tmp_path):
