@@ -268,6 +268,25 @@ START_TEST(one_write)
 }
 END_TEST
 
+/* The own disk is one voice of three. */
+START_TEST(one_server_is_no_quorum_of_three)
+{
+	struct zab_config c = standalone_config();
+
+	ck_assert_int_eq(quorum_add(&c.quorums.current, 2, 0, 1), 0);
+	ck_assert_int_eq(quorum_add(&c.quorums.current, 3, 0, 1), 0);
+	zab_free(&z);
+	zab_init(&z, &c);
+	serve_from(5);
+	EXPECT(propose(6), "L:append 6");
+	EXPECT(durable(6), "");
+	ck_assert_uint_eq(z.committed, 5);
+	ck_assert_uint_eq(z.durable, 6);
+	/* What is durable and not committed stays in memory. */
+	ck_assert_uint_eq(z.window.count, 1);
+}
+END_TEST
+
 START_TEST(many_writes_one_fsync)
 {
 	serve_from(5);
@@ -730,6 +749,7 @@ main(void)
 {
 	const TTest *const tests[] = { role_waits_for_logd,
 				       one_write,
+				       one_server_is_no_quorum_of_three,
 				       many_writes_one_fsync,
 				       counter_rolls_over_in_standalone,
 				       wrong_proposals_end_the_link,
