@@ -228,7 +228,6 @@ on_up(void *owner, struct link *l, const Zkd__Hello *theirs)
 	struct zab_event e = { .type = ZAB_UP, .fd = -1 };
 
 	e.hello = (struct zab_hello){
-		.incarnation = theirs->incarnation,
 		.durable = theirs->durable_zxid,
 		.applied = theirs->applied_zxid,
 		.has_tree = theirs->has_tree,

@@ -138,8 +138,6 @@ on_up(struct zab *z, const struct zab_event *event)
 	ASSERT(!info->up);
 	info->up = true;
 	info->since_ms = z->now_ms;
-	info->incarnation = event->hello.incarnation;
-	info->greetings++;
 	trace(z->config.trace, TRACE_DEBUG, "zab", "link up", "peer=%s durable=0x%llx applied=0x%llx",
 	      link_names[event->link], (unsigned long long)event->hello.durable,
 	      (unsigned long long)event->hello.applied);

@@ -1,6 +1,6 @@
 /*
  * The zab core: the order of everything. It stands between three siblings (logd, clientd, electiond) and
- *decides what is sent to whom, in which order. Pure: the shell tells it events, it answers with actions.
+ * decides what is sent to whom, in which order. Pure: the shell tells it events, it answers with actions.
  *
  *	zab_init(&z, &config);
  *	zab_step(&z, &event);			one event
@@ -8,14 +8,14 @@
  *	zab_deadline(&z)			when to step with ZAB_TICK at the latest
  *
  * Ownership: bodies and strings in an event are borrowed for the step. Bodies in actions are valid until the
- *next step. A descriptor that comes with an event leaves in exactly one action of that step, ZAB_SEND or
- *ZAB_CLOSE_FD.
+ * next step. A descriptor that comes with an event leaves in exactly one action of that step, ZAB_SEND or
+ * ZAB_CLOSE_FD.
  *
  * The order of the actions is the contract: an append leaves before any commit that rests on it.
  *
  * What it keeps (ARCHITECTURE, "Who owns what"): zxids are proposed without a gap, each once; commit rises
- *strictly in order and never passes what a quorum holds on disk; what was committed is never taken back,
- *whichever sibling dies.
+ * strictly in order and never passes what a quorum holds on disk; what was committed is never taken back,
+ * whichever sibling dies.
  */
 #ifndef SYNCD_ZAB_H
 #define SYNCD_ZAB_H
@@ -38,11 +38,9 @@ enum zab_role { ZAB_LOOKING, ZAB_LEADER, ZAB_FOLLOWER, ZAB_OBSERVER };
 
 enum {
 	ZAB_ERROR_BYTES = 160, /* of a disk's trouble in words, with its NUL */
-	/* What is proposed may pass the credit by this factor (sockets already read, expiry); beyond, the
-	   link ends. */
+	/* What is proposed may pass the credit by this factor (sockets read, expiry); then the link ends. */
 	ZAB_CREDIT_SLACK = 2,
-	/* logd may be away this long before it is worth a warning; a leader of an ensemble then stops to
-	   lead. */
+	/* logd may be away for so long before it is worth a warning. */
 	ZAB_LOGD_ABSENT_MS = 2000,
 };
 
@@ -65,7 +63,6 @@ struct zab_disk {
 
 /* A sibling's HELLO. The exchange, and the comparison of suite and configuration, are the shell's. */
 struct zab_hello {
-	uint64_t incarnation;
 	uint64_t durable; /* logd */
 	uint64_t applied; /* clientd, if has_tree */
 	bool has_tree;
@@ -131,9 +128,7 @@ enum zab_phase {
 
 struct zab_link_info {
 	bool up;
-	uint64_t since_ms;    /* of the last change between up and not up */
-	uint64_t incarnation; /* of the newest HELLO */
-	uint32_t greetings;   /* HELLOs heard */
+	uint64_t since_ms; /* of the last change between up and not up */
 };
 
 /* clientd's wish for the data, kept until logd's answer is handed on. */
