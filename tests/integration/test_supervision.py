@@ -64,7 +64,7 @@ class Deaths(unittest.TestCase):
                     old = z.signal(name, signal.SIGSTOP)
                     z.wait_line(rf"hangs and is killed daemon={name} pid={old}")
                     z.wait_restarted(name, old)
-                    self.assertLess(time.monotonic() - begin, 2.0 + 0.2 + 1.0)
+                    self.assertLess(time.monotonic() - begin, 2.0 + 0.2 + 1.8)
                     self.assertGreater(time.monotonic() - begin, 1.4)
                     self.assertEqual(z.others(name), before)
 
@@ -73,7 +73,7 @@ class Deaths(unittest.TestCase):
             begin = time.monotonic()
             old = z.signal("clientd", signal.SIGSTOP)
             z.wait_restarted("clientd", old)
-            self.assertLess(time.monotonic() - begin, 0.5 + 0.2 + 0.5)
+            self.assertLess(time.monotonic() - begin, 1.9)  # less than an ordinary period
 
     def test_a_mute_daemon_is_aborted(self):
         with Zkd(dummies=True, keys={"failureDetection": "fast"}) as z:
@@ -140,6 +140,40 @@ class Listeners(unittest.TestCase):
             z.wait_restarted("clientd", 0, 10)
             for _ in range(20):
                 self.assertEqual(z.call(), str(z.pids()["clientd"]))
+
+    def test_addresses(self):
+        # clientPortAddress, what is bound, who can call
+        rows = [
+            ("127.0.0.1", "127.0.0.1", ["127.0.0.1"]),
+            ("localhost", "127.0.0.1", ["127.0.0.1"]),
+            ("::1", "[::1]", ["::1"]),
+            (None, "[::]", ["127.0.0.1", "::1"]),
+        ]
+        if not os.path.exists("/proc/net/if_inet6"):
+            rows = [*rows[:2], (None, "0.0.0.0", ["127.0.0.1"])]
+        for address, bound, callers in rows:
+            with self.subTest(address), Zkd(dummies=True, keys={"clientPortAddress": address}) as z:
+                self.assertIn(f"serving client={bound}:{z.port} ", z.log())
+                for host in callers:
+                    with socket.create_connection((host, z.port), 3) as s:
+                        self.assertEqual(s.recv(100).decode().strip(), str(z.pids()["clientd"]))
+
+    def test_a_port_of_the_kernels_choice(self):
+        with Zkd(dummies=True, keys={"clientPort": 0}) as z:
+            z.mark = 0
+            port = int(z.wait_line(r"serving client=127\.0\.0\.1:(\d+) ").group(1))
+            with socket.create_connection(("127.0.0.1", port), 3) as s:
+                self.assertEqual(s.recv(100).decode().strip(), str(z.pids()["clientd"]))
+            self.assertIn(f'"127.0.0.1:{port}"', z.zkctl("status", "--json")[1])
+
+    def test_an_address_of_another_machine_is_told(self):
+        z = Zkd(dummies=True, keys={"clientPortAddress": "192.0.2.1"})
+        try:
+            code, said = z.run()
+            self.assertEqual(code, 14)
+            self.assertRegex(said, rf"cannot bind the port clientPort={z.port} address=192\.0\.2\.1")
+        finally:
+            z.close()
 
     def test_a_taken_port_is_told(self):
         z = Zkd(dummies=True)
@@ -418,7 +452,7 @@ class Configuration(unittest.TestCase):
             begin = time.monotonic()
             old = z.signal("logd", signal.SIGSTOP)
             z.wait_restarted("logd", old)
-            self.assertLess(time.monotonic() - begin, 1.5)
+            self.assertLess(time.monotonic() - begin, 1.9)
 
     def test_daemons_share_one_sealed_text(self):
         with Zkd(dummies=True) as z:
