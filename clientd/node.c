@@ -143,6 +143,20 @@ nodes_find(const struct nodes *s, struct slice key, uint32_t hash)
 	return NODE_NONE;
 }
 
+/* The array of chunks doubles: it is full when their number is a power of two. */
+static void
+add_chunk(struct nodes *s)
+{
+	if ((s->nchunks & (s->nchunks - 1)) == 0) {
+		struct node **chunks = mem_alloc((s->nchunks == 0 ? 1 : s->nchunks * 2) * sizeof *chunks);
+		if (s->nchunks > 0)
+			memcpy(chunks, s->chunks, s->nchunks * sizeof *chunks);
+		tree_retire(s->chunks);
+		s->chunks = chunks;
+	}
+	s->chunks[s->nchunks++] = mem_alloc(NODES_PER_CHUNK * sizeof **s->chunks);
+}
+
 static uint32_t
 take_number(struct nodes *s)
 {
@@ -153,15 +167,8 @@ take_number(struct nodes *s)
 		return number;
 	}
 	ASSERT(s->used < UINT32_MAX - NODES_PER_CHUNK);
-	if (s->used == s->nchunks << NODES_PER_CHUNK_BITS) {
-		struct node **chunks = mem_alloc((s->nchunks + 1) * sizeof *chunks);
-		if (s->nchunks > 0)
-			memcpy(chunks, s->chunks, s->nchunks * sizeof *chunks);
-		chunks[s->nchunks] = mem_alloc(NODES_PER_CHUNK * sizeof **chunks);
-		tree_retire(s->chunks);
-		s->chunks = chunks;
-		s->nchunks++;
-	}
+	if (s->used == s->nchunks << NODES_PER_CHUNK_BITS)
+		add_chunk(s);
 	return ++s->used;
 }
 
