@@ -13,6 +13,7 @@
 
 enum {
 	FRAME_PREFIX = 4,
+	COMPLAINTS_PER_SECOND = 100,
 	KEEP_BYTES = 16 << 10, /* an empty buffer larger than this gives its memory back */
 };
 
@@ -114,6 +115,29 @@ init_auth(struct front_conn *c)
 	c->auth = (struct auth){ &c->ip, 1 };
 }
 
+/*
+ * Whether one more line about a connection may go to the log: those who knock all night shall not fill the disk. What
+ * is left out is counted, and told with the first line of a later second.
+ */
+static bool
+may_complain(struct front *f)
+{
+	struct complaints *k = &f->complaints;
+
+	if (f->now_ms - k->since_ms >= 1000) {
+		if (k->left_out > 0)
+			trace(f->trace, TRACE_WARNING, "front", "more connections closed", "count=%u",
+			      k->left_out);
+		*k = (struct complaints){ .since_ms = f->now_ms };
+	}
+	if (k->told < COMPLAINTS_PER_SECOND) {
+		k->told++;
+		return true;
+	}
+	k->left_out++;
+	return false;
+}
+
 void
 conn_opened(struct front *f, const struct front_event *e)
 {
@@ -122,8 +146,10 @@ conn_opened(struct front *f, const struct front_event *e)
 
 	if (limit != NULL) {
 		f->rejected++;
-		trace(f->trace, TRACE_WARNING, "front", "refuse", "peer=%s:%u limit=%s connections=%u",
-		      e->peer->text, e->peer->port, limit, f->nconns);
+		if (may_complain(f))
+			trace(f->trace, TRACE_WARNING, "front", "refuse",
+			      "peer=%s:%u limit=%s connections=%u", e->peer->text, e->peer->port, limit,
+			      f->nconns);
 		front_do(f, FRONT_CLOSE, NULL)->owner = e->owner;
 		return;
 	}
@@ -388,7 +414,7 @@ conn_kill(struct front *f, struct front_conn *c, const char *reason)
 {
 	if (c->state == CONN_DEAD)
 		return;
-	if (reason != NULL)
+	if (reason != NULL && may_complain(f))
 		trace(f->trace, TRACE_WARNING, "front", "close", "peer=%s:%u session=0x%llx reason=\"%s\"",
 		      c->peer.text, c->peer.port, (unsigned long long)c->session, reason);
 	c->state = CONN_DEAD;

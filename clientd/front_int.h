@@ -139,6 +139,12 @@ struct action_queue {
 	uint32_t head, count, cap; /* cap is a power of two */
 };
 
+/* Log lines about connections in the second that began at since_ms. */
+struct complaints {
+	uint64_t since_ms;
+	uint32_t told, left_out;
+};
+
 struct front {
 	struct front_config config;
 	struct trace *trace;
@@ -173,6 +179,7 @@ struct front {
 	struct buf scratch;
 
 	struct conn_stats stats; /* of all connections; last_* unused */
+	struct complaints complaints;
 	uint64_t rejected, closed_not_serving;
 	uint64_t created_ms; /* of the first event */
 };

@@ -277,6 +277,8 @@ class Abandoner:
     async def desert(self):
         while self.running:
             await asyncio.sleep(self.every_seconds)
+            if not self.running:
+                return
             self.count += 1
             path = f"/a/{self.count}"
             s = zk.Session(f"abandoner-{self.count}", self.port, self.timeout_ms, self.judge)

@@ -1214,6 +1214,25 @@ START_TEST(test_one_byte_a_second)
 }
 END_TEST
 
+/* Whoever comes again and again does not fill the log. */
+START_TEST(test_complaints_are_bounded)
+{
+	serve();
+	for (int i = 0; i < 1000; i++) {
+		struct world_client *c = world_connect(&w);
+
+		world_input(&w, c, SLICE_LIT("\0\0\0\0"));
+		ck_assert(c->closed);
+		w.nclients--;
+		buf_free(&c->got);
+	}
+	ck_assert_int_eq(w.warnings, 100);
+	world_sleep(&w, 2000);
+	world_input(&w, world_connect(&w), SLICE_LIT("\0\0\0\0"));
+	ck_assert_int_eq(w.warnings, 102);
+}
+END_TEST
+
 /* ---- Words ---- */
 
 static const char *
@@ -1885,6 +1904,7 @@ add_tests(TCase *t)
 	tcase_add_loop_test(t, test_bad_input, 0, sizeof bads / sizeof bads[0]);
 	tcase_add_test(t, test_truncated);
 	tcase_add_test(t, test_one_byte_a_second);
+	tcase_add_test(t, test_complaints_are_bounded);
 	tcase_add_test(t, test_words);
 	tcase_add_test(t, test_whitelist);
 	tcase_add_test(t, test_serving_waits_for_commits);
