@@ -29,6 +29,7 @@ struct syncd {
 	struct daemon *daemon;
 	bool status_stale;               /* the role or a link has changed */
 	uint64_t status_zxid, status_ms; /* of the newest STATUS= */
+	enum zab_phase status_phase;     /* of clientd, then */
 };
 
 static const char *const link_paths[ZAB_LINKS] = { "logd.link", "clientd.link", "electiond.link" };
@@ -276,6 +277,7 @@ renew_status(struct syncd *s, uint64_t now_ms)
 
 	s->status_stale = false;
 	s->status_zxid = s->zab.committed;
+	s->status_phase = s->zab.phase;
 	s->status_ms = now_ms;
 	daemon_status(s->daemon, "%s", zab_describe(&s->zab, text, sizeof text));
 }
@@ -294,7 +296,7 @@ syncd_step(struct daemon *d, uint64_t now_ms)
 
 	if (zab_deadline(&s->zab) <= now_ms)
 		step(s, &tick);
-	if (s->status_stale ||
+	if (s->status_stale || s->status_phase != s->zab.phase ||
 	    (s->status_zxid != s->zab.committed && now_ms - s->status_ms >= STATUS_EVERY_MS))
 		renew_status(s, now_ms);
 	if (s->status_zxid == s->zab.committed)
