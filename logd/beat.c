@@ -1,4 +1,4 @@
-/* See beat.h. Invariant: the thread touches nothing but `busy` and the notify socket. */
+/* See beat.h. Invariant: the thread touches nothing but the pulse and the notify socket. */
 #include "beat.h"
 
 #include <pthread.h>
@@ -18,7 +18,7 @@ run(void *arg)
 
 	for (;;) {
 		nanosleep(&pause, NULL);
-		if (atomic_load_explicit(&b->busy, memory_order_relaxed))
+		if (pulse_waits(pulse_read(&b->pulse)))
 			notify_beat(b->notify);
 	}
 	return NULL;

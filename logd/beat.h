@@ -6,13 +6,13 @@
 #ifndef LOGD_BEAT_H
 #define LOGD_BEAT_H
 
-#include <stdatomic.h>
+#include "pulse.h"
 
 struct notify;
 
 struct beat {
 	const struct notify *notify;
-	atomic_bool busy; /* set while the main thread may be waiting for the disk */
+	struct pulse pulse; /* of the main thread */
 };
 
 /* Starts the thread, for the life of the process, where somebody counts our beats. 0 or -errno. */

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -16,7 +17,10 @@
 enum {
 	YOUNG_MS = 1000, /* one that dies before this age is not started again at once */
 	KEEP_MAX = 16,
+	LOOKS_MISSED_MAX = 2,
 };
+
+static const double look_seconds = 1.;
 
 int
 helper_send(struct helper *h, const struct helper_job *job, int fd)
@@ -95,16 +99,23 @@ become_child(struct helper *h, int fd, pid_t parent)
 }
 
 static void
+end_child(struct helper *h, int *status)
+{
+	ev_io_stop(h->loop, &h->watcher);
+	ev_timer_stop(h->loop, &h->look);
+	close(h->fd);
+	h->fd = -1;
+	kill(h->pid, SIGKILL);
+	waitpid(h->pid, status, 0);
+}
+
+static void
 restart(struct helper *h)
 {
 	uint64_t age = clock_mono_ms() - h->started_ms;
 	int status = 0;
 
-	ev_io_stop(h->loop, &h->watcher);
-	close(h->fd);
-	h->fd = -1;
-	kill(h->pid, SIGKILL);
-	waitpid(h->pid, &status, 0);
+	end_child(h, &status);
 	log_event(LOG_ERR, "helper died", "pid=%d status=%d age_ms=%llu", (int)h->pid, status,
 		  (unsigned long long)age);
 	if (age < YOUNG_MS || helper_start(h) != 0) {
@@ -132,13 +143,63 @@ on_report(struct ev_loop *loop, ev_io *w, int revents)
 		h->report(h, &r);
 }
 
+/* One that waits for the disk may do so for as long as it takes; killing it would not help the disk. */
+static void
+on_look(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct helper *h = w->data;
+	unsigned now = pulse_read(h->pulse);
+
+	(void)loop;
+	(void)revents;
+	h->missed = now == h->seen && !pulse_waits(now) ? h->missed + 1 : 0;
+	h->seen = now;
+	if (h->missed <= LOOKS_MISSED_MAX)
+		return;
+	log_event(LOG_ERR, "helper stands still", "pid=%d", (int)h->pid);
+	restart(h);
+}
+
+/* Shared memory for the pulse, made once. */
+static int
+make_pulse(struct helper *h)
+{
+	void *p;
+
+	if (h->pulse == NULL) {
+		p = mmap(NULL, sizeof *h->pulse, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		if (p == MAP_FAILED)
+			return -errno;
+		h->pulse = p;
+		h->disk->pulse = p;
+	}
+	/* The one before may have died in a disk call. */
+	atomic_store(&h->pulse->count, 0);
+	h->seen = h->missed = 0;
+	return 0;
+}
+
+static void
+watch_child(struct helper *h)
+{
+	h->started_ms = clock_mono_ms();
+	ev_io_init(&h->watcher, on_report, h->fd, EV_READ);
+	ev_timer_init(&h->look, on_look, look_seconds, look_seconds);
+	h->watcher.data = h->look.data = h;
+	ev_io_start(h->loop, &h->watcher);
+	ev_timer_start(h->loop, &h->look);
+}
+
 int
 helper_start(struct helper *h)
 {
 	pid_t parent = getpid();
-	int ends[2];
+	int ends[2], ret;
 
 	h->fd = -1;
+	ret = make_pulse(h);
+	if (ret != 0)
+		return ret;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
 		return -errno;
 	h->pid = fork();
@@ -152,10 +213,7 @@ helper_start(struct helper *h)
 		become_child(h, ends[1], parent);
 	close(ends[1]);
 	h->fd = ends[0];
-	h->started_ms = clock_mono_ms();
-	ev_io_init(&h->watcher, on_report, h->fd, EV_READ);
-	h->watcher.data = h;
-	ev_io_start(h->loop, &h->watcher);
+	watch_child(h);
 	return 0;
 }
 
@@ -164,9 +222,5 @@ helper_stop(struct helper *h)
 {
 	if (h->fd < 0)
 		return;
-	ev_io_stop(h->loop, &h->watcher);
-	close(h->fd);
-	h->fd = -1;
-	kill(h->pid, SIGKILL);
-	waitpid(h->pid, NULL, 0);
+	end_child(h, NULL);
 }

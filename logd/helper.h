@@ -1,7 +1,7 @@
 /*
  * logd's helper: a child that does what would keep the append path waiting: loading, writing snapshots, allocating and
  * trimming logs, purging. It lives in the same locked room, on the same folders, dies with logd, and is started again
- * when it dies alone; what it had in hand then is lost, and whoever waits for it sees its channel end.
+ * when it dies alone or stands still outside a disk call; what it had in hand then is lost, and whoever waits for it sees its channel end.
  */
 #ifndef LOGD_HELPER_H
 #define LOGD_HELPER_H
@@ -9,9 +9,9 @@
 #include <ev.h>
 #include <sys/types.h>
 
-#include "disk.h"
 #include "files.h"
 #include "load.h"
+#include "posix_disk.h"
 #include "store.h"
 
 enum helper_kind { HELPER_LOAD, HELPER_SNAPSHOT, HELPER_CHORE, HELPER_PURGE };
@@ -38,13 +38,16 @@ struct helper_report {
 
 struct helper {
 	struct ev_loop *loop;
-	struct store_disk *disk;
-	const int *keep; /* descriptors that the child needs, -1 where unused */
+	struct posix_disk *disk; /* the child's own */
+	const int *keep;         /* descriptors that the child needs, -1 where unused */
 	size_t nkeep;
 	void (*report)(struct helper *h, const struct helper_report *r);
 	void (*died)(struct helper *h); /* it is running again already; what it had is lost */
 	ev_io watcher;
-	int fd; /* -1: not running */
+	ev_timer look;
+	struct pulse *pulse;   /* of the child, in memory shared with it */
+	unsigned seen, missed; /* its pulse at the last look; looks at which nothing had changed */
+	int fd;                /* -1: not running */
 	pid_t pid;
 	uint64_t started_ms;
 };
@@ -57,6 +60,6 @@ void helper_stop(struct helper *h);
 int helper_send(struct helper *h, const struct helper_job *job, int fd);
 
 /* helper_child.c: the child's life, on its end of the socket. */
-_Noreturn void helper_child(int fd, struct store_disk *d);
+_Noreturn void helper_child(int fd, struct posix_disk *d);
 
 #endif

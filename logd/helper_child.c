@@ -25,6 +25,7 @@ enum {
 	LOADS_MAX = 4,      /* more are refused by closing their channel: clientd loads one at a time */
 	OUT_FULL = 1 << 20, /* produced ahead of what the reader took */
 	IN_BYTES = 256 << 10,
+	BEAT_MS = 300, /* shows that it lives while there is nothing to do */
 };
 
 struct load_job {
@@ -38,6 +39,7 @@ struct load_job {
 struct child {
 	int fd;
 	struct store_disk *disk;
+	struct pulse *pulse;
 	struct load_job loads[LOADS_MAX];
 	/* The snapshot under way. */
 	int snapshot_fd; /* -1: none */
@@ -358,7 +360,8 @@ turn(struct child *c)
 
 	for (size_t i = 0; i < LOADS_MAX; i++)
 		p[2 + i] = (struct pollfd){ .fd = c->loads[i].fd, .events = POLLOUT };
-	if (poll(p, 2 + LOADS_MAX, -1) < 0)
+	pulse_beat(c->pulse);
+	if (poll(p, 2 + LOADS_MAX, BEAT_MS) <= 0)
 		return;
 	for (size_t i = 0; i < LOADS_MAX; i++)
 		if (p[2 + i].revents != 0)
@@ -372,9 +375,9 @@ turn(struct child *c)
 }
 
 _Noreturn void
-helper_child(int fd, struct store_disk *d)
+helper_child(int fd, struct posix_disk *d)
 {
-	struct child c = { .fd = fd, .disk = d, .snapshot_fd = -1 };
+	struct child c = { .fd = fd, .disk = &d->disk, .pulse = d->pulse, .snapshot_fd = -1 };
 
 	for (size_t i = 0; i < LOADS_MAX; i++)
 		c.loads[i].fd = -1;

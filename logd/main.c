@@ -423,7 +423,7 @@ start_helper(struct logd *g)
 	memcpy(g->keep, (int[]){ f->fds[0], f->fds[1], f->fds[2], f->locks[0], f->locks[1] }, sizeof g->keep);
 	posix_disk_init(&g->helper_disk, f->fds, names, f->one);
 	g->helper.loop = g->daemon->loop;
-	g->helper.disk = &g->helper_disk.disk;
+	g->helper.disk = &g->helper_disk;
 	g->helper.keep = g->keep;
 	g->helper.nkeep = sizeof g->keep / sizeof *g->keep;
 	g->helper.report = on_report;
@@ -462,10 +462,10 @@ open_store(struct logd *g)
 	warn_of_settings(g->daemon->config);
 	posix_disk_init(&g->disk, g->folders.fds, names, g->folders.one);
 	/* Recovery is one long disk call to the watchdog. */
-	atomic_store(&g->beat.busy, true);
+	pulse_flip(&g->beat.pulse);
 	ret = store_open(&g->store, &g->disk.disk, &s, log_trace(), why);
-	atomic_store(&g->beat.busy, false);
-	g->disk.busy = &g->beat.busy;
+	pulse_flip(&g->beat.pulse);
+	g->disk.pulse = &g->beat.pulse;
 	if (ret != 0) {
 		log_event(LOG_ERR, ret == -EUCLEAN ? "data refused" : "cannot open the data", "reason=%s",
 			  why);

@@ -23,8 +23,8 @@ self(struct store_disk *d)
 static void
 enter(struct store_disk *d)
 {
-	if (self(d)->busy != NULL)
-		atomic_store_explicit(self(d)->busy, true, memory_order_relaxed);
+	if (self(d)->pulse != NULL)
+		pulse_flip(self(d)->pulse);
 }
 
 /* Ends what enter began; a system call's -1 becomes -errno. */
@@ -33,8 +33,8 @@ leave(struct store_disk *d, int result)
 {
 	int error = errno;
 
-	if (self(d)->busy != NULL)
-		atomic_store_explicit(self(d)->busy, false, memory_order_relaxed);
+	if (self(d)->pulse != NULL)
+		pulse_flip(self(d)->pulse);
 	return result < 0 ? -error : result;
 }
 

@@ -171,6 +171,18 @@ def test_logd_outlives_its_helper():
         zkd_node.wait_until(node.mode, 10, "clientd has loaded")
 
 
+def test_a_helper_that_stands_still_is_replaced():
+    with zkd_node.Node() as node:
+        time.sleep(1.1)
+        logd, helper = node.pid("logd"), helper_pid(node)
+        os.kill(helper, signal.SIGSTOP)
+        zkd_node.wait_until(lambda: helper_pid(node) != helper, 10, "another helper")
+        assert not zkd_node.alive(helper)
+        assert node.pid("logd") == logd
+        node.signal("clientd", signal.SIGKILL)
+        zkd_node.wait_until(node.mode, 10, "clientd has loaded")
+
+
 def test_logd_dies_with_its_helper():
     with zkd_node.Node() as node:
         helper = helper_pid(node)
