@@ -345,6 +345,13 @@ def test_journal():
     assert lines[3:] == ["PEER=syncd", "STDERR="]
 
 
+def test_what_daemons_say_follows_the_node():
+    """Also where nothing is written: an idle node does not go on saying that it loads."""
+    with zkd_node.Node(start=True) as node:
+        zkd_node.wait_until(lambda: "loading" not in node.zkctl("ps"), 5, "syncd has heard of READY")
+        assert "serving" in node.zkctl("ps")
+
+
 @pytest.mark.skipif(not DEBUG_BUILD, reason="not built with --enable-debug")
 def test_locked_rooms():
     """Each daemon of a real node tries what it must not be able to do, and the kernel says what binds it."""
