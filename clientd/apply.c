@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 
-#include "base/assert.h"
+#include "base/mem.h"
 #include "tree_priv.h"
 #include "txn.h"
 
@@ -334,6 +334,17 @@ compare_digest(struct tree *t, const struct txn *txn)
 		tree_report_mismatch(t, zxid, txn->digest.tree_digest);
 }
 
+/* ZooKeeper: DataTree.logZxidDigest. */
+static void
+note_digest(struct tree *t)
+{
+	if (!t->config->digest || t->applied % DIGEST_EVERY != 0 || t->fuzzy_until != 0)
+		return;
+	if (t->past == NULL)
+		t->past = mem_zalloc(DIGESTS_KEPT, sizeof *t->past);
+	t->past[t->npast++ % DIGESTS_KEPT] = (struct past_digest){ t->applied, t->digest };
+}
+
 int
 tree_apply(struct tree *t, struct slice bytes, struct arena *arena, const struct tree_sink *sink,
 	   struct tree_result *res)
@@ -356,6 +367,7 @@ tree_apply(struct tree *t, struct slice bytes, struct arena *arena, const struct
 	apply_op(&a, &txn.op, res);
 	t->applied = txn.hdr.zxid;
 	compare_digest(t, &txn);
+	note_digest(t);
 	return 0;
 }
 

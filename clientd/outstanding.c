@@ -78,10 +78,10 @@ same_path(const struct table_entry *e, const void *key)
 }
 
 static struct node_state
-state_of_tree(const struct tree *t, struct slice key)
+state_of_tree(const struct tree *t, struct slice key, uint32_t hash)
 {
 	struct node_state s = { 0 };
-	uint32_t number = nodes_find(&t->nodes, key, nodes_hash(&t->nodes, key));
+	uint32_t number = nodes_find(&t->nodes, key, hash);
 	const struct node *n;
 
 	if (number == NODE_NONE)
@@ -109,7 +109,8 @@ outstanding_view(const struct outstanding *o, struct slice path, struct node_vie
 		v->change = container_of(e, struct change, entry);
 		v->s = v->change->now;
 	} else {
-		v->s = state_of_tree(o->t, v->key);
+		/* The index of nodes has the lower half of the same hash. */
+		v->s = state_of_tree(o->t, v->key, (uint32_t)v->hash);
 	}
 	return v->s.exists;
 }

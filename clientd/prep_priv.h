@@ -47,7 +47,7 @@ struct prep_op {
 /* NULL when type makes no txn, or is multi. */
 const struct prep_op *prep_op_find(int32_t type);
 
-/* The session may act for whoever asks: 12.1's first check. */
+/* The session may act for whoever asks: with nearly every operation the first check. */
 enum zk_error prep_check_session(struct prep_txn *x);
 
 /* prep_session.c */

@@ -188,40 +188,56 @@ tree_read_all_children_number(const struct tree *t, const struct auth *who, int6
 	return err;
 }
 
-/* A node's path is within a prefix by bytes, as ZooKeeper compares: "/ab" lies under "/a". */
-static void
-put_ephemerals(const struct tree *t, const struct session *s, struct slice prefix, struct buf *out)
+void
+tree_ephemerals_each(const struct tree *t, int64_t session, void (*visit)(void *ctx, struct slice path),
+		     void *ctx)
 {
+	const struct session *s = sessions_find(&t->sessions, session);
 	struct buf path;
-	size_t start = buf_len(out);
-	uint32_t n = 0;
 
 	buf_init(&path, t->scratch.max);
-	jute_write_count(out, 0);
-	for (uint32_t i = s == NULL ? 0 : s->ephemerals.first; i != 0; i = t->specials.v[i].next) {
-		struct slice key = node_path(&t->nodes, t->specials.v[i].node, &path);
-		if (key.len < prefix.len || !slice_equal(slice_of(key.data, prefix.len), prefix))
-			continue;
-		jute_write_string(out, key);
-		n++;
-	}
-	if (!out->overflow)
-		put_be32(out->data + out->off + start, n);
+	for (uint32_t i = s == NULL ? 0 : s->ephemerals.first; i != 0; i = t->specials.v[i].next)
+		visit(ctx, node_path(&t->nodes, t->specials.v[i].node, &path));
 	buf_free(&path);
+}
+
+/* A node's path is within a prefix by bytes, as ZooKeeper compares: "/ab" lies under "/a". */
+struct ephemeral_list {
+	struct slice prefix;
+	struct buf *out;
+	uint32_t n;
+};
+
+static void
+put_ephemeral(void *ctx, struct slice path)
+{
+	struct ephemeral_list *l = ctx;
+
+	if (path.len < l->prefix.len ||
+	    (l->prefix.len > 0 && memcmp(path.data, l->prefix.data, l->prefix.len) != 0))
+		return;
+	jute_write_string(l->out, path);
+	l->n++;
 }
 
 enum zk_error
 tree_read_ephemerals(const struct tree *t, const struct auth *who, int64_t session, struct slice body,
 		     struct tree_read *rq, struct buf *out)
 {
+	struct ephemeral_list list;
 	struct jute_reader r;
+	size_t start = buf_len(out);
 
 	(void)who;
 	jute_reader_init(&r, body, UINT32_MAX);
 	*rq = (struct tree_read){ .path = jute_read_string(&r) };
 	if (!jute_ok(&r))
 		return ZK_MARSHALLINGERROR;
-	put_ephemerals(t, sessions_find(&t->sessions, session), rq->path, out);
+	list = (struct ephemeral_list){ .prefix = rq->path, .out = out };
+	jute_write_count(out, 0);
+	tree_ephemerals_each(t, session, put_ephemeral, &list);
+	if (!out->overflow)
+		put_be32(out->data + out->off + start, list.n);
 	return ZK_OK;
 }
 

@@ -107,6 +107,13 @@ tree_stats(const struct tree *t, struct tree_stats *s)
 				  .digest_mismatches = t->mismatches };
 }
 
+void
+tree_digests_each(const struct tree *t, void (*visit)(void *ctx, uint64_t zxid, uint64_t digest), void *ctx)
+{
+	for (uint64_t i = t->npast < DIGESTS_KEPT ? 0 : t->npast - DIGESTS_KEPT; i < t->npast; i++)
+		visit(ctx, t->past[i % DIGESTS_KEPT].zxid, t->past[i % DIGESTS_KEPT].digest);
+}
+
 /* ---- Changing ---- */
 
 void
@@ -292,6 +299,7 @@ tree_destroy(struct tree *t)
 	specials_free(&t->specials);
 	sessions_free(&t->sessions);
 	quotas_free(&t->quotas);
+	mem_free(t->past);
 	buf_free(&t->scratch);
 	buf_free(&t->walk.path);
 	mem_free(t);

@@ -64,6 +64,13 @@ struct tree_stats {
 };
 void tree_stats(const struct tree *t, struct tree_stats *s);
 
+/* The digests of the past, oldest first: of each zxid that is a multiple of 128, 1024 of them (for the word hash). */
+void tree_digests_each(const struct tree *t, void (*visit)(void *ctx, uint64_t zxid, uint64_t digest),
+		       void *ctx);
+/* The paths of a session's ephemerals, oldest first (for the word dump). A path is good during its call only. */
+void tree_ephemerals_each(const struct tree *t, int64_t session, void (*visit)(void *ctx, struct slice path),
+			  void *ctx);
+
 /* ---- Reading. None sets a watch; whether to leave one is front's (exists: also on NONODE). ---- */
 
 /* Whether the node is there, no matter who asks. st may be NULL. For setWatches' comparison with mzxid and
@@ -93,7 +100,7 @@ tree_read_fn tree_read_children;            /* vector<ustring> */
 tree_read_fn tree_read_children2;           /* vector<ustring>, Stat */
 tree_read_fn tree_read_all_children_number; /* int */
 tree_read_fn tree_read_ephemerals;          /* vector<ustring> of the session's own, under the prefix */
-tree_read_fn tree_read_multi;    /* multiRead: results as PROTOCOLS 4.3; the watch flags inside are ignored */
+tree_read_fn tree_read_multi;    /* multiRead: a result for each element; their watch flags are ignored */
 tree_read_fn tree_read_who_am_i; /* vector<ClientInfo>; no body */
 
 /* ---- Applying ---- */
@@ -126,10 +133,11 @@ struct tree_result {
 };
 
 /*
- * Applies the next committed txn. Results lie in a. Replaying over a snapshot of another server, which may
- * hold later states already, is safe: what exists, is gone or is newer stays (PROTOCOLS 13.3). sink may be
- * NULL. 0; -EBADMSG for a txn that does not parse: the tree is as before, and nothing more may be applied to
- * it; -EALREADY when its zxid is not above tree_applied: nothing was done.
+ * Applies the next committed txn. Results lie in a. Replaying over a snapshot of another server, which may hold
+ * later states already, ends in the true state: what a create finds is made anew, what a delete misses is gone, a
+ * parent's count and pzxid never go down. sink may be NULL.
+ * 0; -EBADMSG for a txn that does not parse: the tree is as before, and nothing more may be applied to it;
+ * -EALREADY when its zxid is not above tree_applied: nothing was done.
  */
 int tree_apply(struct tree *t, struct slice txn, struct arena *a, const struct tree_sink *sink,
 	       struct tree_result *result);
@@ -179,7 +187,7 @@ void tree_load_abort(struct tree_load *l);
 
 /*
  * Looks at up to `budget` container and TTL nodes, going on where the last call stopped. Appends nothing and
- * changes no node: calls found for each that has become due by wall_ms (PROTOCOLS 7.6), upon which the caller
+ * changes no node: calls found for each that has become due by wall_ms, upon which the caller
  * prepares a ZK_OP_DELETE_CONTAINER with tree_sweep_body. False when this round is through: the next begins
  * with the next call, after znode.container.checkIntervalMs.
  */

@@ -24,6 +24,12 @@ struct snapshot_walk {
 	struct buf path;     /* scratch */
 };
 
+/* Digests kept for comparing servers by hand. */
+enum { DIGEST_EVERY = 128, DIGESTS_KEPT = 1024 };
+struct past_digest {
+	uint64_t zxid, digest;
+};
+
 struct tree {
 	const struct tree_config *config;
 	struct nodes nodes;
@@ -40,10 +46,11 @@ struct tree {
 	uint64_t mismatches;
 	/* A fuzzy snapshot was loaded: digests mean nothing until this zxid, at which fuzzy_digest is the right one. */
 	uint64_t fuzzy_until, fuzzy_digest;
-	uint32_t
-	    sweep_at[2]; /* special at which the sweeper goes on: containers, TTL nodes; 0: from the start */
-	bool sweeping;   /* a round has begun and not ended */
-	struct buf scratch; /* a path, for the length of one primitive */
+	struct past_digest *past; /* a ring of DIGESTS_KEPT; NULL until the first */
+	uint64_t npast;           /* ever noted */
+	uint32_t sweep_at[2];     /* next special to sweep: containers, TTL nodes; 0: none */
+	bool sweeping;            /* a round has begun and not ended */
+	struct buf scratch;       /* a path, for the length of one primitive */
 };
 
 /* A tree without nodes, to be filled by loading. */

@@ -213,6 +213,47 @@ START_TEST(events_carry_the_list_of_the_node)
 }
 END_TEST
 
+/* ---- Digests of the past ---- */
+
+struct past {
+	uint64_t n, last, digest;
+};
+
+static void
+note_past(void *ctx, uint64_t zxid, uint64_t digest)
+{
+	struct past *p = ctx;
+
+	ck_assert_uint_eq(zxid % 128, 0);
+	if (p->last != 0)
+		ck_assert_uint_eq(zxid, p->last + 128);
+	p->n++;
+	p->last = zxid;
+	p->digest = digest;
+}
+
+START_TEST(digests_of_the_past)
+{
+	struct past p = { 0 };
+
+	tree_digests_each(k.tree, note_past, &p);
+	ck_assert_uint_eq(p.n, 0);
+	kit_create(&k, "/a", "", 0);
+	while (tree_applied(k.tree) < 128)
+		kit_set(&k, "/a", "", -1);
+	tree_digests_each(k.tree, note_past, &p);
+	ck_assert_uint_eq(p.n, 1);
+	ck_assert_uint_eq(p.last, 128);
+	ck_assert_uint_eq(p.digest, tree_digest(k.tree));
+	while (tree_applied(k.tree) < 128 * 1030)
+		kit_set(&k, "/a", "", -1);
+	p = (struct past){ 0 };
+	tree_digests_each(k.tree, note_past, &p);
+	ck_assert_uint_eq(p.n, 1024);
+	ck_assert_uint_eq(p.last, 128 * 1030);
+}
+END_TEST
+
 /* ---- Txns of every age and shape ---- */
 
 static void
@@ -818,6 +859,7 @@ main(void)
 	tcase_add_test(tc, many_nodes_come_and_go);
 	tcase_add_test(tc, events_in_order);
 	tcase_add_test(tc, events_carry_the_list_of_the_node);
+	tcase_add_test(tc, digests_of_the_past);
 	tcase_add_test(tc, old_and_new_forms);
 	tcase_add_test(tc, what_is_not_next_is_left_alone);
 	tcase_add_test(tc, cut_txns_change_nothing);
