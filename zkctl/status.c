@@ -47,7 +47,7 @@ say_line(const char *title, const struct saying *sayings, size_t n, const struct
 		puts(".");
 }
 
-/* "It is a leader (alone, epoch 3) and serves clients at ADDRESS." */
+/* "It is a leader of one (standalone) in epoch 0, with clients at ADDRESS." */
 static void
 say_role(const struct node_status *s)
 {

@@ -22,7 +22,8 @@
 enum {
 	CONFIG_TEXT_MAX = 1 << 20, /* bytes of a configuration file */
 	CONFIG_ENTRIES_MAX = 2000, /* lines with a key */
-	CONFIG_FINDINGS_MAX = 100, /* findings kept; after that parsing ends */
+	CONFIG_NOTICES_MAX = 50,   /* notices kept; further ones are dropped, so that errors have room */
+	CONFIG_FINDINGS_MAX = 100, /* findings kept; after that parsing ends, and not well */
 	CONFIG_HASH_BYTES = 32,
 	CONFIG_DAEMONS = 4,
 };
@@ -134,7 +135,7 @@ struct config {
 	/* User each daemon runs as when zkd was started by root; NULL: the rule of zkd(8). */
 	const char *user[CONFIG_DAEMONS];
 
-	/* Keys accepted but not honoured, in the order of the file. */
+	/* Keys accepted but not honoured, sorted by name. */
 	const struct config_entry *ignored;
 	size_t nignored;
 
@@ -147,7 +148,7 @@ enum config_severity { CONFIG_NOTICE, CONFIG_ERROR };
  * zoo.cfg:7: tickTime: "fast" is not a number; allowed: 1..2147483647 (ms) */
 struct config_finding {
 	enum config_severity severity;
-	int line; /* 0: no line of the file (an override, a relation between keys) */
+	int line; /* 0: no line of the file says it, such as an override */
 	char *text;
 };
 
@@ -164,9 +165,9 @@ void config_report_free(struct config_report *r);
 extern const char config_default_text[];
 
 struct config_source {
-	const char
-	    *file; /* name for messages and, where fd is -1, the file to read; NULL: the embedded default */
-	int fd;    /* the text (LISTEN_FDNAMES config), read from its start; -1: read the file */
+	/* Name for messages and, where fd is -1, the file to read; NULL: the embedded default. */
+	const char *file;
+	int fd; /* the text (LISTEN_FDNAMES config), read from its start; -1: read the file */
 	const char *const *overrides; /* "key=value" of -D, applied last, in order */
 	size_t noverrides;
 };

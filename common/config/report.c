@@ -1,4 +1,4 @@
-/* Findings: one line for people each. Invariant: nerrors counts all errors, also those not kept. */
+/* Findings: one line for people each. Invariant: nerrors counts all errors, also those not kept; a full report has errors. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -57,7 +57,8 @@ report(struct config_report *r, enum config_severity severity, struct origin o, 
 
 	if (severity == CONFIG_ERROR)
 		r->nerrors++;
-	if (r->nfindings == CONFIG_FINDINGS_MAX)
+	if (r->nfindings == CONFIG_FINDINGS_MAX ||
+	    (severity == CONFIG_NOTICE && r->nfindings >= CONFIG_NOTICES_MAX))
 		return;
 	n = put_origin(line, sizeof line, o, key);
 	vsnprintf(line + n, sizeof line - n, format, ap);

@@ -237,6 +237,23 @@ START_TEST(findings_are_bounded)
 }
 END_TEST
 
+/* However many notices come first. */
+START_TEST(an_error_is_always_told)
+{
+	struct buf text;
+
+	buf_init(&text, CONFIG_TEXT_MAX);
+	for (int i = 0; i < 500; i++)
+		buf_put(&text, "dataDir=/d\n", 11);
+	buf_put(&text, "clientPort=x\n", 13);
+	ck_assert_int_lt(config_parse(buf_slice(&text), "zoo.cfg", NULL, 0, &config, &report), 0);
+	assert_found(CONFIG_ERROR,
+		     "zoo.cfg:501: clientPort: \"x\" is not a number; allowed: 0..65535 (port)");
+	ck_assert_uint_eq(report.nfindings, CONFIG_NOTICES_MAX + 1);
+	buf_free(&text);
+}
+END_TEST
+
 START_TEST(too_many_keys_are_refused)
 {
 	struct buf text;
@@ -386,6 +403,7 @@ suite(void)
 	tcase_add_loop_test(t, a_refused_key_that_asks_for_nothing_passes, 0, COUNT(harmless));
 	tcase_add_test(t, all_errors_are_reported);
 	tcase_add_test(t, findings_are_bounded);
+	tcase_add_test(t, an_error_is_always_told);
 	tcase_add_test(t, too_many_keys_are_refused);
 	tcase_add_test(t, many_keys_without_effect_are_cut_short);
 	tcase_add_test(t, a_nul_byte_is_refused);
