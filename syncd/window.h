@@ -30,7 +30,7 @@ struct window {
 	size_t head; /* one past the newest txn's last byte */
 	size_t held; /* bytes of all txns held */
 	uint64_t
-	    base; /* the zxid before the oldest one: what a log must have for the window to continue it */
+	    base; /* the zxid before the oldest one: where a log must end for the window to continue it */
 };
 
 /* An empty window that continues a log whose last zxid is base. */

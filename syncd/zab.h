@@ -157,8 +157,7 @@ struct zab {
 	uint64_t committed;
 	uint64_t appended; /* last zxid given to logd over its present link */
 	uint64_t durable;  /* what logd says */
-	uint64_t
-	    owed; /* highest zxid ever known to be durable or applied: less than this must not be served */
+	uint64_t owed;     /* highest zxid ever known to be durable or applied: less must not be served */
 	struct acks acks;
 	struct window window;
 	uint32_t open_txns; /* credit used: proposed, not committed */
