@@ -1,6 +1,7 @@
 /*
  * The table of every key that zoo.cfg may hold: name, type, default, range, and what zkd does with it. Names,
- * defaults and tiers are those of ZooKeeper's master (3.10); where 3.8 or 3.9 differ the row says so.
+ * defaults and tiers are those of ZooKeeper's master (3.10); where 3.8 or 3.9 differ the row says so. One default is our
+ * own: old snapshots and logs are purged once an hour.
  *
  * A name written with "zookeeper." in front means the same key: in a Java server both spellings name one JVM
  * property. A name that ends in '*' is a pattern: it stands for every key that begins with what is before the

@@ -22,7 +22,7 @@ CORES = [
     "syncd/libzab.a",
     "clientd/libfront.a",
     "clientd/libtree.a",
-    "logd/libstore.a",
+    "libstore.a",
     "supervisor/libwatch.a",
 ]
 # electiond is idle on a single node; its core is checked as soon as it is there.
