@@ -102,13 +102,15 @@ class Systemd(unittest.TestCase):
             f.write("[Unit]\nDefaultDependencies=no\n[Service]\n" + "\n".join(commands) + "\n")
 
     def boot(self):
-        command = ["timeout", "-s", "KILL", str(BOOT_SECONDS), os.path.join(HERE, "systemd_boot"), self.folder]
+        script = [os.path.join(HERE, "systemd_boot"), self.folder]
+        command = ["timeout", "-s", "KILL", str(BOOT_SECONDS), *script]
         r = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         log = ""
         for name in ("units.log", "driver.log"):
             if os.path.exists(self.path(name)):
                 with open(self.path(name), errors="replace") as f:
                     log += f"--- {name}\n{f.read()[-30000:]}"
+        subprocess.run([*script, "clean"], timeout=20, check=True)
         self.assertTrue(os.path.exists(self.path("result")), f"status {r.returncode}: {r.stdout}\n{log}")
         with open(self.path("result")) as f:
             self.assertEqual(f.read(), "passed", log)
