@@ -633,6 +633,39 @@ def watches_set_again(r):
     s.close()
 
 
+# quotas
+
+
+@case
+def quota_statistics(r):
+    s = r.open()
+    seed_tree(s, r.root)
+    quota = f"/zookeeper/quota{r.root}"
+    s.call(CREATE, create(quota))
+    s.call(CREATE, create(f"{quota}/zookeeper_limits", b"count=3,bytes=20"))
+    s.call(CREATE, create(f"{quota}/zookeeper_stats", b"count=0,bytes=0"))
+    s.call(GET_DATA, path_watch(f"{quota}/zookeeper_stats"))
+    s.call(CREATE, create(f"{r.root}/more", b"12345"))
+    s.call(CREATE, create(f"{r.root}/more/deep", None))
+    s.call(GET_DATA, path_watch(f"{quota}/zookeeper_stats"))
+    s.call(SET_DATA, set_data(f"{r.root}/more", b"1"))
+    s.call(SET_DATA, set_data(f"{r.root}/a", None))
+    s.call(GET_DATA, path_watch(f"{quota}/zookeeper_stats"))
+    s.call(DELETE, path_version(f"{r.root}/more/deep"))
+    s.call(DELETE, path_version(f"{r.root}/c"))
+    s.call(GET_DATA, path_watch(f"{quota}/zookeeper_stats"))
+    s.call(SET_DATA, set_data(f"{quota}/zookeeper_limits", b"count=1,bytes=1=;byteHardLimit=1;countHardLimit=1"))
+    s.call(CREATE, create(f"{r.root}/beyond", b"1234567890"))
+    s.call(GET_DATA, path_watch(f"{quota}/zookeeper_stats"))
+    s.call(DELETE, path_version(f"{quota}/zookeeper_limits"))
+    s.call(CREATE, create(f"{r.root}/free", b"12"))
+    s.call(GET_DATA, path_watch(f"{quota}/zookeeper_stats"))
+    s.call(GET_CHILDREN2, path_watch("/zookeeper/quota"))
+    s.call(DELETE, path_version(f"{quota}/zookeeper_stats"))
+    s.call(DELETE, path_version(quota))
+    s.close()
+
+
 # access
 
 

@@ -1,0 +1,173 @@
+"""zkd beside Apache ZooKeeper, both configured in the same uncommon way."""
+
+import apache_node
+import pytest
+import zkwire as z
+from test_differential import compare
+
+pytestmark = pytest.mark.skipif(not apache_node.installed(), reason="Apache ZooKeeper is not installed")
+
+# super:secret, as `DigestAuthenticationProvider.generateDigest` makes it
+SUPER_DIGEST = "super:lK75jTNcA+U9vtVEw5vB51mj/w4="
+
+UNIMPLEMENTED, NOAUTH, QUOTAEXCEEDED = -6, -102, -125
+
+
+@pytest.fixture
+def pair(make_node):
+    """pair(keys) gives zkd and Apache with these keys of zoo.cfg; Java takes them as properties where it must."""
+    nodes = []
+
+    def make(**keys):
+        properties = {k: str(v) for k, v in keys.items() if k.startswith(("zookeeper.", "jute.", "znode."))}
+        nodes.append(make_node(**keys))
+        nodes.append(apache_node.ApacheNode(keys={k: v for k, v in keys.items() if k not in properties}, properties=properties))
+        for n in nodes:
+            n.start()
+        return nodes
+
+    yield make
+    for n in nodes:
+        n.close()
+
+
+def seed_locked(r):
+    """A session, and below the case's root a node that only bob may touch."""
+    s = r.open()
+    s.call(z.CREATE, z.create(r.root))
+    bob = r.open()
+    bob.call(z.AUTH, z.auth("digest", b"bob:secret"), z.XID_AUTH)
+    bob.call(z.CREATE, z.create(f"{r.root}/bobs", b"b", [(z.ALL, "auth", "")]))
+    bob.close()
+    return s
+
+
+def touch(s, path):
+    for op, body in (
+        (z.GET_DATA, z.path_watch(path)),
+        (z.SET_DATA, z.set_data(path, b"n")),
+        (z.GET_ACL, z.path_only(path)),
+        (z.CREATE, z.create(f"{path}/x")),
+        (z.SET_ACL, z.set_acl(path)),
+        (z.DELETE, z.path_version(f"{path}/x")),
+    ):
+        s.call(op, body)
+
+
+def test_super_user(pair):
+    def case(r):
+        s = seed_locked(r)
+        touch(s, f"{r.root}/bobs")
+        s.call(z.AUTH, z.auth("digest", b"super:wrong"), z.XID_AUTH)
+        touch(s, f"{r.root}/bobs")
+        assert s.call(z.GET_DATA, z.path_watch(f"{r.root}/bobs")).err == NOAUTH
+        s.call(z.AUTH, z.auth("digest", b"super:secret"), z.XID_AUTH)
+        assert s.call(z.GET_DATA, z.path_watch(f"{r.root}/bobs")).err == 0
+        touch(s, f"{r.root}/bobs")
+        s.call(z.WHO_AM_I)
+        s.call(z.SET_DATA, z.set_data("/zookeeper/config", b"x"))
+        s.close()
+
+    compare(*pair(**{"zookeeper.DigestAuthenticationProvider.superDigest": SUPER_DIGEST}), case, "/case")
+
+
+def test_skip_acl(pair):
+    def case(r):
+        s = seed_locked(r)
+        assert s.call(z.GET_DATA, z.path_watch(f"{r.root}/bobs")).err == 0
+        touch(s, f"{r.root}/bobs")
+        s.close()
+
+    compare(*pair(**{"zookeeper.skipACL": "yes"}), case, "/case")
+
+
+def test_enforced_quota(pair):
+    def case(r):
+        s = r.open()
+        s.call(z.CREATE, z.create(r.root, b"12345"))
+        quota = f"/zookeeper/quota{r.root}"
+        s.call(z.CREATE, z.create(quota))
+        s.call(z.CREATE, z.create(f"{quota}/zookeeper_limits", b"count=1,bytes=1=;byteHardLimit=20;countHardLimit=3"))
+        s.call(z.CREATE, z.create(f"{quota}/zookeeper_stats", b"count=0,bytes=0"))
+        s.call(z.CREATE, z.create(f"{r.root}/a", b"1234567890"))
+        s.call(z.CREATE, z.create(f"{r.root}/b", b"1234567890"))
+        s.call(z.SET_DATA, z.set_data(f"{r.root}/a", bytes(15)))
+        s.call(z.SET_DATA, z.set_data(f"{r.root}/a", bytes(16)))
+        s.call(z.CREATE, z.create(f"{r.root}/c"))
+        assert s.call(z.CREATE, z.create(f"{r.root}/d")).err == QUOTAEXCEEDED
+        s.call(z.MULTI, z.multi((z.DELETE, z.path_version(f"{r.root}/c")), (z.CREATE, z.create(f"{r.root}/d"))))
+        s.call(z.GET_DATA, z.path_watch(f"{quota}/zookeeper_stats"))
+        s.close()
+
+    compare(*pair(**{"zookeeper.enforceQuota": "true"}), case, "/case")
+
+
+def test_extended_types_off(pair):
+    def case(r):
+        s = r.open()
+        s.call(z.CREATE, z.create(r.root))
+        assert s.call(z.CREATE_TTL, z.create_ttl(f"{r.root}/t")).err == UNIMPLEMENTED
+        s.call(z.CREATE_TTL, z.create_ttl(f"{r.root}/t", ttl=-1))
+        s.call(z.CREATE_CONTAINER, z.create(f"{r.root}/c", flags=4))
+        s.call(z.MULTI, z.multi((z.CREATE_TTL, z.create_ttl(f"{r.root}/t"))))
+        s.close()
+
+    compare(*pair(**{"zookeeper.extendedTypesEnabled": "false", "extendedTypesEnabled": None}), case, "/case")
+
+
+def test_session_timeouts(pair):
+    def case(r):
+        for timeout in (1, 999, 1000, 5000, 7000, 7001):
+            r.open(timeout_ms=timeout).close()
+
+    compare(*pair(tickTime=500, minSessionTimeout=1000, maxSessionTimeout=7000), case, "/case")
+
+
+def test_connections_per_address(pair):
+    """The third connection of an address is closed without a word."""
+
+    def case(r):
+        a = r.open()
+        b = r.open()
+        c = r.open_silent()
+        c.expect()
+        b.close()
+        a.close()
+
+    compare(*pair(maxClientCnxns=2), case, "/case")
+
+
+def test_largest_request(pair):
+    def case(r):
+        s = r.open()
+        s.call(z.CREATE, z.create(r.root))
+        for size in (900, 2000):
+            s.call(z.SET_DATA, z.set_data(r.root, bytes(size)))
+        s.expect()
+
+    compare(*pair(**{"jute.maxbuffer": 1024}), case, "/case")
+
+
+def test_expiry_of_what_is_empty(pair):
+    """Containers that have had children and TTL nodes go when the sweeper comes; watches tell. Only the outcome counts."""
+    ours, theirs = pair(**{"znode.container.checkIntervalMs": "300"})
+    outcomes = []
+    for node in (ours, theirs):
+        with z.Wire(node.port) as w:
+            w.connect()
+            w.call(z.CREATE_CONTAINER, z.create("/used", flags=4))
+            w.call(z.CREATE, z.create("/used/x"))
+            w.call(z.CREATE_CONTAINER, z.create("/fresh", flags=4))
+            w.call(z.CREATE_TTL, z.create_ttl("/ttl", ttl=500))
+            w.call(z.CREATE_TTL, z.create_ttl("/long", ttl=500000))
+            w.call(z.DELETE, z.path_version("/used/x"))
+            for path in ("/used", "/ttl"):
+                w.call(z.EXISTS, z.path_watch(path, True))
+            gone = {w.receive(5).event() for _ in range(2)}
+            r = w.call(z.GET_CHILDREN, z.path_watch("/"))[1].body()
+            outcomes.append((gone, sorted(r.vector(r.buffer))))
+            w.call(z.CLOSE_SESSION)
+    assert outcomes[0] == outcomes[1]
+    assert outcomes[0][0] == {(2, 3, "/used"), (2, 3, "/ttl")}
+
+
