@@ -196,8 +196,11 @@ end_session(struct front *f, const struct pending *p, int64_t session)
 {
 	struct front_conn *c = conn_of_session(f, session);
 
-	if (c != NULL && c != p->conn)
-		conn_kill(f, c, NULL);
+	if (c == NULL || c == p->conn)
+		return;
+	/* Who does not read is not heard either, so that its session ends: that is worth a line. */
+	conn_kill(f, c,
+		  c->paused & PAUSE_OUTPUT ? "does not read its replies, until its session expired" : NULL);
 }
 
 static void

@@ -158,6 +158,7 @@ def test_reader_that_never_reads(node, witness):
     get = struct.pack(">iii", 8 + 9, 1, 4) + struct.pack(">i", 4) + b"/big" + b"\0"
     before = memory(pid)
     with session(node) as s:
+        port = s.getsockname()[1]
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         s.settimeout(2)
         with contextlib.suppress(TimeoutError):
@@ -167,6 +168,7 @@ def test_reader_that_never_reads(node, witness):
         assert memory(pid) - before < 16 << 20
         # it does not even send pings that count: its session ends, and with it the connection
         zkd_node.wait_until(lambda: closed(s), 15, "the connection is closed")
+    assert "does not read its replies" in wait_line(node, port)
     witness.delete("/big")
 
 

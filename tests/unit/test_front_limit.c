@@ -1,6 +1,6 @@
 /*
- * The front and its limits: who asks too much, talks nonsense or never reads; and the four-letter words. Frames of clients and of syncd in, bytes and frames out;
- * each test reads as what the parties say to each other.
+ * The front and its limits: who asks too much, talks nonsense or never reads; and the four-letter words. Frames of
+ * clients and of syncd in, bytes and frames out; each test reads as what the parties say to each other.
  */
 #include <check.h>
 #include <stdio.h>
@@ -96,6 +96,8 @@ START_TEST(test_reader_that_never_reads)
 		SAY(c, put_path(b, i, ZK_OP_GET_DATA, "/big", false));
 	world_sleep(&w, 14000);
 	ck_assert(c->closed);
+	ck_assert_ptr_nonnull(strstr(w.traced, "peer=10.0.0.1:1000"));
+	ck_assert_ptr_nonnull(strstr(w.traced, "does not read its replies"));
 }
 END_TEST
 

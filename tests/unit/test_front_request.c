@@ -1,6 +1,6 @@
 /*
- * The front and its requests: what is answered, in which order, and which watch events come before. Frames of clients and of syncd in, bytes and frames out;
- * each test reads as what the parties say to each other.
+ * The front and its requests: what is answered, in which order, and which watch events come before. Frames of clients
+ * and of syncd in, bytes and frames out; each test reads as what the parties say to each other.
  */
 #include <check.h>
 #include <stdio.h>

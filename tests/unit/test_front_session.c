@@ -1,6 +1,6 @@
 /*
- * The front and its sessions: the handshake, who a client is, how a session lives and ends. Frames of clients and of syncd in, bytes and frames out;
- * each test reads as what the parties say to each other.
+ * The front and its sessions: the handshake, who a client is, how a session lives and ends. Frames of clients and of
+ * syncd in, bytes and frames out; each test reads as what the parties say to each other.
  */
 #include <check.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /*
- * The front and syncd: roles, loads, commits, snapshots, disks that fail, and on a leader what learners ask. Frames of clients and of syncd in, bytes and frames out;
- * each test reads as what the parties say to each other.
+ * The front and syncd: roles, loads, commits, snapshots, disks that fail, and on a leader what learners ask. Frames
+ * of clients and of syncd in, bytes and frames out; each test reads as what the parties say to each other.
  */
 #include <check.h>
 #include <stdio.h>
