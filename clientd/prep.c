@@ -119,7 +119,7 @@ next_record(struct jute_reader *r, struct arena *a, const struct prep_op *op, un
 	return op->decode(r, a, q) || jute_fail(r);
 }
 
-/* How many elements there are; -1 when not all of it can be read. */
+/* How many elements there are; -1 when not all of it can be read, or when there are too many. */
 static int32_t
 count_elements(struct prep *p, struct slice body)
 {
@@ -130,7 +130,8 @@ count_elements(struct prep *p, struct slice body)
 
 	jute_reader_init(&r, body, UINT32_MAX);
 	while ((op = next_element(&r)) != NULL && next_record(&r, &p->arena, op, &q))
-		n++;
+		if (++n > PREP_MULTI_MAX)
+			return -1;
 	return jute_ok(&r) ? n : -1;
 }
 
@@ -192,9 +193,12 @@ run_multi(struct prep_txn *x)
 	x->in_multi = true;
 	jute_write_count(x->out, n);
 	jute_reader_init(&r, x->rq->body, UINT32_MAX);
+	/* What could be read once can be read again, into the same memory. */
+	arena_reset(&p->arena);
 	while (n-- > 0) {
 		const struct prep_op *op = next_element(&r);
-		next_record(&r, &p->arena, op, &q);
+		bool read = op != NULL && next_record(&r, &p->arena, op, &q);
+		ASSERT(read);
 		if (err != ZK_OK)
 			write_error_element(x->out, ZK_RUNTIMEINCONSISTENCY);
 		else

@@ -29,12 +29,17 @@
 
 struct prep;
 
+/*
+ * More elements of one multi than this are refused as undecodable, however short they are: those who apply it hold a
+ * decoded element and a result for each (some 300 bytes) in their arena of 64 MiB.
+ */
+enum { PREP_MULTI_MAX = 100000 };
+
 struct prep_request {
 	int32_t type;    /* enum zk_op: one for which prep_takes is true */
 	int64_t session; /* 0 for the sweeper */
 	int32_t cxid;
-	uint64_t
-	    owner; /* connection number of the learner it came through, 0 for an own client (session.h) */
+	uint64_t owner;    /* number of the learner connection it came through, 0 for an own client */
 	struct auth auth;  /* ids of its connection */
 	struct slice body; /* the request record; empty for closeSession */
 	int64_t wall_ms;   /* becomes the txn's time */

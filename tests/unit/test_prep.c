@@ -194,6 +194,47 @@ START_TEST(ttl_nodes_must_be_enabled)
 }
 END_TEST
 
+/* emulate353TTLNodes: the top bit and the time, up to 60 bits of it. */
+START_TEST(ttl_nodes_of_3_5_3)
+{
+	static const struct {
+		int64_t ttl;
+		enum zk_error err;
+		uint64_t owner;
+	} rows[] = {
+		{ 0, ZK_BADARGUMENTS, 0 },
+		{ 5, ZK_OK, 0x8000000000000005 },
+		{ ZK_TTL_MAX_MS + 1, ZK_OK, 0x8000010000000000 },
+		{ 0x0fffffffffffffff, ZK_OK, 0x8fffffffffffffff },
+		{ 0x1000000000000000, ZK_BADARGUMENTS, 0 },
+	};
+	char path[16];
+	struct buf snap;
+
+	kit_apply(&k);
+	k.hold = false;
+	k.session = ALIVE;
+	k.config.emulate_353_ttl = true;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct jute_create_ttl_request rq = { .acl = kit_open_acl, .flags = 5, .ttl = rows[i].ttl };
+		snprintf(path, sizeof path, "/t%zu", i);
+		rq.path = slice_str(path);
+		jute_write_create_ttl_request(&k.body, &rq);
+		ck_assert_int_eq(kit_request(&k, ZK_OP_CREATE_TTL), rows[i].err);
+		if (rows[i].err == ZK_OK)
+			ck_assert_int_eq(kit_stat(&k, path).ephemeral_owner, 0);
+	}
+	snap = kit_snapshot(k.tree);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		uint8_t owner[8];
+		put_be64(owner, rows[i].owner);
+		if (rows[i].err == ZK_OK)
+			ck_assert_ptr_nonnull(memmem(buf_head(&snap), buf_len(&snap), owner, 8));
+	}
+	buf_free(&snap);
+}
+END_TEST
+
 static const struct {
 	int64_t session;
 	const char *path;
@@ -382,6 +423,22 @@ START_TEST(a_multi_with_what_may_not_be_in_it)
 	}
 	kit_apply(&k);
 	ck_assert(!kit_exists(&k, "/m"));
+}
+END_TEST
+
+/* The longest that is taken can be applied with the arena that its users have. */
+START_TEST(the_longest_multi)
+{
+	k.session = ALIVE;
+	for (int i = 0; i < PREP_MULTI_MAX; i++)
+		kit_add_check(&k, "/", -1);
+	ck_assert_int_eq(kit_multi(&k), ZK_OK);
+	kit_apply(&k);
+	ck_assert_int_eq(k.result.n, PREP_MULTI_MAX);
+	for (int i = 0; i <= PREP_MULTI_MAX; i++)
+		kit_add_check(&k, "/", -1);
+	ck_assert_int_eq(kit_multi(&k), ZK_MARSHALLINGERROR);
+	kit_apply(&k);
 }
 END_TEST
 
@@ -808,6 +865,7 @@ main(void)
 	tcase_add_checked_fixture(plain, start_without_ttl, end);
 	tcase_add_loop_test(tc, create_checks, 0, ROWS(creates));
 	tcase_add_test(plain, ttl_nodes_must_be_enabled);
+	tcase_add_test(tc, ttl_nodes_of_3_5_3);
 	tcase_add_loop_test(tc, delete_checks, 0, ROWS(deletes));
 	tcase_add_loop_test(tc, set_data_checks, 0, ROWS(sets));
 	tcase_add_loop_test(tc, set_acl_checks, 0, ROWS(set_acls));
@@ -815,6 +873,7 @@ main(void)
 	tcase_add_test(tc, delete_container_checks);
 	tcase_add_test(tc, what_does_not_parse_is_a_marshalling_error);
 	tcase_add_test(tc, a_multi_with_what_may_not_be_in_it);
+	tcase_add_test(tc, the_longest_multi);
 	tcase_add_test(tc, refused_operations);
 	tcase_add_test(tc, later_requests_see_earlier_ones);
 	tcase_add_test(tc, entries_die_when_applied_and_not_before);

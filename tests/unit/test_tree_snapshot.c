@@ -583,6 +583,70 @@ START_TEST(a_wrong_digest_is_counted)
 }
 END_TEST
 
+/* ---- The checker itself ---- */
+
+static void
+spoil(int how)
+{
+	struct tree *t = k.tree;
+	struct node *n = node_at(&t->nodes, tree_find(t, SLICE_LIT("/a")));
+
+	switch (how) {
+	case 0:
+		n->children++;
+		break;
+	case 1:
+		n->crc ^= 1;
+		break;
+	case 2:
+		n->hash ^= 1;
+		break;
+	case 3:
+		n->mzxid++;
+		break;
+	case 4:
+		t->acls.lists[n->acl]->refs++;
+		break;
+	case 5:
+		n->flags = NODE_UNDIGESTED;
+		break;
+	case 6:
+		t->ephemerals++;
+		break;
+	case 7:
+		t->data_bytes++;
+		break;
+	case 8:
+		node_at(&t->nodes, n->child)->before = NODE_ROOT;
+		break;
+	case 9:
+		t->specials.v[node_at(&t->nodes, n->child)->special].node = NODE_ROOT;
+		break;
+	default:
+		t->nodes.count++;
+	}
+}
+
+START_TEST(the_checker_sees)
+{
+	struct jute_acl entry = { 31, { SLICE_LIT("ip"), SLICE_LIT("::1") } };
+	struct jute_acl_vec acl = { &entry, 1 };
+	struct kit other;
+
+	kit_create(&k, "/a", "", 0);
+	kit_create(&k, "/a/b", "", 1);
+	kit_set_acl(&k, "/a", &acl, -1);
+	ck_assert(tree_check(k.tree));
+	spoil(_i);
+	kit_trace.least = TRACE_ERROR + 1;
+	ck_assert(!tree_check(k.tree));
+	/* The fixture's end wants a whole one. */
+	other = k;
+	kit_start_with(&k, &other.config);
+	kit_end(&other);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -602,6 +666,7 @@ main(void)
 	tcase_add_test(tc, missing_acls_are_closed);
 	tcase_add_test(tc, orphans_expire);
 	tcase_add_test(tc, a_wrong_digest_is_counted);
+	tcase_add_loop_test(tc, the_checker_sees, 0, 11);
 	tcase_set_timeout(tc, 60);
 	suite_add_tcase(s, tc);
 	r = srunner_create(s);
