@@ -5,44 +5,15 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "base/list.h"
-#include "beat.h"
 #include "config/config.h"
-#include "folders.h"
-#include "helper.h"
 #include "io/clock.h"
-#include "io/daemon.h"
-#include "io/link.h"
-#include "posix_disk.h"
-#include "store.h"
+#include "logd.h"
 
-enum {
-	CHANNEL_BYTES = 1 << 20, /* asked of the kernel for a bulk channel's buffer */
-	STATUS_EVERY_MS = 1000,  /* the zxid in STATUS= follows at this pace */
-};
-
-struct logd {
-	struct daemon *daemon;
-	struct folders folders;
-	struct posix_disk disk, helper_disk;
-	struct store *store;
-	struct helper helper;
-	struct beat beat;
-	struct link syncd;
-	int keep[5];      /* descriptors of the helper */
-	bool told_failed; /* syncd knows that the disk failed */
-	uint64_t told_durable;
-	uint64_t cuts;     /* TRUNCATEs carried out */
-	uint64_t purge_ms; /* when the next one is due; UINT64_MAX: never */
-	uint64_t status_ms, status_zxid;
-};
+enum { STATUS_EVERY_MS = 1000 /* the zxid in STATUS= follows at this pace */ };
 
 static struct store_settings
 settings_of(const struct config *c)
@@ -102,41 +73,19 @@ on_append(void *owner, struct link *l, const struct frame *f)
 	return link_refuse(l, "zxid 0x%" PRIx64 " of %zu bytes does not follow", f->zxid, f->body.len);
 }
 
-/* A pair for bulk data; which end is the other process's is up to the caller. */
-static int
-make_channel(int ends[2])
-{
-	int size = CHANNEL_BYTES;
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-		return -errno;
-	for (int i = 0; i < 2; i++)
-		setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-	return 0;
-}
-
 static int
 on_load(void *owner, struct link *l, const struct frame *f)
 {
+	struct load_request request = { .have_tree = (f->flags & LOAD_HAVE_TREE) != 0, .have = f->zxid };
 	struct logd *g = owner;
-	struct helper_job job = { .kind = HELPER_LOAD, .cuts = g->cuts };
-	int ends[2], ret;
+	int fd, ret;
 
 	commit(g);
-	job.load = (struct load_request){
-		.have_tree = (f->flags & LOAD_HAVE_TREE) != 0,
-		.have = f->zxid,
-		.upto = store_durable(g->store),
-	};
-	ret = make_channel(ends);
+	request.upto = store_durable(g->store);
+	ret = jobs_load(g, &request, &fd);
 	if (ret != 0)
 		return link_refuse(l, "no channel: %s", strerror(-ret));
-	/* Where the helper does not get it the reader sees its channel end, and asks again. */
-	ret = helper_send(&g->helper, &job, ends[1]);
-	if (ret != 0)
-		log_event(LOG_WARNING, "helper did not take a load", "reason=%s",
-			  log_quote(slice_str(strerror(-ret))).text);
-	link_send_fd(l, &(struct frame){ .type = MSG_LOAD_CHANNEL, .seq = f->seq }, ends[0]);
+	link_send_fd(l, &(struct frame){ .type = MSG_LOAD_CHANNEL, .seq = f->seq }, fd);
 	return 0;
 }
 
@@ -240,126 +189,6 @@ static const struct link_ops syncd_ops = {
 };
 
 static void
-begin_snapshot(struct logd *g)
-{
-	struct helper_job job = { .kind = HELPER_SNAPSHOT,
-				  .gz = g->daemon->config->snapshot_compression == CONFIG_COMPRESSION_GZ };
-	int ends[2];
-
-	if (!link_is_up(&g->syncd) || make_channel(ends) != 0)
-		return;
-	store_snapshot_begun(g->store);
-	if (helper_send(&g->helper, &job, ends[0]) != 0)
-		store_snapshot_ended(g->store, false, 0, clock_mono_ms());
-	link_send_fd(&g->syncd, &(struct frame){ .type = MSG_SNAPSHOT }, ends[1]);
-}
-
-static void
-ask_purge(struct logd *g, uint64_t now_ms)
-{
-	const struct config *c = g->daemon->config;
-	struct helper_job job = { .kind = HELPER_PURGE, .retain = (uint32_t)c->snap_retain_count };
-
-	g->purge_ms = UINT64_MAX;
-	if (c->purge_interval_ms == 0)
-		return;
-	helper_send(&g->helper, &job, -1);
-	g->purge_ms = now_ms + (uint64_t)c->purge_interval_ms;
-}
-
-static void
-on_load_report(struct logd *g, const struct helper_report *r)
-{
-	if (r->error == 0) {
-		log_event(LOG_INFO, "loaded", "bytes=%" PRIu64, r->count);
-		return;
-	}
-	log_event(LOG_ERR, "cannot load", "reason=%s", log_quote(slice_str(r->text)).text);
-	/*
-	 * The data is not all there: as at the start, nobody is served an incomplete database. But what was
-	 * cut while it was read has to be missing.
-	 */
-	if (r->error == -EUCLEAN && r->cuts == g->cuts)
-		daemon_quit(g->daemon, EXIT_DATA_DIR);
-}
-
-static void
-on_snapshot_report(struct logd *g, const struct helper_report *r)
-{
-	uint64_t now_ms = clock_mono_ms();
-
-	store_snapshot_ended(g->store, r->error == 0, r->zxid, now_ms);
-	if (r->error != 0) {
-		log_event(LOG_WARNING, "snapshot not finished", "zxid=0x%" PRIx64 " reason=%s", r->zxid,
-			  log_quote(slice_str(r->text)).text);
-		return;
-	}
-	log_event(LOG_NOTICE, "snapshot", "zxid=0x%" PRIx64 " bytes=%" PRIu64, r->zxid, r->count);
-	ask_purge(g, now_ms);
-}
-
-static void
-on_chore_report(struct logd *g, const struct helper_report *r)
-{
-	store_chore_done(g->store, &r->chore, r->error == 0);
-	if (r->error != 0 && r->chore.kind == STORE_ALLOCATE)
-		log_event(LOG_WARNING, "no space could be allocated ahead", "log=%" PRIx64 " reason=%s",
-			  r->chore.log_zxid, log_quote(slice_str(strerror(-r->error))).text);
-}
-
-static void
-on_purge_report(struct logd *g, const struct helper_report *r)
-{
-	(void)g;
-	if (r->error != 0)
-		log_event(LOG_WARNING, "purge failed", "reason=%s",
-			  log_quote(slice_str(strerror(-r->error))).text);
-	else if (r->count > 0)
-		log_event(LOG_NOTICE, "old files purged", "files=%" PRIu64, r->count);
-}
-
-static struct logd *
-logd_of(struct helper *h)
-{
-	return container_of(h, struct logd, helper);
-}
-
-static void
-on_report(struct helper *h, const struct helper_report *r)
-{
-	static void (*const take[])(struct logd *, const struct helper_report *) = {
-		[HELPER_LOAD] = on_load_report,
-		[HELPER_SNAPSHOT] = on_snapshot_report,
-		[HELPER_CHORE] = on_chore_report,
-		[HELPER_PURGE] = on_purge_report,
-	};
-
-	take[r->kind](logd_of(h), r);
-}
-
-static void
-on_helper_died(struct helper *h)
-{
-	struct logd *g = logd_of(h);
-	struct store_facts f;
-
-	store_get_facts(g->store, &f);
-	if (f.snapshot_running)
-		store_snapshot_ended(g->store, false, 0, clock_mono_ms());
-	store_chore_done(g->store, &(struct store_chore){ STORE_ALLOCATE, f.log_zxid, 0 }, true);
-}
-
-static void
-give_chores(struct logd *g)
-{
-	struct helper_job job = { .kind = HELPER_CHORE };
-
-	while ((job.chore = store_next_chore(g->store)).kind != STORE_NO_CHORE)
-		if (helper_send(&g->helper, &job, -1) != 0)
-			store_chore_done(g->store, &job.chore, false);
-}
-
-static void
 renew_status(struct logd *g, uint64_t now_ms)
 {
 	const char *failed = store_failed(g->store);
@@ -389,10 +218,10 @@ step(struct daemon *d, uint64_t now_ms)
 		store_tick(g->store, now_ms);
 	tell_disk(g);
 	if (store_snapshot_due(g->store, now_ms))
-		begin_snapshot(g);
+		jobs_snapshot(g);
 	if (g->purge_ms <= now_ms)
-		ask_purge(g, now_ms);
-	give_chores(g);
+		jobs_purge(g, now_ms);
+	jobs_chores(g);
 	if (now_ms - g->status_ms >= STATUS_EVERY_MS)
 		renew_status(g, now_ms);
 	deadline = least(store_deadline(g->store), g->purge_ms);
@@ -412,23 +241,6 @@ open_room(struct daemon *d)
 	for (int i = 0; i < 3; i++)
 		d->sandbox.folders[d->sandbox.nfolders++] = g->folders.fds[i];
 	return 0;
-}
-
-static int
-start_helper(struct logd *g)
-{
-	const char *const *names = (const char *const *)g->folders.names;
-	const struct folders *f = &g->folders;
-
-	memcpy(g->keep, (int[]){ f->fds[0], f->fds[1], f->fds[2], f->locks[0], f->locks[1] }, sizeof g->keep);
-	posix_disk_init(&g->helper_disk, f->fds, names, f->one);
-	g->helper.loop = g->daemon->loop;
-	g->helper.disk = &g->helper_disk;
-	g->helper.keep = g->keep;
-	g->helper.nkeep = sizeof g->keep / sizeof *g->keep;
-	g->helper.report = on_report;
-	g->helper.died = on_helper_died;
-	return helper_start(&g->helper);
 }
 
 /* What only the operator can mend ends the node; a disk that failed is tried again, with the supervisor's patience. */
@@ -488,7 +300,7 @@ start(struct daemon *d)
 		log_plain(LOG_ERR, "no listener named link was passed");
 		return EXIT_BAD_INVOCATION;
 	}
-	ret = start_helper(g);
+	ret = jobs_start(g);
 	if (ret == 0)
 		ret = beat_start(&g->beat, &d->notify);
 	if (ret != 0) {
@@ -501,7 +313,7 @@ start(struct daemon *d)
 		return status;
 	link_init(&g->syncd, &d->turn, &syncd_ops, g, &d->identity);
 	link_listen(&g->syncd, listener);
-	ask_purge(g, clock_mono_ms());
+	jobs_purge(g, clock_mono_ms());
 	renew_status(g, clock_mono_ms());
 	daemon_ready(d);
 	return 0;

@@ -1,0 +1,182 @@
+/*
+ * What logd has its helper do: loads, snapshots, purges and chores, and what becomes of their reports. Invariant: for
+ * each snapshot begun the store is told once how it ended.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/list.h"
+#include "config/config.h"
+#include "io/clock.h"
+#include "logd.h"
+
+enum { CHANNEL_BYTES = 1 << 20 /* asked of the kernel for a bulk channel's buffer */ };
+
+/* A pair for bulk data; which end is the other process's is up to the caller. */
+static int
+make_channel(int ends[2])
+{
+	int size = CHANNEL_BYTES;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+		return -errno;
+	for (int i = 0; i < 2; i++)
+		setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+	return 0;
+}
+
+int
+jobs_load(struct logd *g, const struct load_request *request, int *fd)
+{
+	struct helper_job job = { .kind = HELPER_LOAD, .load = *request, .cuts = g->cuts };
+	int ends[2], ret = make_channel(ends);
+
+	if (ret != 0)
+		return ret;
+	/* Where the helper does not get it the reader sees its channel end, and asks again. */
+	ret = helper_send(&g->helper, &job, ends[1]);
+	if (ret != 0)
+		log_event(LOG_WARNING, "helper did not take a load", "reason=%s",
+			  log_quote(slice_str(strerror(-ret))).text);
+	*fd = ends[0];
+	return 0;
+}
+
+void
+jobs_snapshot(struct logd *g)
+{
+	struct helper_job job = { .kind = HELPER_SNAPSHOT,
+				  .gz = g->daemon->config->snapshot_compression == CONFIG_COMPRESSION_GZ };
+	int ends[2];
+
+	if (!link_is_up(&g->syncd) || make_channel(ends) != 0)
+		return;
+	store_snapshot_begun(g->store);
+	if (helper_send(&g->helper, &job, ends[0]) != 0)
+		store_snapshot_ended(g->store, false, 0, clock_mono_ms());
+	link_send_fd(&g->syncd, &(struct frame){ .type = MSG_SNAPSHOT }, ends[1]);
+}
+
+void
+jobs_purge(struct logd *g, uint64_t now_ms)
+{
+	const struct config *c = g->daemon->config;
+	struct helper_job job = { .kind = HELPER_PURGE, .retain = (uint32_t)c->snap_retain_count };
+
+	g->purge_ms = UINT64_MAX;
+	if (c->purge_interval_ms == 0)
+		return;
+	helper_send(&g->helper, &job, -1);
+	g->purge_ms = now_ms + (uint64_t)c->purge_interval_ms;
+}
+
+static void
+on_load_report(struct logd *g, const struct helper_report *r)
+{
+	if (r->error == 0) {
+		log_event(LOG_INFO, "loaded", "bytes=%" PRIu64, r->count);
+		return;
+	}
+	log_event(LOG_ERR, "cannot load", "reason=%s", log_quote(slice_str(r->text)).text);
+	/*
+	 * The data is not all there: as at the start, nobody is served an incomplete database. But what was
+	 * cut while it was read has to be missing.
+	 */
+	if (r->error == -EUCLEAN && r->cuts == g->cuts)
+		daemon_quit(g->daemon, EXIT_DATA_DIR);
+}
+
+static void
+on_snapshot_report(struct logd *g, const struct helper_report *r)
+{
+	uint64_t now_ms = clock_mono_ms();
+
+	store_snapshot_ended(g->store, r->error == 0, r->zxid, now_ms);
+	if (r->error != 0) {
+		log_event(LOG_WARNING, "snapshot not finished", "zxid=0x%" PRIx64 " reason=%s", r->zxid,
+			  log_quote(slice_str(r->text)).text);
+		return;
+	}
+	log_event(LOG_NOTICE, "snapshot", "zxid=0x%" PRIx64 " bytes=%" PRIu64, r->zxid, r->count);
+	jobs_purge(g, now_ms);
+}
+
+static void
+on_chore_report(struct logd *g, const struct helper_report *r)
+{
+	store_chore_done(g->store, &r->chore, r->error == 0);
+	if (r->error != 0 && r->chore.kind == STORE_ALLOCATE)
+		log_event(LOG_WARNING, "no space could be allocated ahead", "log=%" PRIx64 " reason=%s",
+			  r->chore.log_zxid, log_quote(slice_str(strerror(-r->error))).text);
+}
+
+static void
+on_purge_report(struct logd *g, const struct helper_report *r)
+{
+	(void)g;
+	if (r->error != 0)
+		log_event(LOG_WARNING, "purge failed", "reason=%s",
+			  log_quote(slice_str(strerror(-r->error))).text);
+	else if (r->count > 0)
+		log_event(LOG_NOTICE, "old files purged", "files=%" PRIu64, r->count);
+}
+
+static struct logd *
+logd_of(struct helper *h)
+{
+	return container_of(h, struct logd, helper);
+}
+
+static void
+on_report(struct helper *h, const struct helper_report *r)
+{
+	static void (*const take[])(struct logd *, const struct helper_report *) = {
+		[HELPER_LOAD] = on_load_report,
+		[HELPER_SNAPSHOT] = on_snapshot_report,
+		[HELPER_CHORE] = on_chore_report,
+		[HELPER_PURGE] = on_purge_report,
+	};
+
+	take[r->kind](logd_of(h), r);
+}
+
+static void
+on_helper_died(struct helper *h)
+{
+	struct logd *g = logd_of(h);
+	struct store_facts f;
+
+	store_get_facts(g->store, &f);
+	if (f.snapshot_running)
+		store_snapshot_ended(g->store, false, 0, clock_mono_ms());
+	store_chore_done(g->store, &(struct store_chore){ STORE_ALLOCATE, f.log_zxid, 0 }, true);
+}
+
+void
+jobs_chores(struct logd *g)
+{
+	struct helper_job job = { .kind = HELPER_CHORE };
+
+	while ((job.chore = store_next_chore(g->store)).kind != STORE_NO_CHORE)
+		if (helper_send(&g->helper, &job, -1) != 0)
+			store_chore_done(g->store, &job.chore, false);
+}
+
+int
+jobs_start(struct logd *g)
+{
+	const char *const *names = (const char *const *)g->folders.names;
+	const struct folders *f = &g->folders;
+
+	memcpy(g->keep, (int[]){ f->fds[0], f->fds[1], f->fds[2], f->locks[0], f->locks[1] }, sizeof g->keep);
+	posix_disk_init(&g->helper_disk, f->fds, names, f->one);
+	g->helper.loop = g->daemon->loop;
+	g->helper.disk = &g->helper_disk;
+	g->helper.keep = g->keep;
+	g->helper.nkeep = sizeof g->keep / sizeof *g->keep;
+	g->helper.report = on_report;
+	g->helper.died = on_helper_died;
+	return helper_start(&g->helper);
+}
