@@ -136,7 +136,8 @@ def make_plan(seed, seconds, only):
     rng = random.Random(seed)
     weights = {f"kill {d}": 3 for d in DAEMONS}
     weights.update({f"stop {d}": 1 for d in DAEMONS})
-    weights.update({"kill zkd": 1, "stop zkd": 1, "kill all": 1, "stop all": 1, "kill daemons": 1, "freeze one": 1})
+    several = ("kill zkd", "stop zkd", "kill all", "stop all", "kill daemons", "stop daemons", "freeze one")
+    weights.update({kind: 1 for kind in several})
     kinds = [k for k in weights if not only or k in only]
     plan = []
     for _ in range(int(seconds / 0.3) + 1):
@@ -365,11 +366,12 @@ class Chaos:
         await asyncio.sleep(fault.hold / 5)
         await self.hurt_zkd(kind, fault)
 
-    async def kill_daemons(self, kind, fault):
+    async def hurt_daemons(self, kind, fault):
+        """The four at once; zkd is there to see it."""
         since = time.monotonic()
         old = self.daemons()
         for pid in old.values():
-            self.signal(pid, signal.SIGKILL)
+            self.signal(pid, signal.SIGKILL if kind.startswith("kill") else signal.SIGSTOP)
         for daemon, pid in old.items():
             await self.wait_new_pid(daemon, pid)
         self.record(kind, await self.wait_steady(since), RESTART_LIMIT, since)
@@ -403,7 +405,8 @@ class Chaos:
         special = {
             "kill zkd": self.hurt_zkd,
             "kill all": self.hurt_zkd,
-            "kill daemons": self.kill_daemons,
+            "kill daemons": self.hurt_daemons,
+            "stop daemons": self.hurt_daemons,
             "stop zkd": self.stop_zkd,
             "stop all": self.stop_all,
             "freeze one": self.freeze_one,

@@ -268,7 +268,7 @@ def test_the_plan_follows_from_the_seed():
     assert chaos.make_plan(5, 60, None) != chaos.make_plan(6, 60, None)
     assert {f.kind for f in chaos.make_plan(5, 60, ["kill logd", "stop zkd"])} == {"kill logd", "stop zkd"}
     kinds = {f.kind for f in chaos.make_plan(5, 600, None)}
-    assert len(kinds) == 14, kinds
+    assert len(kinds) == 15, kinds
 
 
 def test_a_session_dials_again(judge):
