@@ -1,8 +1,8 @@
 """The clients of the chaos test: what they do all the time, and what each of them knows must hold.
 
-Values are "<path>:<sequence>" and some blanks, so that a read tells how old it is. The world keeps for each key the last sequence
-submitted and the last one acknowledged: a read may return anything from what was acknowledged when it was sent to what
-was submitted when it is answered.
+Values are "<path>:<sequence>" and some blanks, so that a read tells how old it is. Each key knows the last sequence that was
+submitted and the last that was acknowledged: a read may return anything from what was acknowledged when it was sent to
+what was submitted when it is answered.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ DEPTH = 8
 BEAT_SECONDS = 0.02
 LARGE_SHARE, LARGE_BYTES = 0.002, 500000
 CREATES_MAX = 3000  # of each writer: a long run must not grow the tree for ever
-REMEMBERED = 20000  # answers and stalls that are looked back at
+REMEMBERED = 20000  # answers that are looked back at
 MAX_TICK_SECONDS = 2.0  # a session may outlive its timeout by a tick
 
 
