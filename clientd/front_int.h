@@ -112,7 +112,7 @@ enum front_phase {
 
 struct front_role {
 	uint64_t number;
-	bool leads, standalone, learner;
+	bool leads, standalone;
 	uint32_t epoch;
 	uint64_t proposed, committed;
 	uint32_t window_txns;
@@ -126,6 +126,7 @@ struct load {
 	struct snapshot_reader reader;
 	uint64_t last;     /* newest txn that came through the channel */
 	uint64_t retry_ms; /* ask again then; UINT64_MAX: not waiting */
+	uint64_t wait_ms;  /* before the last retry; 0 after a load that was whole */
 };
 
 struct snapshot_out {

@@ -123,8 +123,6 @@ take_role(struct front *f, const struct frame *frame)
 	f->role = (struct front_role){
 		.number = frame->seq,
 		.leads = r->state == ZKD__ROLE_STATE__ROLE_LEADER,
-		.learner =
-		    r->state == ZKD__ROLE_STATE__ROLE_FOLLOWER || r->state == ZKD__ROLE_STATE__ROLE_OBSERVER,
 		.standalone = r->standalone,
 		.epoch = r->epoch,
 		.proposed = r->proposed,

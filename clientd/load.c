@@ -11,7 +11,8 @@
 #include "ipc/msg.h"
 
 enum {
-	LOAD_RETRY_MS = 100,
+	LOAD_RETRY_MS = 100, /* doubles with each load that fails */
+	LOAD_RETRY_MAX_MS = 5000,
 	SNAP_RAW_MAX = 1 << 30,               /* grows with what changes while the snapshot is written */
 	SNAP_OUT_LOW = FRONT_SLICE_BYTES / 2, /* make the next slice when less than this is unwritten */
 };
@@ -56,7 +57,10 @@ load_failed(struct front *f, const char *why)
 	      (unsigned long long)(f->tree == NULL ? 0 : tree_applied(f->tree)));
 	write_forget(f);
 	load_abort(f);
-	f->load.retry_ms = f->now_ms + LOAD_RETRY_MS;
+	f->load.wait_ms = f->load.wait_ms == 0 ? LOAD_RETRY_MS : f->load.wait_ms * 2;
+	if (f->load.wait_ms > LOAD_RETRY_MAX_MS)
+		f->load.wait_ms = LOAD_RETRY_MAX_MS;
+	f->load.retry_ms = f->now_ms + f->load.wait_ms;
 }
 
 void
@@ -155,6 +159,7 @@ take_end(struct front *f, const struct frame *frame)
 		return;
 	}
 	load_abort(f);
+	f->load.wait_ms = 0;
 	f->phase = PHASE_CATCHING_UP;
 	link_put(f, MSG_READY, 0, 0, frame->zxid, SLICE_NULL);
 	if (f->phase == PHASE_CATCHING_UP)

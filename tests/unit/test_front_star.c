@@ -147,6 +147,31 @@ START_TEST(test_snapshot_and_load)
 }
 END_TEST
 
+/* A load that never comes whole is asked for less and less often. */
+START_TEST(test_load_retries_back_off)
+{
+	struct front_event up = { .type = FRONT_LINK_UP, .now_ms = 1000000 },
+			   closed = { .type = FRONT_BULK_CLOSED };
+	int asked = 0;
+
+	world_open(&w, &config);
+	front_step(w.front, &up);
+	world_role(&w, 0, 0, 100);
+	for (int ms = 0; ms < 60000; ms += 50) {
+		if (count_said(MSG_LOAD) > asked) {
+			asked++;
+			world_frame(&w, MSG_LOAD_CHANNEL, 0, 0, SLICE_NULL);
+			closed.now_ms = w.now_ms;
+			front_step(w.front, &closed);
+			world_run(&w);
+		}
+		world_sleep(&w, 50);
+	}
+	ck_assert_int_ge(asked, 15);
+	ck_assert_int_le(asked, 20);
+}
+END_TEST
+
 START_TEST(test_load_that_breaks_off)
 {
 	struct front_event open = { .type = FRONT_SNAPSHOT_OPENED, .now_ms = 2000000 },
@@ -525,6 +550,7 @@ add_tests(TCase *t)
 	tcase_add_test(t, test_serving_waits_for_commits);
 	tcase_add_test(t, test_load_from_the_log);
 	tcase_add_test(t, test_snapshot_and_load);
+	tcase_add_test(t, test_load_retries_back_off);
 	tcase_add_test(t, test_load_that_breaks_off);
 	tcase_add_test(t, test_link_lost);
 	tcase_add_test(t, test_tree_of_another_history);
