@@ -6,7 +6,8 @@
 
 #include "base/bytes.h"
 
-void jute_reader_init(struct jute_reader *r, struct slice in, uint32_t max_length)
+void
+jute_reader_init(struct jute_reader *r, struct slice in, uint32_t max_length)
 {
 	static const uint8_t none[1];
 
@@ -15,12 +16,14 @@ void jute_reader_init(struct jute_reader *r, struct slice in, uint32_t max_lengt
 	*r = (struct jute_reader){ .p = in.data, .end = in.data + in.len, .max_length = max_length };
 }
 
-struct slice jute_rest(const struct jute_reader *r)
+struct slice
+jute_rest(const struct jute_reader *r)
 {
 	return r->failed ? SLICE_NULL : slice_of(r->p, jute_left(r));
 }
 
-bool jute_fail(struct jute_reader *r)
+bool
+jute_fail(struct jute_reader *r)
 {
 	r->failed = true;
 	r->p = r->end;
@@ -28,7 +31,8 @@ bool jute_fail(struct jute_reader *r)
 }
 
 /* The next n bytes, or NULL and failed. */
-static const uint8_t *take(struct jute_reader *r, size_t n)
+static const uint8_t *
+take(struct jute_reader *r, size_t n)
 {
 	const uint8_t *p = r->p;
 
@@ -40,35 +44,40 @@ static const uint8_t *take(struct jute_reader *r, size_t n)
 	return p;
 }
 
-bool jute_read_bool(struct jute_reader *r)
+bool
+jute_read_bool(struct jute_reader *r)
 {
 	const uint8_t *p = take(r, 1);
 
 	return p != NULL && *p != 0;
 }
 
-int32_t jute_read_int(struct jute_reader *r)
+int32_t
+jute_read_int(struct jute_reader *r)
 {
 	const uint8_t *p = take(r, 4);
 
 	return p == NULL ? 0 : (int32_t)get_be32(p);
 }
 
-int64_t jute_read_long(struct jute_reader *r)
+int64_t
+jute_read_long(struct jute_reader *r)
 {
 	const uint8_t *p = take(r, 8);
 
 	return p == NULL ? 0 : (int64_t)get_be64(p);
 }
 
-struct slice jute_read_raw(struct jute_reader *r, size_t n)
+struct slice
+jute_read_raw(struct jute_reader *r, size_t n)
 {
 	const uint8_t *p = take(r, n);
 
 	return p == NULL ? SLICE_NULL : slice_of(p, n);
 }
 
-struct slice jute_read_buffer(struct jute_reader *r)
+struct slice
+jute_read_buffer(struct jute_reader *r)
 {
 	int32_t len = jute_read_int(r);
 
@@ -81,12 +90,14 @@ struct slice jute_read_buffer(struct jute_reader *r)
 	return jute_read_raw(r, (size_t)len);
 }
 
-struct slice jute_read_string(struct jute_reader *r)
+struct slice
+jute_read_string(struct jute_reader *r)
 {
 	return jute_read_buffer(r);
 }
 
-int32_t jute_read_count(struct jute_reader *r, size_t min_bytes)
+int32_t
+jute_read_count(struct jute_reader *r, size_t min_bytes)
 {
 	int32_t n = jute_read_int(r);
 
@@ -97,7 +108,8 @@ int32_t jute_read_count(struct jute_reader *r, size_t min_bytes)
 	return n;
 }
 
-void *jute_read_alloc(struct jute_reader *r, struct arena *a, int32_t n, size_t size)
+void *
+jute_read_alloc(struct jute_reader *r, struct arena *a, int32_t n, size_t size)
 {
 	void *p = NULL;
 	size_t total;
@@ -109,22 +121,26 @@ void *jute_read_alloc(struct jute_reader *r, struct arena *a, int32_t n, size_t 
 	return p;
 }
 
-void jute_write_bool(struct buf *b, bool v)
+void
+jute_write_bool(struct buf *b, bool v)
 {
 	buf_put_u8(b, v ? 1 : 0);
 }
 
-void jute_write_int(struct buf *b, int32_t v)
+void
+jute_write_int(struct buf *b, int32_t v)
 {
 	buf_put_be32(b, (uint32_t)v);
 }
 
-void jute_write_long(struct buf *b, int64_t v)
+void
+jute_write_long(struct buf *b, int64_t v)
 {
 	buf_put_be64(b, (uint64_t)v);
 }
 
-void jute_write_buffer(struct buf *b, struct slice v)
+void
+jute_write_buffer(struct buf *b, struct slice v)
 {
 	if (v.data == NULL) {
 		jute_write_int(b, -1);
@@ -138,12 +154,14 @@ void jute_write_buffer(struct buf *b, struct slice v)
 	buf_put_slice(b, v);
 }
 
-void jute_write_string(struct buf *b, struct slice v)
+void
+jute_write_string(struct buf *b, struct slice v)
 {
 	jute_write_buffer(b, v);
 }
 
-void jute_write_count(struct buf *b, int32_t n)
+void
+jute_write_count(struct buf *b, int32_t n)
 {
 	jute_write_int(b, n);
 }

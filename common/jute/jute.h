@@ -28,8 +28,8 @@ enum { JUTE_MAX_BUFFER_DEFAULT = 0xfffff };
 
 struct jute_reader {
 	const uint8_t *p, *end; /* what is not read yet */
-	uint32_t max_length;	/* longest string or buffer that is taken */
-	bool failed;		/* sticky */
+	uint32_t max_length;    /* longest string or buffer that is taken */
+	bool failed;            /* sticky */
 };
 
 /*
@@ -39,12 +39,14 @@ struct jute_reader {
  */
 void jute_reader_init(struct jute_reader *r, struct slice in, uint32_t max_length);
 
-static inline bool jute_ok(const struct jute_reader *r)
+static inline bool
+jute_ok(const struct jute_reader *r)
 {
 	return !r->failed;
 }
 
-static inline size_t jute_left(const struct jute_reader *r)
+static inline size_t
+jute_left(const struct jute_reader *r)
 {
 	return (size_t)(r->end - r->p);
 }

@@ -8,7 +8,8 @@ struct op_names {
 	const char *name, *lop;
 };
 
-static const struct op_names *find_op(int32_t op)
+static const struct op_names *
+find_op(int32_t op)
 {
 	static const struct op_names ops[] = {
 #define X(name, code, text, lop) { code, text, lop },
@@ -22,14 +23,16 @@ static const struct op_names *find_op(int32_t op)
 	return NULL;
 }
 
-const char *zk_op_name(int32_t op)
+const char *
+zk_op_name(int32_t op)
 {
 	const struct op_names *o = find_op(op);
 
 	return o == NULL ? NULL : o->name;
 }
 
-const char *zk_op_lop(int32_t op)
+const char *
+zk_op_lop(int32_t op)
 {
 	const struct op_names *o = find_op(op);
 

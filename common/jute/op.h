@@ -112,6 +112,6 @@ enum zk_create_mode {
 /* ephemeralOwner as stored: what is no session's. */
 #define ZK_OWNER_CONTAINER ((int64_t)INT64_MIN)
 #define ZK_OWNER_TTL_MASK  ((uint64_t)0xff00000000000000)
-#define ZK_TTL_MAX_MS	   ((int64_t)0xffffffffff)
+#define ZK_TTL_MAX_MS      ((int64_t)0xffffffffff)
 
 #endif

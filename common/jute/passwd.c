@@ -4,11 +4,12 @@
 #include <stddef.h>
 
 #define RANDOM_MULTIPLIER 0x5DEECE66Du
-#define RANDOM_ADDEND	  0xBu
-#define RANDOM_MASK	  ((UINT64_C(1) << 48) - 1)
-#define PASSWD_SEED	  0xB3415C00u /* ZooKeeper's "super secret" */
+#define RANDOM_ADDEND     0xBu
+#define RANDOM_MASK       ((UINT64_C(1) << 48) - 1)
+#define PASSWD_SEED       0xB3415C00u /* ZooKeeper's "super secret" */
 
-void passwd_derive(int64_t session, uint8_t out[PASSWD_BYTES])
+void
+passwd_derive(int64_t session, uint8_t out[PASSWD_BYTES])
 {
 	uint64_t state = (((uint64_t)session ^ PASSWD_SEED) ^ RANDOM_MULTIPLIER) & RANDOM_MASK;
 
@@ -20,7 +21,8 @@ void passwd_derive(int64_t session, uint8_t out[PASSWD_BYTES])
 	}
 }
 
-bool passwd_check(int64_t session, struct slice passwd)
+bool
+passwd_check(int64_t session, struct slice passwd)
 {
 	uint8_t right[PASSWD_BYTES], differs = 0;
 

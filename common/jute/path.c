@@ -6,7 +6,8 @@
  * can be permitted. The least lead byte of each form excludes overlong forms together with the ranges checked
  * here.
  */
-static size_t permitted_char(const uint8_t *p, size_t left)
+static size_t
+permitted_char(const uint8_t *p, size_t left)
 {
 	uint32_t c;
 
@@ -23,7 +24,8 @@ static size_t permitted_char(const uint8_t *p, size_t left)
 	return 0;
 }
 
-static bool valid_chars(struct slice path)
+static bool
+valid_chars(struct slice path)
 {
 	size_t n;
 
@@ -34,12 +36,14 @@ static bool valid_chars(struct slice path)
 }
 
 /* A component without its slashes. */
-static bool valid_component(struct slice c)
+static bool
+valid_component(struct slice c)
 {
 	return c.len > 0 && !slice_equal(c, SLICE_LIT(".")) && !slice_equal(c, SLICE_LIT(".."));
 }
 
-static bool valid_components(struct slice path)
+static bool
+valid_components(struct slice path)
 {
 	size_t start = 1;
 
@@ -53,7 +57,8 @@ static bool valid_components(struct slice path)
 	return true;
 }
 
-bool path_valid(struct slice path)
+bool
+path_valid(struct slice path)
 {
 	if (path.len == 0 || path.data[0] != '/')
 		return false;
@@ -61,7 +66,8 @@ bool path_valid(struct slice path)
 }
 
 /* Index just behind the last slash; 0 when there is none. */
-static size_t last_start(struct slice path)
+static size_t
+last_start(struct slice path)
 {
 	size_t i = path.len;
 
@@ -70,7 +76,8 @@ static size_t last_start(struct slice path)
 	return i;
 }
 
-struct slice path_parent(struct slice path)
+struct slice
+path_parent(struct slice path)
 {
 	size_t start = last_start(path);
 
@@ -79,7 +86,8 @@ struct slice path_parent(struct slice path)
 	return slice_of(path.data, start == 1 ? 1 : start - 1);
 }
 
-struct slice path_last(struct slice path)
+struct slice
+path_last(struct slice path)
 {
 	size_t start = last_start(path);
 
@@ -88,7 +96,8 @@ struct slice path_last(struct slice path)
 	return slice_of(path.data + start, path.len - start);
 }
 
-bool path_within(struct slice path, struct slice ancestor)
+bool
+path_within(struct slice path, struct slice ancestor)
 {
 	if (ancestor.len == 1 && ancestor.data[0] == '/')
 		return path.len > 0 && path.data[0] == '/';

@@ -8,13 +8,13 @@
 #define RECORD(name)                                                                                         \
 	void jute_write_##name(struct buf *b, const struct jute_##name *v)                                   \
 	{
-#define BOOL(f)		jute_write_bool(b, v->f);
-#define INT(f)		jute_write_int(b, v->f);
-#define LONG(f)		jute_write_long(b, v->f);
-#define ULONG(f)	jute_write_long(b, (int64_t)v->f);
-#define BUFFER(f)	jute_write_buffer(b, v->f);
-#define STRING(f)	jute_write_string(b, v->f);
-#define STRINGS(f)	jute_write_string_vec(b, &v->f);
+#define BOOL(f)         jute_write_bool(b, v->f);
+#define INT(f)          jute_write_int(b, v->f);
+#define LONG(f)         jute_write_long(b, v->f);
+#define ULONG(f)        jute_write_long(b, (int64_t)v->f);
+#define BUFFER(f)       jute_write_buffer(b, v->f);
+#define STRING(f)       jute_write_string(b, v->f);
+#define STRINGS(f)      jute_write_string_vec(b, &v->f);
 #define NESTED(type, f) jute_write_##type(b, &v->f);
 #define VECTOR(type, f) jute_write_##type##_vec(b, &v->f);
 #define TAIL_BOOL(f)                                                                                         \
@@ -35,13 +35,13 @@
 	bool jute_read_##name(struct jute_reader *r, struct arena *a, struct jute_##name *v)                 \
 	{                                                                                                    \
 		(void)a;
-#define BOOL(f)		v->f = jute_read_bool(r);
-#define INT(f)		v->f = jute_read_int(r);
-#define LONG(f)		v->f = jute_read_long(r);
-#define ULONG(f)	v->f = (uint64_t)jute_read_long(r);
-#define BUFFER(f)	v->f = jute_read_buffer(r);
-#define STRING(f)	v->f = jute_read_string(r);
-#define STRINGS(f)	jute_read_string_vec(r, a, &v->f);
+#define BOOL(f)         v->f = jute_read_bool(r);
+#define INT(f)          v->f = jute_read_int(r);
+#define LONG(f)         v->f = jute_read_long(r);
+#define ULONG(f)        v->f = (uint64_t)jute_read_long(r);
+#define BUFFER(f)       v->f = jute_read_buffer(r);
+#define STRING(f)       v->f = jute_read_string(r);
+#define STRINGS(f)      jute_read_string_vec(r, a, &v->f);
 #define NESTED(type, f) jute_read_##type(r, a, &v->f);
 #define VECTOR(type, f) jute_read_##type##_vec(r, a, &v->f);
 #define TAIL_BOOL(f)                                                                                         \
@@ -64,14 +64,16 @@
 	}
 #include "jute/records.def"
 
-void jute_write_string_vec(struct buf *b, const struct jute_string_vec *v)
+void
+jute_write_string_vec(struct buf *b, const struct jute_string_vec *v)
 {
 	jute_write_count(b, v->n);
 	for (int32_t i = 0; i < v->n; i++)
 		jute_write_string(b, v->v[i]);
 }
 
-bool jute_read_string_vec(struct jute_reader *r, struct arena *a, struct jute_string_vec *v)
+bool
+jute_read_string_vec(struct jute_reader *r, struct arena *a, struct jute_string_vec *v)
 {
 	int32_t n = jute_read_count(r, STRING_MIN_BYTES);
 

@@ -27,17 +27,17 @@ struct jute_string_vec {
 void jute_write_string_vec(struct buf *b, const struct jute_string_vec *v);
 bool jute_read_string_vec(struct jute_reader *r, struct arena *a, struct jute_string_vec *v);
 
-#define RECORD(name)	struct jute_##name {
-#define BOOL(f)		bool f;
-#define INT(f)		int32_t f;
-#define LONG(f)		int64_t f;
-#define ULONG(f)	uint64_t f;
-#define BUFFER(f)	struct slice f;
-#define STRING(f)	struct slice f;
-#define STRINGS(f)	struct jute_string_vec f;
+#define RECORD(name)    struct jute_##name {
+#define BOOL(f)         bool f;
+#define INT(f)          int32_t f;
+#define LONG(f)         int64_t f;
+#define ULONG(f)        uint64_t f;
+#define BUFFER(f)       struct slice f;
+#define STRING(f)       struct slice f;
+#define STRINGS(f)      struct jute_string_vec f;
 #define NESTED(type, f) struct jute_##type f;
 #define VECTOR(type, f) struct jute_##type##_vec f;
-#define TAIL_BOOL(f)	bool f, has_##f;
+#define TAIL_BOOL(f)    bool f, has_##f;
 #define END(name)                                                                                            \
 	}                                                                                                    \
 	;                                                                                                    \

@@ -3,7 +3,8 @@
 
 #include <stddef.h>
 
-const char *zk_error_name(int32_t code)
+const char *
+zk_error_name(int32_t code)
 {
 	static const struct {
 		int32_t code;

@@ -1,6 +1,7 @@
 /*
- * What the fuzz targets share. A target is one file with LLVMFuzzerTestOneInput; with --enable-fuzz libFuzzer's main
- * drives it, otherwise replay.c, which runs it over files: so that the corpora are a regression test in every build.
+ * What the fuzz targets share. A target is one file with LLVMFuzzerTestOneInput; with --enable-fuzz
+ * libFuzzer's main drives it, otherwise replay.c, which runs it over files: so that the corpora are a
+ * regression test in every build.
  */
 #ifndef TESTS_FUZZ_H
 #define TESTS_FUZZ_H

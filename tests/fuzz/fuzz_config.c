@@ -1,6 +1,6 @@
 /*
- * zoo.cfg. The input is the file's text, then after a NUL each an override of -D. Where it is refused there is a
- * reason; where it is taken, its canonical text means the same configuration.
+ * zoo.cfg. The input is the file's text, then after a NUL each an override of -D. Where it is refused there
+ * is a reason; where it is taken, its canonical text means the same configuration.
  */
 #include "fuzz.h"
 

@@ -1,7 +1,8 @@
 /*
- * What clients and syncd say to clientd's front. The first byte says how to begin (bit 0: txns commit at once, bit 1:
- * the clients have sessions, bit 2: no link yet); then follow steps: a byte that names one, and what it takes.
- * Whatever they say, a client that behaves is still answered at the end, as long as syncd behaved too.
+ * What clients and syncd say to clientd's front. The first byte says how to begin (bit 0: txns commit at
+ * once, bit 1: the clients have sessions, bit 2: no link yet); then follow steps: a byte that names one,
+ * and what it takes. Whatever they say, a client that behaves is still answered at the end, as long as
+ * syncd behaved too.
  */
 #include "fuzz.h"
 

@@ -1,6 +1,6 @@
 /*
- * What comes over a star link: frames in any cut, and their bodies as each of the control messages. A frame that is
- * parsed is put together again to the same bytes; a message that is unpacked can be packed again.
+ * What comes over a star link: frames in any cut, and their bodies as each of the control messages. A frame
+ * that is parsed is put together again to the same bytes; a message that is unpacked can be packed again.
  */
 #include "fuzz.h"
 

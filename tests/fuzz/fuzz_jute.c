@@ -1,6 +1,6 @@
 /*
- * Every record of ZooKeeper's protocols and files. The first byte chooses the record, the rest is its encoding.
- * Whatever can be read must be written again in as many bytes, and read back to the same bytes.
+ * Every record of ZooKeeper's protocols and files. The first byte chooses the record, the rest is its
+ * encoding. Whatever can be read must be written again in as many bytes, and read back to the same bytes.
  */
 #include "fuzz.h"
 

@@ -1,6 +1,6 @@
 /*
- * Paths: parts of any bytes stay inside them, and the verdict on validity agrees with a second reading of the rules
- * that decodes UTF-8 by another way.
+ * Paths: parts of any bytes stay inside them, and the verdict on validity agrees with a second reading of
+ * the rules that decodes UTF-8 by another way.
  */
 #include "fuzz.h"
 

@@ -1,7 +1,7 @@
 /*
- * ZooKeeper's snapshot, as a file, as a .gz file, or as the stream of SNAP. The first byte chooses the form, the
- * second the size of the chunks. Records may be any size but never more than the input holds, and the verdict is the
- * same whatever the chunks are.
+ * ZooKeeper's snapshot, as a file, as a .gz file, or as the stream of SNAP. The first byte chooses the
+ * form, the second the size of the chunks. Records may be any size but never more than the input holds, and
+ * the verdict is the same whatever the chunks are.
  */
 #include "fuzz.h"
 

@@ -1,7 +1,7 @@
 /*
- * The tree core. The first byte chooses: requests through prep, applied sooner or later; txns as a peer or a log may
- * bring them; a snapshot to load. Whatever comes, the tree's invariants hold afterwards, what prep said would be is,
- * and a snapshot of the tree loads as the same tree.
+ * The tree core. The first byte chooses: requests through prep, applied sooner or later; txns as a peer or
+ * a log may bring them; a snapshot to load. Whatever comes, the tree's invariants hold afterwards, what
+ * prep said would be is, and a snapshot of the tree loads as the same tree.
  */
 #include "fuzz.h"
 

@@ -1,6 +1,7 @@
 /*
- * ZooKeeper's transaction log. The first byte chooses the size of the chunks in which the file arrives. The ending
- * must be told the same whatever the chunks are, and what is whole up to `good` reads the same again.
+ * ZooKeeper's transaction log. The first byte chooses the size of the chunks in which the file arrives. The
+ * ending must be told the same whatever the chunks are, and what is whole up to `good` reads the same
+ * again.
  */
 #include "fuzz.h"
 

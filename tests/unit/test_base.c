@@ -1,4 +1,7 @@
-/* common/base: buffers and arenas at their limits, tables while they grow, lists, memory, traces, assertions. */
+/*
+ * common/base: buffers and arenas at their limits, tables while they grow, lists, memory, traces,
+ * assertions.
+ */
 #include "config.h"
 
 #include <check.h>
@@ -364,7 +367,10 @@ START_TEST(table_empty)
 }
 END_TEST
 
-/* At every size, so also in the middle of each draining: all that was inserted is found, once, and nothing else is. */
+/*
+ * At every size, so also in the middle of each draining: all that was inserted is found, once, and nothing
+ * else is.
+ */
 START_TEST(table_grows_without_losing)
 {
 	enum { N = 1200 };

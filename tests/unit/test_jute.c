@@ -14,19 +14,22 @@
 static struct buf out;
 static struct arena arena;
 
-static void setup(void)
+static void
+setup(void)
 {
 	buf_init(&out, 1 << 20);
 	arena_init(&arena, 1 << 20);
 }
 
-static void teardown(void)
+static void
+teardown(void)
 {
 	buf_free(&out);
 	arena_free(&arena);
 }
 
-static struct jute_reader reader_of(struct slice in)
+static struct jute_reader
+reader_of(struct slice in)
 {
 	struct jute_reader r;
 
@@ -35,7 +38,8 @@ static struct jute_reader reader_of(struct slice in)
 }
 
 /* What was written, as hexadecimal text. */
-static const char *hex_out(void)
+static const char *
+hex_out(void)
 {
 	static char text[4096];
 	size_t n = buf_len(&out);
@@ -48,7 +52,8 @@ static const char *hex_out(void)
 }
 
 /* Bytes from hexadecimal text, in the arena. */
-static struct slice unhex(const char *text)
+static struct slice
+unhex(const char *text)
 {
 	size_t n = strlen(text) / 2;
 	uint8_t *p = arena_alloc(&arena, n);
@@ -290,9 +295,9 @@ static size_t tail; /* bytes that may be missing at the end of the record that w
 	static void fill_##name(void)                                                                        \
 	{
 #define END(name) }
-#define BOOL(f)	  jute_write_bool(&out, true);
-#define INT(f)	  jute_write_int(&out, 0x01020300 + (int)buf_len(&out));
-#define LONG(f)	  jute_write_long(&out, 0x0102030405060700 + (int)buf_len(&out));
+#define BOOL(f)   jute_write_bool(&out, true);
+#define INT(f)    jute_write_int(&out, 0x01020300 + (int)buf_len(&out));
+#define LONG(f)   jute_write_long(&out, 0x0102030405060700 + (int)buf_len(&out));
 #define ULONG(f)  jute_write_long(&out, -1 - (int)buf_len(&out));
 #define BUFFER(f) jute_write_buffer(&out, SLICE_LIT("data " #f));
 #define STRING(f) jute_write_string(&out, SLICE_LIT("/" #f));
@@ -439,7 +444,7 @@ static const struct {
 	BAD("/\xef\xa3\xbf"), /* U+E000, U+F8FF */
 	BAD("/\xef\xbf\xb0"),
 	BAD("/\xef\xbf\xbd"),
-	BAD("/\xef\xbf\xbf"),	  /* U+FFF0, U+FFFD, U+FFFF */
+	BAD("/\xef\xbf\xbf"),     /* U+FFF0, U+FFFD, U+FFFF */
 	BAD("/\xf0\x9f\x98\x80"), /* beyond U+FFFF */
 	BAD("/\x80"),
 	BAD("/\xc0\xaf"),
@@ -518,7 +523,8 @@ START_TEST(passwd_vector)
 }
 END_TEST
 
-static void add_encoding(Suite *s)
+static void
+add_encoding(Suite *s)
 {
 	TCase *t = tcase_create("encoding");
 
@@ -540,7 +546,8 @@ static void add_encoding(Suite *s)
 	suite_add_tcase(s, t);
 }
 
-static void add_meaning(Suite *s)
+static void
+add_meaning(Suite *s)
 {
 	TCase *t = tcase_create("meaning");
 
@@ -556,7 +563,8 @@ static void add_meaning(Suite *s)
 	suite_add_tcase(s, t);
 }
 
-int main(void)
+int
+main(void)
 {
 	Suite *s = suite_create("jute");
 
