@@ -52,13 +52,14 @@ struct front_config {
 	uint32_t frame_max;                        /* jute.maxbuffer */
 	/* Time to say something at first, and to read the last reply (zookeeper.nio.sessionlessCnxnTimeout). */
 	uint32_t silent_ms;
-	uint64_t container_check_ms; /* znode.container.checkIntervalMs */
-	const char *words;           /* 4lw.commands.whitelist: comma separated, "*" for all */
-	const char *version;         /* of the suite */
-	const char *conf;            /* what the word conf prints */
-	const char *environment;     /* what envi prints behind the version */
-	struct tree_config tree;     /* its acl.super_digest is borrowed */
-	struct trace *trace;         /* borrowed; may be NULL */
+	uint64_t container_check_ms;       /* znode.container.checkIntervalMs */
+	uint32_t container_max_per_minute; /* znode.container.maxPerMinute */
+	const char *words;                 /* 4lw.commands.whitelist: comma separated, "*" for all */
+	const char *version;               /* of the suite */
+	const char *conf;                  /* what the word conf prints */
+	const char *environment;           /* what envi prints behind the version */
+	struct tree_config tree;           /* its acl.super_digest is borrowed */
+	struct trace *trace;               /* borrowed; may be NULL */
 };
 
 /* Where a connection comes from; an IPv4 address mapped into IPv6 has been turned back into IPv4. */

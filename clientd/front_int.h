@@ -101,7 +101,7 @@ struct pending {
 	int32_t xid, op;
 };
 
-/* Where the talk with syncd stands; each ROLE goes back to FRONT_LOADING. */
+/* Where the talk with syncd stands; each ROLE goes back to PHASE_LOADING. */
 enum front_phase {
 	PHASE_DOWN,        /* no link */
 	PHASE_IDLE,        /* link, no role yet */
@@ -175,7 +175,8 @@ struct front {
 	struct buf pending;
 	uint32_t npending;
 	bool expiry_suspended;
-	uint64_t sweep_ms;
+	uint64_t sweep_ms;        /* next look at containers */
+	uint64_t sweep_minute_ms; /* when the minute began in which sweep_left more may be removed */
 	uint32_t sweep_left;
 	struct buf scratch;
 

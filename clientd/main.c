@@ -237,6 +237,7 @@ make_front(struct clientd *d)
 		.frame_max = frame_limit(c),
 		.silent_ms = (uint32_t)c->sessionless_cnxn_timeout_ms,
 		.container_check_ms = (uint64_t)c->container_check_interval_ms,
+		.container_max_per_minute = (uint32_t)c->container_max_per_minute,
 		.words = d->words = print_words(c),
 		.version = VERSION_TEXT,
 		.conf = d->conf = print_conf(c),

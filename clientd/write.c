@@ -340,9 +340,10 @@ sweep_node(void *ctx, struct slice path)
 		.now_ms = (int64_t)f->now_ms,
 	};
 
-	/* What finds no credit now comes again with the next round. */
-	if (!write_credit(f))
+	/* What finds no credit now, or comes above the limit, comes again with the next round. */
+	if (f->sweep_left == 0 || !write_credit(f))
 		return;
+	f->sweep_left--;
 	buf_reset(&f->scratch, 4096);
 	tree_sweep_body(path, &f->scratch);
 	rq.body = buf_slice(&f->scratch);
@@ -354,6 +355,10 @@ sweep(struct front *f)
 {
 	if (f->now_ms < f->sweep_ms)
 		return;
+	if (f->now_ms - f->sweep_minute_ms >= 60000) {
+		f->sweep_minute_ms = f->now_ms;
+		f->sweep_left = f->config.container_max_per_minute;
+	}
 	if (tree_sweep(f->tree, f->wall_ms, SWEEP_NODES, sweep_node, f))
 		f->sweep_ms = f->now_ms + SWEEP_PAUSE_MS;
 	else

@@ -102,6 +102,7 @@ struct config {
 	bool extended_types_enabled; /* TTL nodes */
 	bool emulate_353_ttl;
 	int container_check_interval_ms;
+	int container_max_per_minute;
 	int64_t container_max_never_used_ms; /* 0: never-used containers stay */
 	bool enforce_quota;
 	bool read_only_mode_enabled;

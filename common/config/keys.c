@@ -136,7 +136,7 @@ const struct config_key config_keys[] = {
 	BOOL("extendedTypesEnabled", "false", 2, extended_types_enabled, "allow TTL nodes; takes the sids above 254"),
 	BOOL("emulate353TTLNodes", "false", 3, emulate_353_ttl, "TTL nodes as 3.5.3 encoded them"),
 	JINT("znode.container.checkIntervalMs", "60000", 3, container_check_interval_ms, 1, I32, "ms", "how often empty containers and expired TTL nodes are looked for"),
-	AINT("znode.container.maxPerMinute", "10000", 3, 1, I32, "nodes", "most of them removed in a minute"),
+	JINT("znode.container.maxPerMinute", "10000", 3, container_max_per_minute, 1, I32, "nodes", "most of them removed in a minute"),
 	JLONG("znode.container.maxNeverUsedIntervalMs", "300000", 3, container_max_never_used_ms, 0, I64, 1, "ms", "age at which a container that never had a child is removed; 0 is never (0 until 3.9)"),
 	BOOL("enforceQuota", "false", 2, enforce_quota, "refuse writes above a hard quota"),
 	ROW("readonlymode.enabled", CONFIG_BOOL, CONFIG_ACCEPTED, "false", 2, AT(bool, read_only_mode_enabled),

@@ -39,6 +39,7 @@ world_config(struct world *w, struct front_config *config)
 		.frame_max = 0xfffff,
 		.silent_ms = 10000,
 		.container_check_ms = 60000,
+		.container_max_per_minute = 10000,
 		.words = "*",
 		.version = "3.9.5-test",
 		.conf = "clientPort=2181\n",
