@@ -15,7 +15,7 @@
  *  - A daemon that is silent for watchdog_ms gets SIGABRT, WATCH_ABORT_MS later SIGKILL. Before its first
  *sign it has WATCH_FIRST_SIGN_MS: that time goes into loading the program.
  *  - A death restarts at once. A death before READY, or within WATCH_EARLY_MS of the start, is early: the
- *first early one still restarts at once, the next wait 100 ms, doubling to 5 s. WATCH_HEALTHY_MS of being
+ *first early one still restarts at once, the next wait 100 ms, doubling to 2 s. WATCH_HEALTHY_MS of being
  *ready forgets them.
  *  - Exit 79 (another suite or configuration) restarts all, in order. Exit 2 (bad configuration), and exit 3
  *(data folder refused) of one that was never ready, end the suite with that status: a restart cannot help.
@@ -38,7 +38,7 @@ enum {
 	WATCH_EARLY_MS = 1000,
 	WATCH_HEALTHY_MS = 10000,
 	WATCH_BACKOFF_FIRST_MS = 100,
-	WATCH_BACKOFF_MAX_MS = 5000,
+	WATCH_BACKOFF_MAX_MS = 2000, /* with a load it still leaves a caller less than 5 s without service */
 	WATCH_SHED_MS = 1000,
 	/* From the order to stop until the shell leaves, whatever still lives: its own death takes that
 	   along. */

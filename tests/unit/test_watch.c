@@ -154,7 +154,7 @@ END_TEST
 
 START_TEST(early_deaths_back_off_and_health_forgets_them)
 {
-	static const int waits[] = { 0, 100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000 };
+	static const int waits[] = { 0, 100, 200, 400, 800, 1600, 2000, 2000, 2000, 2000 };
 
 	start_all();
 	for (unsigned i = 0; i < sizeof waits / sizeof waits[0]; i++) {
