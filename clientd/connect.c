@@ -90,11 +90,9 @@ renew_session(struct front *f, struct front_conn *c, const struct jute_connect_r
 	struct sessions *sessions = tree_sessions(f->tree);
 	struct session_view view;
 	struct front_conn *old;
-	/* A null password is no password: sessions_renew would take it for one that was checked elsewhere. */
-	struct slice passwd = rq->passwd.data == NULL ? slice_of("", 0) : rq->passwd;
 
 	if (!sessions_get(sessions, rq->session_id, &view) || !view.applied || view.closing ||
-	    !sessions_renew(sessions, rq->session_id, passwd, 0, c->timeout_ms, (int64_t)f->now_ms)) {
+	    !sessions_renew(sessions, rq->session_id, rq->passwd, 0, c->timeout_ms, (int64_t)f->now_ms)) {
 		refuse_session(f, c, rq->session_id);
 		return;
 	}

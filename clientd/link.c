@@ -261,8 +261,8 @@ take_revalidate(struct front *f, const struct frame *frame)
 	}
 	put_be64(answer, origin);
 	put_be64(answer + 8, (uint64_t)session);
-	answer[16] = sessions_renew(tree_sessions(f->tree), session, SLICE_NULL, origin, timeout_ms,
-				    (int64_t)f->now_ms);
+	answer[16] =
+	    sessions_revalidate(tree_sessions(f->tree), session, origin, timeout_ms, (int64_t)f->now_ms);
 	link_put(f, MSG_REVALIDATE, 0, frame->seq, 0, slice_of(answer, sizeof answer));
 }
 

@@ -341,20 +341,23 @@ sessions_check(struct sessions *s, int64_t id, uint64_t owner)
 }
 
 bool
-sessions_renew(struct sessions *s, int64_t id, struct slice passwd, uint64_t owner, int32_t timeout_ms,
-	       int64_t now_ms)
+sessions_revalidate(struct sessions *s, int64_t id, uint64_t owner, int32_t timeout_ms, int64_t now_ms)
 {
-	struct session *n;
+	struct session *n = sessions_find(s, id);
 
-	if (passwd.data != NULL && !passwd_check(id, passwd))
-		return false;
-	if (!s->leading)
-		return true;
-	n = sessions_find(s, id);
 	if (n == NULL || n->closing)
 		return false;
 	n->owner = owner;
 	return sessions_touch(s, id, timeout_ms, now_ms);
+}
+
+bool
+sessions_renew(struct sessions *s, int64_t id, struct slice passwd, uint64_t owner, int32_t timeout_ms,
+	       int64_t now_ms)
+{
+	if (!passwd_check(id, passwd))
+		return false;
+	return !s->leading || sessions_revalidate(s, id, owner, timeout_ms, now_ms);
 }
 
 void

@@ -75,13 +75,14 @@ bool sessions_touch(struct sessions *s, int64_t id, int32_t timeout_ms, int64_t 
 enum zk_error sessions_check(struct sessions *s, int64_t id, uint64_t owner);
 
 /*
- * Re-attach: a client, or a learner on behalf of one, comes back to its session. passwd is compared with what
- * the id gives (jute/passwd.h); the null slice means that a learner has done so. On success owner owns the
- * session and it lives for timeout_ms from now. On a node that does not lead only the password is judged
- * here: the leader decides (REVALIDATE).
+ * Re-attach of an own client: passwd must be what the id gives (jute/passwd.h). On success owner owns the session and it
+ * lives for timeout_ms from now. On a node that does not lead only the password is judged here: the leader decides
+ * (REVALIDATE).
  */
 bool sessions_renew(struct sessions *s, int64_t id, struct slice passwd, uint64_t owner, int32_t timeout_ms,
 		    int64_t now_ms);
+/* REVALIDATE on the leader: the same for a client of a learner, which has judged the password. */
+bool sessions_revalidate(struct sessions *s, int64_t id, uint64_t owner, int32_t timeout_ms, int64_t now_ms);
 
 /*
  * Ids for new sessions of this server: server_id (1 when standalone) in the top byte, then 40 bits of

@@ -86,7 +86,7 @@ START_TEST(touch_prolongs_and_may_change_the_timeout)
 	ck_assert(sessions_next_expired(s, 121000, &id));
 	/* Closing: nothing brings it back. */
 	ck_assert(!sessions_touch(s, 1, 0, 121000));
-	ck_assert(!sessions_renew(s, 1, SLICE_NULL, 0, 4000, 121000));
+	ck_assert(!sessions_revalidate(s, 1, 0, 4000, 121000));
 	ck_assert_int_eq(sessions_check(s, 1, 0), ZK_SESSIONEXPIRED);
 	ck_assert(!sessions_touch(s, 99, 0, 121000));
 }
@@ -177,7 +177,7 @@ START_TEST(owners)
 	ck_assert_int_eq(sessions_check(s, 1, 4), ZK_SESSIONMOVED);
 	ck_assert_int_eq(sessions_check(s, 2, 4), ZK_SESSIONEXPIRED);
 	/* A learner vouches; then its number owns. */
-	ck_assert(sessions_renew(s, 1, SLICE_NULL, 4, 4000, 0));
+	ck_assert(sessions_revalidate(s, 1, 4, 4000, 0));
 	ck_assert_int_eq(sessions_check(s, 1, 4), ZK_OK);
 	ck_assert_int_eq(sessions_check(s, 1, 3), ZK_SESSIONMOVED);
 	/* An own client shows the password. */
@@ -187,6 +187,7 @@ START_TEST(owners)
 	ck_assert(!sessions_renew(s, 1, slice_of(passwd, sizeof passwd), 9, 4000, 0));
 	ck_assert(!sessions_renew(s, 1, slice_of(passwd, 15), 9, 4000, 0));
 	ck_assert(!sessions_renew(s, 1, slice_of("", 0), 9, 4000, 0));
+	ck_assert(!sessions_renew(s, 1, SLICE_NULL, 9, 4000, 0));
 	ck_assert_int_eq(sessions_check(s, 1, 0), ZK_OK);
 	/* After a change of leader the first who asks owns. */
 	sessions_lead(s, TICK, 0);

@@ -555,7 +555,7 @@ START_TEST(orphans_expire)
 	t = tree_load_end(l, &(struct snapshot_end){ 0 });
 	ck_assert_uint_eq(sessions_count(tree_sessions(t)), 0);
 	sessions_lead(tree_sessions(t), 1000, 0);
-	ck_assert(!sessions_renew(tree_sessions(t), 78, SLICE_NULL, 0, 1000, 0));
+	ck_assert(!sessions_revalidate(tree_sessions(t), 78, 0, 1000, 0));
 	ck_assert(!sessions_next_expired(tree_sessions(t), 999, &id));
 	ck_assert(sessions_next_expired(tree_sessions(t), 1000, &id));
 	ck_assert_int_eq(id, 77);
