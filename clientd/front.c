@@ -37,10 +37,17 @@ front_do(struct front *f, enum front_action_type type, struct front_conn *c)
 	return a;
 }
 
-/* What a dead connection was still to do is void, but for its close. */
+/*
+ * What a dead connection was still to do is void, but for its close. So is the close of a channel that another has
+ * taken the place of since: the shell has closed that one when the next came, and this would hit the next.
+ */
 static bool
-is_void(const struct front_action *a)
+is_void(const struct front *f, const struct front_action *a)
 {
+	if (a->type == FRONT_SNAPSHOT_CLOSE)
+		return f->snap.active;
+	if (a->type == FRONT_LOAD_CLOSE)
+		return f->load.open;
 	return a->conn != NULL && a->conn->state == CONN_DEAD && a->type != FRONT_CLOSE;
 }
 
@@ -55,7 +62,7 @@ front_next(struct front *f, struct front_action *a)
 		*a = q->v[q->head];
 		q->head = (q->head + 1) & (q->cap - 1);
 		q->count--;
-	} while (is_void(a));
+	} while (is_void(f, a));
 	if (a->type == FRONT_CLOSE && a->conn != NULL)
 		conn_closed(f, a->conn);
 	if (a->type == FRONT_CLOSE)

@@ -123,7 +123,8 @@ write_sync(struct front *f, struct front_conn *c, const struct request *rq)
 		.op = rq->op,
 	};
 
-	if (f->npending == 0) {
+	/* While the disk fails nothing that is pending is promised to anybody, nor will it land soon. */
+	if (f->npending == 0 || f->disk_failed) {
 		request_answer(f, c, rq);
 		return;
 	}

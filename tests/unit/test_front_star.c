@@ -314,6 +314,13 @@ START_TEST(test_disk_fails)
 	});
 	HEAR(reader, 1, 0);
 	HEAR(reader, 2, ZK_NOTREADONLY);
+	/* The write that is on the way may be so for long. */
+	SAY(reader, {
+		put_path(b, 3, ZK_OP_SYNC, "/", false);
+		put_path(b, 4, ZK_OP_EXISTS, "/a", false);
+	});
+	HEAR(reader, 3, 0);
+	HEAR(reader, 4, ZK_NONODE);
 	c = world_connect(&w);
 	SAY(c, put_connect(b, 0, 10000, 0, NULL, true));
 	ck_assert(c->closed && silent(c));
@@ -567,6 +574,49 @@ START_TEST(test_snapshot_reader_gone)
 }
 END_TEST
 
+/* An older channel's end and a newer channel may come in one turn; then the newer one stays open. */
+START_TEST(test_snapshot_channel_replaced)
+{
+	struct front_event open = { .type = FRONT_SNAPSHOT_OPENED }, gone = { .type = FRONT_SNAPSHOT_CLOSED };
+	struct front_action a;
+	struct front_facts facts;
+
+	serve();
+	open.now_ms = gone.now_ms = w.now_ms;
+	front_step(w.front, &open);
+	if (_i == 0)
+		front_step(w.front, &gone);
+	front_step(w.front, &open);
+	while (front_next(w.front, &a))
+		ck_assert_int_ne(a.type, FRONT_SNAPSHOT_CLOSE);
+	front_facts(w.front, &facts);
+	ck_assert(facts.snapshot);
+	front_step(w.front, &gone);
+	world_run(&w);
+	ck_assert(w.snapshot_closed);
+}
+END_TEST
+
+START_TEST(test_load_channel_replaced)
+{
+	struct front_event up = { .type = FRONT_LINK_UP }, gone = { .type = FRONT_BULK_CLOSED },
+			   channel = { .type = FRONT_FRAME, .frame = { .type = MSG_LOAD_CHANNEL } };
+
+	world_open(&w, &config);
+	up.now_ms = gone.now_ms = channel.now_ms = w.now_ms;
+	front_step(w.front, &up);
+	world_role(&w, 0, 0, 1000);
+	front_step(w.front, &channel);
+	if (_i == 0)
+		front_step(w.front, &gone);
+	front_step(w.front, &channel);
+	world_run(&w);
+	ck_assert(!w.load_closed);
+	world_bulk(&w, MSG_BULK_END, 0, SLICE_NULL);
+	ck_assert(w.load_closed);
+}
+END_TEST
+
 static void
 add_tests(TCase *t)
 {
@@ -586,6 +636,8 @@ add_tests(TCase *t)
 	tcase_add_test(t, test_containers_are_swept);
 	tcase_add_loop_test(t, test_bad_bulk, 0, 8);
 	tcase_add_test(t, test_snapshot_reader_gone);
+	tcase_add_loop_test(t, test_snapshot_channel_replaced, 0, 2);
+	tcase_add_loop_test(t, test_load_channel_replaced, 0, 2);
 }
 
 int
