@@ -1,6 +1,6 @@
 /*
- * The handshake: a connect request becomes a new session (a txn), a re-attached one, or an end (PROTOCOLS 2.2;
- * ZooKeeper: ZooKeeperServer.processConnectRequest, finishSessionInit).
+ * The handshake: a connect request becomes a new session (a txn), a re-attached one, or an end (ZooKeeper:
+ * ZooKeeperServer.processConnectRequest, finishSessionInit).
  */
 #include "front_int.h"
 

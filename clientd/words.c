@@ -1,6 +1,6 @@
 /*
  * The four-letter words: the first four bytes of a connection, an answer in text, the end of the connection
- * (PROTOCOLS 20; ZooKeeper: FourLetterCommands). Texts are ZooKeeper's, since people's scripts parse them.
+ * (ZooKeeper: FourLetterCommands). Texts are ZooKeeper's, since people's scripts parse them.
  */
 #include <inttypes.h>
 #include <stdarg.h>
