@@ -52,7 +52,11 @@ class ApacheNode:
         os.makedirs(self.data, exist_ok=True)
 
     def __enter__(self):
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *rest):

@@ -118,7 +118,11 @@ class Node:
 
     def __enter__(self):
         if self.process is None:
-            self.start()
+            try:
+                self.start()
+            except BaseException:
+                self.close()
+                raise
         return self
 
     def __exit__(self, kind, *rest):
