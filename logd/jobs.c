@@ -79,7 +79,8 @@ on_load_report(struct logd *g, const struct helper_report *r)
 		log_event(LOG_INFO, "loaded", "bytes=%" PRIu64, r->count);
 		return;
 	}
-	log_event(LOG_ERR, "cannot load", "reason=%s", log_quote(slice_str(r->text)).text);
+	/* Not quoted, which would cut it: the way out stands at its end. */
+	log_event(LOG_ERR, "cannot load", "reason=%s", r->text);
 	/*
 	 * The data is not all there: as at the start, nobody is served an incomplete database. But what was
 	 * cut while it was read has to be missing.

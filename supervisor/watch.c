@@ -219,10 +219,15 @@ backoff_ms(struct watch_unit *u, bool refused, int64_t now)
 	return earlier(delay, WATCH_BACKOFF_MAX_MS);
 }
 
+/*
+ * Whether no restart can help. Data that is refused before the node ever served will be refused again: at logd's start,
+ * or when clientd loads. Of one that has served there is something to keep alive while the operator mends it.
+ */
 static bool
-is_hopeless(const struct watch_unit *u, int status)
+is_hopeless(const struct watch *w, const struct watch_unit *u, int status)
 {
-	return status == STATUS_CONFIG || (status == STATUS_DATA && !u->was_ready);
+	return status == STATUS_CONFIG ||
+	       (status == STATUS_DATA && (!u->was_ready || !w->unit[WATCH_CLIENTD].was_ready));
 }
 
 /* A death that nobody had asked for, while all are to live. */
@@ -239,7 +244,7 @@ mourn(struct watch *w, enum watch_daemon d, int status, int64_t now, struct watc
 	a->restarts = watch_restarts(w, d);
 	a->wait_ms = delay;
 	u->shed_at = now + WATCH_SHED_MS;
-	if (is_hopeless(u, code)) {
+	if (is_hopeless(w, u, code)) {
 		act(out, WATCH_GIVE_UP, d)->value = code;
 		begin_end(w, code, now, out);
 	} else if (code == STATUS_MISMATCH) {

@@ -150,6 +150,24 @@ def test_a_torn_tail_is_cut_and_damage_is_refused():
             assert contents(zk) == before
 
 
+def test_damage_that_shows_when_the_data_is_loaded_is_refused():
+    with zkd_node.Node(keys={"snapCount": 100}) as node:
+        with client(node) as zk:
+            write_nodes(zk, "a", 300)
+        zkd_node.wait_until(lambda: files(node, "snapshot.") != ["snapshot.0"], 5, "a snapshot")
+        node.stop()
+        for name in files(node, "snapshot."):
+            with open(path(node, name), "r+b") as f:
+                f.seek(os.path.getsize(f.name) // 2)
+                byte = f.read(1)
+                f.seek(-1, os.SEEK_CUR)
+                f.write(bytes([byte[0] ^ 0xFF]))
+        text = run_refused(node)
+        assert "snapshot is damaged" in text
+        assert "cannot load" in text and "is whole; the way out: restore one from a backup" in text
+        assert "let the server fetch its data from the leader" in text
+
+
 def helper_pid(node):
     logd = node.pid("logd")
     with open(f"/proc/{logd}/task/{logd}/children") as f:

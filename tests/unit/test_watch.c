@@ -410,6 +410,13 @@ START_TEST(a_refused_data_folder_ends_the_suite_only_at_first)
 	ck_assert_ptr_nonnull(
 	    strstr(step(WATCH_EV_EXITED, L, by_exit(3)), "give up logd 3; SIGTERM clientd"));
 
+	/* Refused while clientd loads for the first time. */
+	watch_init(&w, WATCHDOG, now);
+	step(WATCH_EV_BEGIN, 0, 0);
+	step(WATCH_EV_READY, L, 0);
+	ck_assert_ptr_nonnull(
+	    strstr(step(WATCH_EV_EXITED, L, by_exit(3)), "give up logd 3; SIGTERM clientd"));
+
 	start_healthy();
 	ck_assert_ptr_nonnull(strstr(step(WATCH_EV_EXITED, L, by_exit(3)), "wait 0; start logd"));
 }
