@@ -59,6 +59,15 @@ end_role(struct front *f)
 	f->committed = 0;
 }
 
+/* Those that waited for credit have their turn now, which is to be refused. */
+static void
+refuse_stalled(struct front *f)
+{
+	while (!list_empty(&f->stalled))
+		conn_unpause(f, container_of(list_first(&f->stalled), struct front_conn, stalled),
+			     PAUSE_CREDIT);
+}
+
 static void
 start_over(struct front *f, enum front_phase phase)
 {
@@ -67,6 +76,7 @@ start_over(struct front *f, enum front_phase phase)
 	f->disk_failed = false;
 	buf_reset(&f->link, 0);
 	f->link_told = false;
+	refuse_stalled(f);
 }
 
 void
@@ -140,6 +150,7 @@ take_role(struct front *f, const struct frame *frame)
 	      (unsigned long long)r->committed);
 	link_put(f, MSG_ROLE_ACK, 0, frame->seq, 0, SLICE_NULL);
 	load_ask(f);
+	refuse_stalled(f);
 }
 
 /* ---- Commits, disk ---- */
@@ -173,10 +184,7 @@ disk_fails(struct front *f, const Zkd__Disk *disk)
 	write_abandon(f, NULL);
 	if (f->tree != NULL)
 		sessions_suspend(tree_sessions(f->tree), (int64_t)f->now_ms);
-	/* Those that waited for credit are refused now. */
-	while (!list_empty(&f->stalled))
-		conn_unpause(f, container_of(list_first(&f->stalled), struct front_conn, stalled),
-			     PAUSE_CREDIT);
+	refuse_stalled(f);
 }
 
 static void

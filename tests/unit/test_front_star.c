@@ -234,6 +234,30 @@ START_TEST(test_link_lost)
 }
 END_TEST
 
+/* Who waits for credit to open a session must not wait for a commit that may never come. */
+START_TEST(test_role_ends_with_a_newcomer_waiting)
+{
+	struct front_event down = { .type = FRONT_LINK_DOWN };
+	struct world_client *c;
+
+	serve();
+	world_role(&w, 0, 0, 1);
+	world_frame(&w, MSG_LOAD_CHANNEL, 0, 0, SLICE_NULL);
+	world_bulk(&w, MSG_BULK_END, 0, SLICE_NULL);
+	SAY(client(NULL), put_create(b, 1, "/a", "", 0));
+	c = world_connect(&w);
+	SAY(c, put_connect(b, 0, 10000, 0, NULL, true));
+	ck_assert(!c->reads && !c->closed && silent(c));
+	down.now_ms = w.now_ms;
+	if (_i == 0)
+		front_step(w.front, &down);
+	else
+		world_role(&w, 2, 2, 1);
+	world_run(&w);
+	ck_assert(c->closed && silent(c));
+}
+END_TEST
+
 START_TEST(test_tree_of_another_history)
 {
 	struct front_facts facts;
@@ -626,6 +650,7 @@ add_tests(TCase *t)
 	tcase_add_test(t, test_load_retries_back_off);
 	tcase_add_test(t, test_load_that_breaks_off);
 	tcase_add_test(t, test_link_lost);
+	tcase_add_loop_test(t, test_role_ends_with_a_newcomer_waiting, 0, 2);
 	tcase_add_test(t, test_tree_of_another_history);
 	tcase_add_test(t, test_hangup_in_flight);
 	tcase_add_test(t, test_disk_fails);
