@@ -1,18 +1,18 @@
 /*
  * From request to transaction, on the node that leads or stands alone (ZooKeeper: PrepRequestProcessor). A
- *write is checked against the tree and against everything prepared before it that is not applied yet (the
- *outstanding changes), and becomes a serialized txn: TxnHeader, record, and TxnDigest with the digest of the
- *tree after it.
+ * write is checked against the tree and against everything prepared before it that is not applied yet (the
+ * outstanding changes), and becomes a serialized txn: TxnHeader, record, and TxnDigest with the digest of the
+ * tree after it.
  *
  * Every call of prep_write makes exactly one txn and uses up one zxid: a request that fails its checks
- *becomes an error txn (type -1, no digest). Nothing here touches the tree's nodes.
+ * becomes an error txn (type -1, no digest). Nothing here touches the tree's nodes.
  *
  *	prep = prep_create(&config, tree)                    once per role as leader
  *	prep_start(prep, last proposed)                      at ROLE, when all that was proposed is applied
  *	prep_write(prep, &request, out) -> PROPOSE(number, prep_last(prep), out)
  *	tree_apply(tree, ...); prep_applied(prep, zxid)      at COMMIT, in this order
  *	prep_destroy(prep)                                   when the role ends: all outstanding changes die
- *with it
+ * with it
  *
  * In steady state nothing is allocated.
  */

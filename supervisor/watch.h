@@ -1,27 +1,27 @@
 /*
  * The supervision core: for each of the four daemons a small state machine that says when to start it, when
- *to take it for hung, how long to wait after an early death and when to turn clients away in its place. Pure:
- *it knows no process, signal or clock; the shell (main.c) tells it what happened and does what it answers, in
- *order.
+ * to take it for hung, how long to wait after an early death and when to turn clients away in its place. Pure:
+ * it knows no process, signal or clock; the shell (main.c) tells it what happened and does what it answers, in
+ * order.
  *
  *	watch_init(&w, watchdog_ms, now_ms);
  *	watch_step(&w, &event, now_ms, &actions);	after each event; actions holds what is to be done
  *	watch_deadline(&w)				then a WATCH_TICK is due at the latest
  *
  * Only WATCH_TICK lets time act. The shell first tells all that it can hear (life signs, exits) and then
- *ticks, so that a sign which lay in the socket while the machine was busy counts.
+ * ticks, so that a sign which lay in the socket while the machine was busy counts.
  *
- * The rules (ARCHITECTURE: "When a room burns"):
+ * The rules (HACKING.md, "When a room burns"):
  *  - A daemon that is silent for watchdog_ms gets SIGABRT, WATCH_ABORT_MS later SIGKILL. Before its first
- *sign it has WATCH_FIRST_SIGN_MS: that time goes into loading the program.
+ * sign it has WATCH_FIRST_SIGN_MS: that time goes into loading the program.
  *  - A death restarts at once. A death before READY, or within WATCH_EARLY_MS of the start, is early: the
- *first early one still restarts at once, the next wait 100 ms, doubling to 2 s. WATCH_HEALTHY_MS of being
- *ready forgets them.
+ * first early one still restarts at once, the next wait 100 ms, doubling to 2 s. WATCH_HEALTHY_MS of being
+ * ready forgets them.
  *  - Exit 79 (another suite or configuration) restarts all, in order. Exit 2 (bad configuration), and exit 3
- *(data folder refused) of one that was never ready, end the suite with that status: a restart cannot help.
+ * (data folder refused) of one that was never ready, end the suite with that status: a restart cannot help.
  *  - A daemon that is not ready WATCH_SHED_MS after its death has its network listeners accepted and closed.
  *  - After a gap in its own loop (it was stopped, or the machine slept) every daemon gets a full watchdog
- *period.
+ * period.
  */
 #ifndef SUPERVISOR_WATCH_H
 #define SUPERVISOR_WATCH_H

@@ -13,7 +13,7 @@
  *
  * The order of the actions is the contract: an append leaves before any commit that rests on it.
  *
- * What it keeps (ARCHITECTURE, "Who owns what"): zxids are proposed without a gap, each once; commit rises
+ * What it keeps: zxids are proposed without a gap, each once; commit rises
  * strictly in order and never passes what a quorum holds on disk; what was committed is never taken back,
  * whichever sibling dies.
  */

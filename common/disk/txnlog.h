@@ -7,8 +7,8 @@
  *
  * The reader is pushed: feed it the file's bytes in chunks of any size, say when the file has ended, and take
  * entries out with txnlog_reader_next. It tells exactly how a log ends, and goes on past a damaged record far
- *enough to say whether valid ones follow. Memory is bounded by the largest txn plus what was fed since the
- *last next().
+ * enough to say whether valid ones follow. Memory is bounded by the largest txn plus what was fed since the
+ * last next().
  *
  *	struct txnlog_reader r;
  *	txnlog_reader_init(&r, TXNLOG_TXN_MAX);

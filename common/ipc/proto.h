@@ -28,7 +28,7 @@ int proto_put(struct buf *out, uint16_t type, uint64_t seq, uint64_t zxid, const
 
 /*
  * Unpacks a body. The message lives in the arena and is never freed by itself. NULL when it is malformed or
- *too large. const Zkd__Role *role = proto_take(&arena, &zkd__role__descriptor, f->body);
+ * too large. const Zkd__Role *role = proto_take(&arena, &zkd__role__descriptor, f->body);
  */
 void *proto_take(struct arena *a, const ProtobufCMessageDescriptor *type, struct slice body);
 

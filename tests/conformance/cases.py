@@ -10,7 +10,7 @@ Left out, since zkd differs on purpose:
  - multiRead with a write in it: -5 with an empty list behind it in Java, -5 alone in zkd;
  - a null where Java runs into a NullPointerException (-5): zkd answers as to any bad value (r.survives);
  - requests behind a setACL that is not committed yet: checked against the new list (Java: the old one);
- - check outside of a multi, createSession and deleteContainer from a client (PROTOCOLS: Java takes them).
+ - check outside of a multi, createSession and deleteContainer from a client (Java takes them).
 Left out, since 3.8.0 is older than what zkd follows:
  - create2 in a multi is answered as create by 3.8;
  - checkWatches and removeWatches: types 4 and 5 are unknown to 3.8.0, which does not tell persistent from standard;
