@@ -113,7 +113,10 @@ static void (*const handlers[])(struct front *f, const struct front_event *e) = 
 static void
 note_standstill(struct front *f, uint64_t now_ms)
 {
-	if (f->prep == NULL || now_ms < f->now_ms || f->due_ms == UINT64_MAX || now_ms < f->due_ms + LATE_MS)
+	if (f->prep == NULL || f->due_ms == UINT64_MAX || now_ms < f->due_ms + LATE_MS)
+		return;
+	/* A deadline may have passed already when it was told. */
+	if (now_ms < f->now_ms + LATE_MS)
 		return;
 	trace(f->trace, TRACE_WARNING, "front", "stood still", "ms=%llu",
 	      (unsigned long long)(now_ms - f->now_ms));

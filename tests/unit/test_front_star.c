@@ -325,6 +325,7 @@ START_TEST(test_disk_fails)
 	uint8_t passwd[PASSWD_BYTES];
 	struct world_client *writer, *reader, *c;
 	int64_t session;
+	int warnings;
 
 	serve();
 	writer = client(NULL);
@@ -355,6 +356,11 @@ START_TEST(test_disk_fails)
 	SAY(c, put_connect(b, 0, 10000, session, passwd, true));
 	ck_assert_int_eq(hear_connect(c).session_id, session);
 	say_disk(false);
+	/* The oldest write has waited for long, but not because this process stood still. */
+	warnings = w.warnings;
+	SAY(c, put_path(b, 2, ZK_OP_EXISTS, "/a", false));
+	HEAR(c, 2, ZK_NONODE);
+	ck_assert_int_eq(w.warnings, warnings);
 	world_commit(&w);
 	SAY(c, put_path(b, 3, ZK_OP_EXISTS, "/a", false));
 	HEAR(c, 3, 0);
