@@ -212,8 +212,32 @@ def tree():
     put("tree", "snapshot", b"\x44" + data_file("java.tree.snapshot"))
 
 
+def election():
+    def vote(state, leader, zxid, clock, epoch):
+        return struct.pack(">iqqqq", state, leader, zxid, clock, epoch)
+
+    def frames(*bodies):
+        return b"".join(string(b) for b in bodies)
+
+    for name, protocol, text in (
+        ("one", -65536, b"127.0.0.1:3888"),
+        ("several", -65535, b"a:1|[::1]:2|0.0.0.0:3"),
+        ("bad_port", -65536, b"a:99999"),
+    ):
+        put("election", f"initial_{name}", b"\0" + struct.pack(">qq", protocol, 3) + string(text))
+    put("election", "initial_sid", b"\0" + struct.pack(">q", 3))
+    v2 = struct.pack(">i", 2)
+    config = string(b"server.1=a:1:2:participant\nversion=100000000")
+    looking = [vote(0, n, 5 + n, 1, 0) + v2 + config for n in (1, 2, 3)]
+    put("election", "elects", b"\x20" + frames(*looking, *looking))
+    late = [vote(2, 3, 5, 7, 2) + v2 + config, vote(1, 3, 5, 7, 2) + v2 + config]
+    put("election", "joins", b"\1" + frames(*late, *late, *late, *late))
+    put("election", "old_forms", b"\1" + frames(vote(0, 2, 5, 1, 0)[:28], vote(0, 3, 9, 2, 1) + struct.pack(">i", 1)))
+    put("election", "bounds", b"\1" + frames(looking[0][:44], looking[0][:-1], looking[0] + b"x", b"x" * 27, vote(9, 1, 1, 1, 1)))
+
+
 def main():
-    for make in (jute, path, ipc, config, disk, front, tree):
+    for make in (jute, path, ipc, config, disk, front, tree, election):
         make()
 
 

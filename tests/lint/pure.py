@@ -25,8 +25,6 @@ CORES = [
     "libstore.a",
     "supervisor/libwatch.a",
 ]
-# electiond is idle on a single node; its core is checked as soon as it is there.
-OPTIONAL = ["electiond/libelection.a"]
 
 WRITABLE = (".data", ".bss", ".tdata", ".tbss", "*COM*")
 INSTRUMENTED = ("__asan_", "__ubsan_", "__gcov_", "__sanitizer_", "__llvm_", "llvm_gcda_")
@@ -120,7 +118,7 @@ def main():
     os.chdir(args.builddir)
     allow = Allow(args.allow)
     base = [lib for lib in BASE if os.path.exists(lib)]
-    libraries = args.libraries or [lib for lib in BASE + CORES if os.path.exists(lib) or lib not in OPTIONAL]
+    libraries = args.libraries or BASE + CORES
     failed = 0
     for library in libraries:
         if not os.path.exists(library):
