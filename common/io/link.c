@@ -183,6 +183,7 @@ take_hello(struct link *l, struct link_conn *c, const struct frame *f)
 		send_hello(l, c);
 	}
 	c->up = true;
+	l->complained = false;
 	l->state = 0;
 	l->ups++;
 	l->up_ms = clock_mono_ms();
@@ -252,12 +253,24 @@ on_accepted(void *owner, int fd, const struct sockaddr_storage *peer, socklen_t 
 	l->candidate = conn_new(l, fd);
 }
 
+/* Once, and not of a sibling that is about to listen. Its supervisor listens for it, so this is the operator's to mend. */
+static void
+complain(struct link *l, int error)
+{
+	if (l->complained || l->backoff_ms < LINK_REDIAL_MAX_MS)
+		return;
+	l->complained = true;
+	log_event(LOG_WARNING, "cannot dial", "peer=%s path=runtimeDir/%s reason=%s", l->ops->peer, l->path,
+		  log_quote(slice_str(strerror(-error))).text);
+}
+
 static void
 dial(struct link *l)
 {
 	int fd = listen_dial_unix(AT_FDCWD, l->path, SOCK_NONBLOCK);
 
 	if (fd < 0) {
+		complain(l, fd);
 		schedule_redial(l);
 		return;
 	}

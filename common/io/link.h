@@ -80,6 +80,7 @@ struct link {
 	const char *path; /* dialled, relative to the working directory; NULL: accepts */
 	ev_timer redial;
 	uint32_t backoff_ms;
+	bool complained; /* that nobody can be dialled, since it was last up */
 	uint64_t up_ms; /* clock_mono_ms when it came up */
 	uint64_t ups;   /* how often it came up */
 	struct arena arena;

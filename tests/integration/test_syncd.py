@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -151,12 +152,18 @@ class Star:
         self.start()
 
     def start(self):
-        self.process = subprocess.Popen(
-            [SYNCD, "-D", f"dataDir={self.folder}/data", "-D", f"runtimeDir={self.folder}"],
-            env={**os.environ, "NOTIFY_SOCKET": os.path.join(self.folder, "notify")},
-            cwd=self.folder,
-            stderr=subprocess.DEVNULL,
-        )
+        with open(os.path.join(self.folder, "log"), "ab") as log:
+            self.process = subprocess.Popen(
+                [SYNCD, "-D", f"dataDir={self.folder}/data", "-D", f"runtimeDir={self.folder}"],
+                env={**os.environ, "NOTIFY_SOCKET": os.path.join(self.folder, "notify")},
+                cwd=self.folder,
+                stderr=log,
+            )
+
+    def said(self, text):
+        """How often its log holds text."""
+        with open(os.path.join(self.folder, "log"), encoding="utf-8") as f:
+            return f.read().count(text)
 
     def wait_notified(self, text):
         while True:
@@ -336,6 +343,18 @@ def test_says_how_it_is(star):
     star.logd.expect(APPEND)
     star.logd.send(DURABLE, zxid=6)
     star.wait_notified("leading alone at zxid 0x6")
+
+
+def test_a_socket_that_is_gone_is_told_once(star):
+    star.serve(5)
+    os.unlink(os.path.join(star.folder, "logd.link"))
+    star.logd.link.close()
+    until = time.monotonic() + WAIT_SECONDS
+    while star.said("cannot dial") == 0 and time.monotonic() < until:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    assert star.said("cannot dial") == 1
+    assert star.said('peer=logd path=runtimeDir/logd.link reason="No such file or directory"') == 1
 
 
 def test_sigterm_ends_it(star):
