@@ -204,7 +204,7 @@ take_frame(struct front *f, struct front_conn *c, struct slice data)
 
 	if (data.len < FRAME_PREFIX)
 		return 0;
-	if (!c->greeted && word_answer(f, c, data.data))
+	if (!c->greeted && word_answer(f, c, data))
 		return 0;
 	c->greeted = true;
 	len = (int32_t)get_be32(data.data);

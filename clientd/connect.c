@@ -71,16 +71,19 @@ static void
 open_session(struct front *f, struct front_conn *c)
 {
 	c->state = CONN_OPEN;
-	c->stats.last_op = ZK_OP_CREATE_SESSION;
 	respond(f, c, c->session);
 	conn_unpause(f, c, PAUSE_OPENING);
 }
 
 void
-connect_created(struct front *f, struct front_conn *c)
+connect_created(struct front *f, struct front_conn *c, const struct pending *p)
 {
-	if (c->state == CONN_OPENING)
-		open_session(f, c);
+	struct request rq = { .op = ZK_OP_CREATE_SESSION, .start_ms = p->start_ms };
+
+	if (c->state != CONN_OPENING)
+		return;
+	stats_reply(f, c, &rq, p->zxid);
+	open_session(f, c);
 }
 
 /* An id is easily guessed, so nothing happens to the session's connection before the password was looked at. */

@@ -12,6 +12,7 @@ enum {
 	ARENA_MAX = 64 << 20, /* one request's vectors, one txn's results */
 	LINK_MAX = 256 << 20,
 	PENDING_MAX = 1 << 30, /* the credit keeps it far below */
+	TRACE_MASK = 306,      /* ZooKeeper's, before anybody sets another */
 	LATE_MS = 100,         /* an event so long after the deadline: the loop stood still */
 };
 
@@ -171,6 +172,7 @@ front_create(const struct front_config *config)
 	buf_init(&f->scratch, 2 * (size_t)config->frame_max);
 	f->watches = watch_create(config->tree.seed);
 	f->load.retry_ms = f->due_ms = UINT64_MAX;
+	f->trace_mask = TRACE_MASK;
 	return f;
 }
 

@@ -40,9 +40,9 @@ struct conn_stats {
 	uint64_t received, sent; /* packets */
 	uint64_t latency_count, latency_total_ms;
 	uint32_t latency_min_ms, latency_max_ms, latency_last_ms;
-	uint64_t response_ms; /* wall clock of the last reply */
+	uint64_t response_ms; /* when the last reply was made, on the monotonic clock as in ZooKeeper */
 	int64_t last_zxid;
-	int32_t last_cxid, last_op;
+	int32_t last_cxid, last_op; /* the former is -1 from a reset to the next request */
 };
 
 struct front_conn {
@@ -140,6 +140,12 @@ struct action_queue {
 	uint32_t head, count, cap; /* cap is a power of two */
 };
 
+/* What the lists of four-letter words have cost in the second that began at since_ms. */
+struct list_budget {
+	uint64_t since_ms;
+	size_t spent;
+};
+
 /* Log lines about connections in the second that began at since_ms. */
 struct complaints {
 	uint64_t since_ms;
@@ -182,6 +188,8 @@ struct front {
 
 	struct conn_stats stats; /* of all connections; last_* unused */
 	struct complaints complaints;
+	struct list_budget lists;
+	int64_t trace_mask; /* of stmk */
 	uint64_t rejected, closed_not_serving;
 	uint64_t created_ms; /* of the first event */
 };
@@ -222,8 +230,8 @@ void conn_forget_addresses(struct front *f);
 /* ---- connect.c ---- */
 /* The connect request. False when it has to wait for credit. */
 bool connect_request(struct front *f, struct front_conn *c, struct slice frame);
-/* Its createSession is committed. */
-void connect_created(struct front *f, struct front_conn *c);
+/* Its createSession, p, is committed. */
+void connect_created(struct front *f, struct front_conn *c, const struct pending *p);
 
 /* ---- request.c ---- */
 struct request {
@@ -250,7 +258,9 @@ void reply_end(struct front *f, struct front_conn *c, size_t begun, const struct
 	       enum zk_error err);
 void reply_error(struct front *f, struct front_conn *c, const struct request *rq, uint64_t zxid,
 		 enum zk_error err);
-void stats_latency(struct conn_stats *s, uint64_t ms);
+void stats_reset(struct conn_stats *s);
+/* A reply has been made: latencies, and what cons shows. */
+void stats_reply(struct front *f, struct front_conn *c, const struct request *rq, uint64_t zxid);
 
 /* ---- ops.c ---- */
 /* Appends the response record to c->out, or returns an error and may leave half of it there. */
@@ -309,7 +319,10 @@ void snap_closed(struct front *f, const struct front_event *e);
 void snap_abort(struct front *f);
 
 /* ---- words.c ---- */
-/* If the first four bytes are a word (or what hangs up telnet), answers, ends the connection and returns true. */
-bool word_answer(struct front *f, struct front_conn *c, const uint8_t first[4]);
+/*
+ * data: what has come of a connection's first bytes, at least four. If they are a word (or what hangs up telnet), answers,
+ * ends the connection and returns true; so also, without having done anything, while a part of the word is missing.
+ */
+bool word_answer(struct front *f, struct front_conn *c, struct slice data);
 
 #endif

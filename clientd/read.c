@@ -189,7 +189,7 @@ tree_read_all_children_number(const struct tree *t, const struct auth *who, int6
 }
 
 void
-tree_ephemerals_each(const struct tree *t, int64_t session, void (*visit)(void *ctx, struct slice path),
+tree_ephemerals_each(const struct tree *t, int64_t session, bool (*visit)(void *ctx, struct slice path),
 		     void *ctx)
 {
 	const struct session *s = sessions_find(&t->sessions, session);
@@ -197,7 +197,8 @@ tree_ephemerals_each(const struct tree *t, int64_t session, void (*visit)(void *
 
 	buf_init(&path, t->scratch.max);
 	for (uint32_t i = s == NULL ? 0 : s->ephemerals.first; i != 0; i = t->specials.v[i].next)
-		visit(ctx, node_path(&t->nodes, t->specials.v[i].node, &path));
+		if (!visit(ctx, node_path(&t->nodes, t->specials.v[i].node, &path)))
+			break;
 	buf_free(&path);
 }
 
@@ -208,16 +209,17 @@ struct ephemeral_list {
 	uint32_t n;
 };
 
-static void
+static bool
 put_ephemeral(void *ctx, struct slice path)
 {
 	struct ephemeral_list *l = ctx;
 
 	if (path.len < l->prefix.len ||
 	    (l->prefix.len > 0 && memcmp(path.data, l->prefix.data, l->prefix.len) != 0))
-		return;
+		return true;
 	jute_write_string(l->out, path);
 	l->n++;
+	return !l->out->overflow;
 }
 
 enum zk_error

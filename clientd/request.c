@@ -75,8 +75,8 @@ find_op(int32_t code)
 
 /* ---- Replies ---- */
 
-void
-stats_latency(struct conn_stats *s, uint64_t ms)
+static void
+add_latency(struct conn_stats *s, uint64_t ms)
 {
 	uint32_t latency = ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms;
 
@@ -87,6 +87,27 @@ stats_latency(struct conn_stats *s, uint64_t ms)
 	s->latency_last_ms = latency;
 	s->latency_total_ms += latency;
 	s->latency_count++;
+}
+
+void
+stats_reset(struct conn_stats *s)
+{
+	*s = (struct conn_stats){ .last_cxid = -1, .last_zxid = -1 };
+}
+
+void
+stats_reply(struct front *f, struct front_conn *c, const struct request *rq, uint64_t zxid)
+{
+	uint64_t latency_ms = f->now_ms - rq->start_ms;
+
+	add_latency(&f->stats, latency_ms);
+	add_latency(&c->stats, latency_ms);
+	c->stats.response_ms = f->now_ms;
+	c->stats.last_zxid = (int64_t)zxid;
+	c->stats.last_op = rq->op;
+	/* What the client library says by itself, a ping above all, is not its user's last operation. */
+	if (rq->xid >= 0)
+		c->stats.last_cxid = rq->xid;
 }
 
 enum { REPLY_LENGTH = 4, REPLY_ZXID = 8, REPLY_ERR = 16, REPLY_HEAD = 20 };
@@ -106,21 +127,6 @@ reply_begin(struct front_conn *c, int32_t xid, uint64_t zxid)
 	return begun;
 }
 
-static void
-note_reply(struct front *f, struct front_conn *c, const struct request *rq, uint64_t zxid)
-{
-	uint64_t latency_ms = f->now_ms - rq->start_ms;
-
-	stats_latency(&f->stats, latency_ms);
-	stats_latency(&c->stats, latency_ms);
-	c->stats.response_ms = (uint64_t)f->wall_ms;
-	c->stats.last_zxid = (int64_t)zxid;
-	c->stats.last_cxid = rq->xid;
-	c->stats.last_op = rq->op;
-	c->stats.sent++;
-	f->stats.sent++;
-}
-
 void
 reply_end(struct front *f, struct front_conn *c, size_t begun, const struct request *rq, enum zk_error err)
 {
@@ -135,7 +141,10 @@ reply_end(struct front *f, struct front_conn *c, size_t begun, const struct requ
 	p = c->out.data + c->out.off + begun;
 	put_be32(p, (uint32_t)(buf_len(&c->out) - begun - REPLY_LENGTH));
 	put_be32(p + REPLY_ERR, (uint32_t)err);
-	note_reply(f, c, rq, get_be64(p + REPLY_ZXID));
+	c->stats.sent++;
+	f->stats.sent++;
+	if (rq->op != ZK_OP_AUTH && rq->op != ZK_OP_SASL)
+		stats_reply(f, c, rq, get_be64(p + REPLY_ZXID));
 	conn_written(f, c);
 }
 

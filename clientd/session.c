@@ -173,6 +173,12 @@ sessions_count(const struct sessions *s)
 	return s->applied;
 }
 
+uint32_t
+sessions_held(const struct sessions *s)
+{
+	return (uint32_t)s->table.count;
+}
+
 static struct session_view
 view_of(const struct session *n)
 {
@@ -313,6 +319,37 @@ sessions_resume(struct sessions *s, int64_t now_ms)
 		return;
 	s->still_ms += now_ms - s->suspended_at;
 	s->suspended_at = -1;
+}
+
+static int64_t
+expires_ms(const struct sessions *s, const struct session *n, int64_t now_ms)
+{
+	int64_t left = n->expires - tracker_clock(s, now_ms);
+
+	return list_empty(&n->slot) ? -1 : left > 0 ? left : 0;
+}
+
+uint32_t
+sessions_due(const struct sessions *s, int64_t now_ms, struct session_due *v, uint32_t max)
+{
+	uint32_t i = 0;
+
+	list_for_each (l, &s->all) {
+		const struct session *n = of_all(l);
+
+		if (i == max)
+			break;
+		v[i++] = (struct session_due){ n->id, expires_ms(s, n, now_ms), n->ephemerals.count };
+	}
+	return i;
+}
+
+int64_t
+sessions_expires(const struct sessions *s, int64_t now_ms, int64_t id)
+{
+	const struct session *n = sessions_find(s, id);
+
+	return n == NULL ? -1 : expires_ms(s, n, now_ms);
 }
 
 bool

@@ -34,11 +34,26 @@ struct session_view {
 };
 
 uint32_t sessions_count(const struct sessions *s);
+/* Those that are only prepared included. */
+uint32_t sessions_held(const struct sessions *s);
 /* False when there is no such session. */
 bool sessions_get(const struct sessions *s, int64_t id, struct session_view *v);
 /* Calls visit for each session, oldest first. visit may not change the table. */
 void sessions_each(const struct sessions *s, void (*visit)(const struct session_view *v, void *ctx),
 		   void *ctx);
+
+/*
+ * Up to max sessions, oldest first; returns how many. For the word dump. expires_ms counts from now_ms; -1 for a session
+ * that does not expire here: it is closing, or this node does not lead.
+ */
+struct session_due {
+	int64_t id;
+	int64_t expires_ms;
+	uint32_t ephemerals;
+};
+uint32_t sessions_due(const struct sessions *s, int64_t now_ms, struct session_due *v, uint32_t max);
+/* expires_ms of one session; -1 also when there is no such session. */
+int64_t sessions_expires(const struct sessions *s, int64_t now_ms, int64_t id);
 
 /*
  * This node now leads (or stands alone), or comes back to it: every session gets its full timeout from now on

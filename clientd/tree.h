@@ -66,8 +66,10 @@ void tree_stats(const struct tree *t, struct tree_stats *s);
 /* The digests of the past, oldest first: of each zxid that is a multiple of 128, 1024 of them (for the word hash). */
 void tree_digests_each(const struct tree *t, void (*visit)(void *ctx, uint64_t zxid, uint64_t digest),
 		       void *ctx);
-/* The paths of a session's ephemerals, oldest first (for the word dump). A path is good during its call only. */
-void tree_ephemerals_each(const struct tree *t, int64_t session, void (*visit)(void *ctx, struct slice path),
+/*
+ * The paths of a session's ephemerals, oldest first, until visit returns false. A path is good during its call only.
+ */
+void tree_ephemerals_each(const struct tree *t, int64_t session, bool (*visit)(void *ctx, struct slice path),
 			  void *ctx);
 
 /* ---- Reading. None sets a watch; whether to leave one is front's (exists: also on NONODE). ---- */

@@ -1,6 +1,7 @@
 /*
  * See watch.h. Invariants: a record lies in exactly two lists, that of its path and that of its owner; its modes are
- * never 0; a path with no record is gone from the table; nmode[] counts the records that have each mode.
+ * never 0; a path with no record is gone from the table; nmode[] counts the records that have each mode, `data` of the
+ * registers, of a path and of an owner those records that are more than a child watch.
  */
 #include "watch.h"
 
@@ -15,7 +16,7 @@ enum { CHUNK_BITS = 10, CHUNK_RECORDS = 1 << CHUNK_BITS };
 struct path {
 	struct table_entry entry;
 	uint32_t first; /* its records */
-	uint32_t count;
+	uint32_t count, data;
 	uint32_t len;
 	uint8_t text[];
 };
@@ -42,6 +43,7 @@ struct watches {
 	uint32_t nfree_owners;
 	uint64_t trigger;
 	uint64_t nmode[WATCH_MODES];
+	struct watch_summary data;
 	uint64_t path_bytes;
 };
 
@@ -67,7 +69,7 @@ make_path(struct watches *w, struct slice text)
 {
 	struct path *p = mem_alloc(sizeof *p + text.len);
 
-	p->first = p->count = 0;
+	p->first = p->count = p->data = 0;
 	p->len = (uint32_t)text.len;
 	memcpy(p->text, text.data, text.len);
 	table_insert(&w->paths, &p->entry, table_hash(text, w->seed));
@@ -108,12 +110,38 @@ take_record(struct watches *w)
 	return n;
 }
 
+/* ZooKeeper's data table has a row for what is more than a child watch. */
+static bool
+is_data(unsigned modes)
+{
+	return (modes & ~(unsigned)WATCH_CHILD) != 0;
+}
+
 static void
-count_modes(struct watches *w, unsigned modes, int by)
+count_data(struct watches *w, struct record *r, bool add)
+{
+	struct watcher *owner = w->owners[r->owner - 1];
+
+	if (add) {
+		w->data.watches++;
+		w->data.paths += r->path->data++ == 0;
+		w->data.connections += owner->data++ == 0;
+	} else {
+		w->data.watches--;
+		w->data.paths -= --r->path->data == 0;
+		w->data.connections -= --owner->data == 0;
+	}
+}
+
+/* All counts follow. */
+static void
+set_modes(struct watches *w, struct record *r, unsigned modes)
 {
 	for (int i = 0; i < WATCH_MODES; i++)
-		if (modes & 1u << i)
-			w->nmode[i] += (uint64_t)by;
+		w->nmode[i] += (uint64_t)((int)(modes >> i & 1) - (int)(r->modes >> i & 1));
+	if (is_data(modes) != is_data(r->modes))
+		count_data(w, r, is_data(modes));
+	r->modes = modes;
 }
 
 /* The record of (owner, path): the shorter of the two lists is searched. */
@@ -264,7 +292,7 @@ watch_leave(struct watches *w, struct watcher *owner)
 		struct record *r = record_at(w, owner->first);
 		struct path *p = r->path;
 
-		count_modes(w, r->modes, -1);
+		set_modes(w, r, 0);
 		free_record(w, owner->first);
 		if (p->first == 0)
 			drop_path(w, p);
@@ -288,8 +316,7 @@ watch_add(struct watches *w, struct watcher *owner, struct slice path, unsigned 
 		link_record(w, n, owner, p);
 	}
 	struct record *r = record_at(w, n);
-	count_modes(w, modes & ~r->modes, 1);
-	r->modes |= modes;
+	set_modes(w, r, r->modes | modes);
 }
 
 unsigned
@@ -308,8 +335,7 @@ take_modes(struct watches *w, uint32_t n, unsigned modes)
 	struct record *r = record_at(w, n);
 
 	modes &= r->modes;
-	count_modes(w, modes, -1);
-	r->modes &= ~modes;
+	set_modes(w, r, r->modes & ~modes);
 	if (r->modes == 0)
 		free_record(w, n);
 	return modes;
@@ -400,43 +426,64 @@ watch_total(const struct watches *w)
 	return w->nmode[0] + w->nmode[1] + 2 * w->nmode[2] + w->nmode[3];
 }
 
-struct summary {
-	const struct watches *w;
-	struct watch_summary *out;
-};
-
-static void
-count_path(struct table_entry *e, void *ctx)
-{
-	struct summary *s = ctx;
-	const struct path *p = container_of(e, struct path, entry);
-	uint64_t before = s->out->watches;
-
-	for (uint32_t n = p->first; n != 0; n = record_at(s->w, n)->path_next)
-		if (record_at(s->w, n)->modes != WATCH_CHILD)
-			s->out->watches++;
-	s->out->paths += s->out->watches > before;
-}
-
-static bool
-watches_data(const struct watches *w, const struct watcher *owner)
-{
-	for (uint32_t n = owner->first; n != 0; n = record_at(w, n)->own_next)
-		if (record_at(w, n)->modes != WATCH_CHILD)
-			return true;
-	return false;
-}
-
 void
 watch_summarize(const struct watches *w, struct watch_summary *s)
 {
-	struct summary ctx = { w, s };
+	*s = w->data;
+}
 
-	*s = (struct watch_summary){ 0 };
-	table_each((struct table *)&w->paths, count_path, &ctx);
+/* ---- All of them ---- */
+
+struct tour {
+	const struct watches *w;
+	watch_visit *visit;
+	void *ctx;
+};
+
+static bool
+visit_path(const struct table_entry *e, void *ctx)
+{
+	const struct tour *t = ctx;
+	const struct path *p = container_of(e, const struct path, entry);
+	const struct record *r;
+
+	for (uint32_t n = p->first; n != 0; n = r->path_next) {
+		r = record_at(t->w, n);
+		if (!t->visit(t->ctx, t->w->owners[r->owner - 1], slice_of(p->text, p->len), r->modes))
+			return false;
+	}
+	return true;
+}
+
+void
+watch_each_by_path(const struct watches *w, watch_visit *visit, void *ctx)
+{
+	struct tour t = { w, visit, ctx };
+
+	table_each_while(&w->paths, visit_path, &t);
+}
+
+static bool
+visit_owner(const struct tour *t, const struct watcher *owner)
+{
+	const struct record *r;
+
+	for (uint32_t n = owner->first; n != 0; n = r->own_next) {
+		r = record_at(t->w, n);
+		if (!t->visit(t->ctx, owner, slice_of(r->path->text, r->path->len), r->modes))
+			return false;
+	}
+	return true;
+}
+
+void
+watch_each_by_owner(const struct watches *w, watch_visit *visit, void *ctx)
+{
+	struct tour t = { w, visit, ctx };
+
 	for (uint32_t i = 0; i < w->nowners; i++)
-		if (w->owners[i] != NULL)
-			s->connections += watches_data(w, w->owners[i]);
+		if (w->owners[i] != NULL && !visit_owner(&t, w->owners[i]))
+			return;
 }
 
 uint64_t

@@ -35,6 +35,7 @@ struct watcher {
 	uint32_t slot;  /* index + 1 in the owners' array; 0 = not joined */
 	uint32_t first; /* its records, newest first */
 	uint32_t count;
+	uint32_t data; /* those of its records that lie in ZooKeeper's data table */
 	uint64_t told; /* the trigger that notified it last */
 };
 
@@ -73,6 +74,14 @@ struct watch_summary {
 	uint64_t connections, paths, watches; /* of the data table */
 };
 void watch_summarize(const struct watches *w, struct watch_summary *s);
+
+/*
+ * For wchp and wchc: calls visit for every record, those of one path (of one owner) after each other, in no other order,
+ * until it returns false. It changes nothing.
+ */
+typedef bool watch_visit(void *ctx, const struct watcher *owner, struct slice path, unsigned modes);
+void watch_each_by_path(const struct watches *w, watch_visit *visit, void *ctx);
+void watch_each_by_owner(const struct watches *w, watch_visit *visit, void *ctx);
 /* Bytes held, for the status. */
 uint64_t watch_bytes(const struct watches *w);
 

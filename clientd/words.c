@@ -6,13 +6,16 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "front_int.h"
+#include "words.h"
 
-enum { LINE_MAX_BYTES = 512 };
+#include "base/bytes.h"
+
+enum { LINE_MAX_BYTES = 512, WORD_BYTES = 4, STMK_BYTES = 12 };
 
 static const char not_serving[] = "This ZooKeeper instance is not currently serving requests\n";
 
-static void __attribute__((format(printf, 2, 3))) put(struct buf *out, const char *fmt, ...)
+void
+word_put(struct word_call *w, const char *fmt, ...)
 {
 	char line[LINE_MAX_BYTES];
 	va_list ap;
@@ -22,197 +25,111 @@ static void __attribute__((format(printf, 2, 3))) put(struct buf *out, const cha
 	n = vsnprintf(line, sizeof line, fmt, ap);
 	va_end(ap);
 	if (n > 0)
-		buf_put(out, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+		buf_put(w->out, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
 }
 
-/* As Java prints a double rounded to four places: "0.0", "1.25". */
-static const char *
-average(const struct conn_stats *s, char text[32])
+const char *
+word_average(uint64_t total, uint64_t count, char text[32])
 {
-	double avg = s->latency_count == 0 ? 0 : (double)s->latency_total_ms / (double)s->latency_count;
-	int n = snprintf(text, 32, "%.4f", avg);
+	int n = snprintf(text, 32, "%.4f", count == 0 ? 0 : (double)total / (double)count);
 
 	while (n > 2 && text[n - 1] == '0' && text[n - 2] != '.')
 		text[--n] = '\0';
 	return text;
 }
 
-static void
-put_server(struct front *f, struct buf *out)
+bool
+list_more(struct word_call *w)
 {
-	struct front_facts facts;
-	char avg[32];
+	size_t cost = buf_len(w->out) - w->mark + LIST_ITEM_COST;
 
-	front_facts(f, &facts);
-	put(out, "Latency min/avg/max: %u/%s/%u\n", f->stats.latency_min_ms, average(&f->stats, avg),
-	    f->stats.latency_max_ms);
-	put(out, "Received: %" PRIu64 "\nSent: %" PRIu64 "\n", facts.received, facts.sent);
-	put(out, "Connections: %" PRIu64 "\nOutstanding: %" PRIu64 "\n", facts.connections,
-	    facts.outstanding);
-	put(out, "Zxid: 0x%" PRIx64 "\nMode: %s\n", facts.shown_zxid, facts.mode);
-	put(out, "Node count: %" PRIu64 "\n", facts.znodes);
-}
-
-static void
-word_srvr(struct front *f, struct buf *out)
-{
-	put(out, "Zookeeper version: %s\n", f->config.version);
-	put_server(f, out);
-}
-
-/* Java's selection keys: 1 = read, 4 = write. */
-static int
-interest(const struct front_conn *c)
-{
-	return (c->reading && c->state < CONN_CLOSING ? 1 : 0) + (buf_len(&c->out) > 0 ? 4 : 0);
-}
-
-static void
-put_connection(const struct front_conn *c, struct buf *out)
-{
-	const char *open = c->peer.address_len == 16 ? "[" : "",
-		   *close = c->peer.address_len == 16 ? "]" : "";
-
-	put(out, " /%s%s%s:%u[%d](queued=%u,recved=%" PRIu64 ",sent=%" PRIu64, open, c->peer.text, close,
-	    c->peer.port, interest(c), c->inflight, c->stats.received, c->stats.sent);
-}
-
-static void
-word_stat(struct front *f, struct buf *out)
-{
-	put(out, "Zookeeper version: %s\nClients:\n", f->config.version);
-	list_for_each (e, &f->conns) {
-		put_connection(container_of(e, struct front_conn, link), out);
-		put(out, ")\n");
+	w->mark = buf_len(w->out);
+	if (w->cut || cost > w->left) {
+		w->cut = true;
+		return false;
 	}
-	put(out, "\n");
-	put_server(f, out);
+	w->left -= cost;
+	return true;
 }
 
 static void
-word_cons(struct front *f, struct buf *out)
+word_srvr(struct word_call *w)
 {
-	char avg[32];
-
-	list_for_each (e, &f->conns) {
-		const struct front_conn *c = container_of(e, struct front_conn, link);
-		const struct conn_stats *s = &c->stats;
-
-		put_connection(c, out);
-		if (c->session != 0)
-			put(out,
-			    ",sid=0x%" PRIx64 ",lop=%s,est=%" PRId64 ",to=%d,lcxid=0x%x,lzxid=0x%" PRIx64
-			    ",lresp=%" PRIu64 ",llat=%u,minlat=%u,avglat=%s,maxlat=%u",
-			    (uint64_t)c->session, zk_op_lop(s->last_op), c->established_ms, c->timeout_ms,
-			    (unsigned)s->last_cxid, (uint64_t)s->last_zxid, s->response_ms,
-			    s->latency_last_ms, s->latency_min_ms, average(s, avg), s->latency_max_ms);
-		put(out, ")\n");
-	}
-	put(out, "\n");
+	word_put(w, "Zookeeper version: %s\n", w->f->config.version);
+	word_put_server(w);
 }
 
 static void
-put_metric(struct buf *out, const char *name, uint64_t v)
+word_ruok(struct word_call *w)
 {
-	put(out, "zk_%s\t%" PRIu64 "\n", name, v);
+	word_put(w, "imok");
 }
 
 static void
-word_mntr(struct front *f, struct buf *out)
+word_isro(struct word_call *w)
 {
-	struct front_facts facts;
-	char avg[32];
-
-	front_facts(f, &facts);
-	put(out, "zk_version\t%s\nzk_server_state\t%s\n", f->config.version, facts.mode);
-	put(out, "zk_avg_latency\t%s\n", average(&f->stats, avg));
-	put_metric(out, "max_latency", f->stats.latency_max_ms);
-	put_metric(out, "min_latency", f->stats.latency_min_ms);
-	put_metric(out, "packets_received", facts.received);
-	put_metric(out, "packets_sent", facts.sent);
-	put_metric(out, "num_alive_connections", facts.connections);
-	put_metric(out, "outstanding_requests", facts.outstanding);
-	put_metric(out, "uptime", f->now_ms - f->created_ms);
-	put_metric(out, "znode_count", facts.znodes);
-	put_metric(out, "watch_count", facts.watches);
-	put_metric(out, "ephemerals_count", facts.ephemerals);
-	put_metric(out, "approximate_data_size", facts.data_bytes);
-	put_metric(out, "global_sessions", facts.sessions);
-	put_metric(out, "local_sessions", 0);
-	put_metric(out, "connection_rejected", f->rejected);
-	put_metric(out, "cnxn_closed_without_zk_server_running", f->closed_not_serving);
-	put_metric(out, "digest_mismatches_count", facts.digest_mismatches);
+	word_put(w, front_serving(w->f) ? "rw" : "null");
 }
 
 static void
-word_ruok(struct front *f, struct buf *out)
+word_conf(struct word_call *w)
 {
-	(void)f;
-	put(out, "imok");
+	buf_put_slice(w->out, slice_str(w->f->config.conf));
 }
 
 static void
-word_isro(struct front *f, struct buf *out)
+word_envi(struct word_call *w)
 {
-	put(out, front_serving(f) ? "rw" : "null");
+	word_put(w, "Environment:\nzookeeper.version=%s\n", w->f->config.version);
+	buf_put_slice(w->out, slice_str(w->f->config.environment));
 }
 
 static void
-word_conf(struct front *f, struct buf *out)
+word_crst(struct word_call *w)
 {
-	buf_put_slice(out, slice_str(f->config.conf));
+	list_for_each (e, &w->f->conns)
+		stats_reset(&container_of(e, struct front_conn, link)->stats);
+	word_put(w, "Connection stats reset.\n");
 }
 
 static void
-word_envi(struct front *f, struct buf *out)
+word_srst(struct word_call *w)
 {
-	put(out, "Environment:\nzookeeper.version=%s\n", f->config.version);
-	buf_put_slice(out, slice_str(f->config.environment));
+	stats_reset(&w->f->stats);
+	word_put(w, "Server stats reset.\n");
 }
 
 static void
-word_wchs(struct front *f, struct buf *out)
+word_dirs(struct word_call *w)
 {
-	struct watch_summary s;
-
-	watch_summarize(f->watches, &s);
-	put(out, "%" PRIu64 " connections watching %" PRIu64 " paths\nTotal watches:%" PRIu64 "\n",
-	    s.connections, s.paths, s.watches);
+	word_put(w, "dirs is not answered by this server: what serves clients sees no file.\n");
 }
 
+/* The trace mask of ZooKeeper's log; it steers nothing here, but is kept for those who set and ask for it. */
 static void
-word_crst(struct front *f, struct buf *out)
+word_gtmk(struct word_call *w)
 {
-	list_for_each (e, &f->conns)
-		container_of(e, struct front_conn, link)->stats = (struct conn_stats){ 0 };
-	put(out, "Connection stats reset.\n");
-}
-
-static void
-word_srst(struct front *f, struct buf *out)
-{
-	f->stats = (struct conn_stats){ 0 };
-	put(out, "Server stats reset.\n");
+	word_put(w, "%" PRId64, w->f->trace_mask);
 }
 
 static const struct word {
-	char name[5];
-	bool always;                                      /* also while the node does not serve */
-	void (*answer)(struct front *f, struct buf *out); /* NULL: not built yet */
+	char name[WORD_BYTES + 1];
+	bool always; /* also while the node does not serve */
+	word_fn *answer;
 } words[] = {
 	{ "srvr", false, word_srvr }, { "stat", false, word_stat }, { "ruok", true, word_ruok },
 	{ "mntr", false, word_mntr }, { "conf", false, word_conf }, { "cons", false, word_cons },
 	{ "isro", true, word_isro },  { "envi", true, word_envi },  { "wchs", false, word_wchs },
-	{ "crst", false, word_crst }, { "srst", false, word_srst }, { "dirs", false, NULL },
-	{ "dump", false, NULL },      { "hash", false, NULL },      { "wchc", false, NULL },
-	{ "wchp", false, NULL },      { "gtmk", true, NULL },       { "stmk", true, NULL },
+	{ "crst", false, word_crst }, { "srst", false, word_srst }, { "dirs", false, word_dirs },
+	{ "dump", false, word_dump }, { "hash", false, word_hash }, { "wchc", false, word_wchc },
+	{ "wchp", false, word_wchp }, { "gtmk", true, word_gtmk },  { "stmk", true, word_gtmk },
 };
 
 static const struct word *
-find_word(const uint8_t first[4])
+find_word(const uint8_t *first)
 {
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-		if (memcmp(words[i].name, first, 4) == 0)
+		if (memcmp(words[i].name, first, WORD_BYTES) == 0)
 			return &words[i];
 	return NULL;
 }
@@ -234,32 +151,73 @@ listed(const char *list, const char *name)
 	return false;
 }
 
-static void
-answer(struct front *f, struct front_conn *c, const struct word *w)
+/* What all lists of this second may still cost, and this answer's. */
+static size_t
+list_budget(struct front *f)
 {
-	if (!listed(f->config.words, w->name))
-		put(&c->out, "%s is not executed because it is not in the whitelist.\n", w->name);
-	else if (!w->always && !front_serving(f))
-		put(&c->out, "%s", not_serving);
-	else if (w->answer == NULL)
-		put(&c->out, "%s is not built into this server.\n", w->name);
+	size_t left;
+
+	if (f->now_ms - f->lists.since_ms >= 1000)
+		f->lists = (struct list_budget){ .since_ms = f->now_ms };
+	left = LIST_SECOND_BYTES - f->lists.spent;
+	return left < LIST_MAX_BYTES ? left : LIST_MAX_BYTES;
+}
+
+static void
+run(struct front *f, struct front_conn *c, const struct word *word)
+{
+	size_t budget = list_budget(f);
+	struct word_call w = { .f = f, .asker = c, .out = &c->out, .mark = buf_len(&c->out), .left = budget };
+
+	word->answer(&w);
+	f->lists.spent += budget - w.left;
+	if (w.cut)
+		word_put(&w, "cut short: lists end after %d bytes, and all those of one second after %d\n",
+			 LIST_MAX_BYTES, LIST_SECOND_BYTES);
+}
+
+static void
+answer(struct front *f, struct front_conn *c, const struct word *word)
+{
+	struct word_call w = { .f = f, .out = &c->out };
+
+	if (!listed(f->config.words, word->name))
+		word_put(&w, "%s is not executed because it is not in the whitelist.\n", word->name);
+	else if (!word->always && !front_serving(f))
+		word_put(&w, "%s", not_serving);
 	else
-		w->answer(f, &c->out);
+		run(f, c, word);
+}
+
+/* stmk is followed by the mask. False: it has not come yet. */
+static bool
+take_mask(struct front *f, const struct word *word, struct slice data)
+{
+	if (strcmp(word->name, "stmk") != 0 || !listed(f->config.words, word->name))
+		return true;
+	if (data.len < STMK_BYTES)
+		return false;
+	f->trace_mask = (int64_t)get_be64(data.data + WORD_BYTES);
+	return true;
 }
 
 bool
-word_answer(struct front *f, struct front_conn *c, const uint8_t first[4])
+word_answer(struct front *f, struct front_conn *c, struct slice data)
 {
-	static const uint8_t telnet_interrupt[4] = { 0xff, 0xf4, 0xff, 0xfd };
-	const struct word *w = find_word(first);
+	static const uint8_t telnet_interrupt[WORD_BYTES] = { 0xff, 0xf4, 0xff, 0xfd };
+	const struct word *word = find_word(data.data);
 
-	if (memcmp(first, telnet_interrupt, 4) == 0) {
+	if (memcmp(data.data, telnet_interrupt, WORD_BYTES) == 0) {
 		conn_kill(f, c, NULL);
 		return true;
 	}
-	if (w == NULL)
+	if (word == NULL)
 		return false;
-	answer(f, c, w);
+	if (!take_mask(f, word, data))
+		return true;
+	c->stats.received++;
+	f->stats.received++;
+	answer(f, c, word);
 	conn_written(f, c);
 	conn_finish(f, c);
 	return true;

@@ -212,7 +212,7 @@ answer(struct front *f, const struct pending *p, const struct tree_result *resul
 	if (c == NULL || c->state == CONN_DEAD || c->state == CONN_CLOSING)
 		return;
 	if (p->op == ZK_OP_CREATE_SESSION) {
-		connect_created(f, c);
+		connect_created(f, c, p);
 		return;
 	}
 	reply_txn(f, p, result);

@@ -124,6 +124,24 @@ table_each(struct table *t, void (*visit)(struct table_entry *e, void *ctx), voi
 	each_in(t->slots, 0, t->nslots, visit, ctx);
 }
 
+static bool
+each_while(struct table_entry **slots, size_t from, size_t n,
+	   bool (*visit)(const struct table_entry *e, void *ctx), void *ctx)
+{
+	for (size_t i = from; i < n; i++)
+		for (const struct table_entry *e = slots[i]; e != NULL; e = e->next)
+			if (!visit(e, ctx))
+				return false;
+	return true;
+}
+
+void
+table_each_while(const struct table *t, bool (*visit)(const struct table_entry *e, void *ctx), void *ctx)
+{
+	if (t->old == NULL || each_while(t->old, t->drained, t->nold, visit, ctx))
+		each_while(t->slots, 0, t->nslots, visit, ctx);
+}
+
 uint64_t
 table_hash(struct slice key, const uint8_t seed[16])
 {

@@ -41,6 +41,8 @@ void table_remove(struct table *t, struct table_entry *e);
 
 /* Calls visit for each entry, in no order; visit may free e but not change the table. */
 void table_each(struct table *t, void (*visit)(struct table_entry *e, void *ctx), void *ctx);
+/* The same, until visit returns false; visit changes nothing. */
+void table_each_while(const struct table *t, bool (*visit)(const struct table_entry *e, void *ctx), void *ctx);
 
 /* Keyed hash of bytes (SipHash-2-4 by libsodium). */
 uint64_t table_hash(struct slice key, const uint8_t seed[16]);

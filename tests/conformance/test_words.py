@@ -1,21 +1,32 @@
 """Four-letter words: what zkd prints has the shape of what Apache ZooKeeper prints, numbers and names aside."""
 
+import multiprocessing
 import re
+import socket
+import struct
+import time
 
 import apache_node
 import pytest
+import zkd_node
 import zkwire as z
 
 pytestmark = pytest.mark.skipif(not apache_node.installed(), reason="Apache ZooKeeper is not installed")
 
-SAME = ["ruok", "isro", "srvr", "stat", "cons", "wchs", "crst", "srst"]
+SAME = "ruok isro srvr stat cons wchs wchc wchp hash gtmk crst srst".split()
+
+
+def number(match):
+    """Whole numbers and others are not the same: scripts parse them."""
+    return "F" if "." in match.group() else "N"
 
 
 def shape(text):
-    """Numbers as N, the version as V, the connection of the word itself left out; lines in order."""
+    """Numbers as N or F, the version as V, the connection of the word itself left out; lines in order."""
     text = re.sub(r"(Zookeeper version:|zookeeper.version=).*", r"\1 V", text)
-    lines = [line for line in text.splitlines() if not re.fullmatch(r" /\S+\(queued=\d+,recved=\d+,sent=\d+\)", line)]
-    return [re.sub(r"0x[0-9a-f]+|-?\d+(\.\d+)?", "N", line) for line in lines]
+    text = re.sub(r"/\d+\.\d+\.\d+\.\d+:\d+", "/PEER", text)
+    lines = [line for line in text.splitlines() if not re.fullmatch(r" /PEER\[0\]\(queued=0,recved=1,sent=0\)", line)]
+    return [re.sub(r"0x[0-9a-f]+|-?\d+(\.\d+)?", number, line) for line in lines]
 
 
 def busy(node):
@@ -27,15 +38,94 @@ def busy(node):
     return w
 
 
+def close(*wires):
+    for w in wires:
+        w.call(z.CLOSE_SESSION)
+
+
 @pytest.mark.parametrize("word", SAME)
 def test_shape(ours, theirs, word):
     with busy(ours) as a, busy(theirs) as b:
         left, right = ours.word(word), theirs.word(word)
-        for w in (a, b):
-            w.call(z.CLOSE_SESSION)
-    if word == "stat":  # without its session's line, which the filter above takes for the word's own
-        assert "/127.0.0.1:" in left
+        close(a, b)
+    if word == "stat":
+        assert re.search(r" /127.0.0.1:\d+\[1\]\(queued=0,recved=3,sent=3\)\n", left)
     assert shape(left) == shape(right)
+    assert left.endswith("\n") == right.endswith("\n")
+
+
+def test_cons_of_every_kind_of_operation(ours, theirs):
+    """After a ping, an authentication and a reset."""
+    with busy(ours) as a, busy(theirs) as b:
+        for w in (a, b):
+            w.call(z.PING, xid=z.XID_PING)
+            w.call(z.AUTH, z.auth("digest", b"a:b"), xid=z.XID_AUTH)
+        pinged = ours.word("cons"), theirs.word("cons")
+        for n in (ours, theirs):
+            n.word("crst")
+        idle = ours.word("cons"), theirs.word("cons")
+        close(a, b)
+    for text in pinged:
+        assert ",lop=PING," in text and ",lcxid=0x2," in text
+    for text in idle:
+        assert ",lop=NA," in text and "lcxid" not in text and ",lzxid=0xffffffffffffffff," in text
+    assert shape(pinged[0]) == shape(pinged[1])
+    assert shape(idle[0]) == shape(idle[1])
+
+
+def dump_shape(text):
+    """The two sides cut time into buckets of different lengths: what is in each is not compared."""
+    date = r"[A-Z][a-z]{2} [A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d [A-Z]+ \d{4}"
+    buckets = [line for line in text.splitlines() if " expire at " in line]
+    assert len(buckets) >= 2
+    for line in buckets:
+        assert re.fullmatch(rf"\d+ expire at {date}:", line)
+    return [line for line in shape(text) if " expire at " not in line]
+
+
+def test_dump(ours, theirs):
+    with busy(ours) as a, busy(theirs) as b:
+        left, right = ours.word("dump"), theirs.word("dump")
+        close(a, b)
+    assert f"\t{a.session:#x}\n" in left and f"{a.session:#x}:\n\t/words\n" in left
+    assert f" sessionId: {a.session:#x}\n" in left
+    assert dump_shape(left) == dump_shape(right)
+
+
+def test_digests(make_node):
+    """hash names every 128th transaction. (Not compared: it goes by the ids of the sessions, too.)"""
+    with make_node() as node, z.Wire(node.port) as w:
+        w.connect()
+        for _ in range(260):
+            w.call(z.SET_DATA, z.set_data("/"))
+        assert re.fullmatch(r"80: -?\d+\n100: -?\d+\n", node.word("hash"))
+        close(w)
+
+
+def ask_bytes(port, data):
+    with socket.create_connection(("127.0.0.1", port), 5) as s:
+        s.sendall(data)
+        answer = b""
+        while chunk := s.recv(65536):
+            answer += chunk
+        return answer
+
+
+def test_trace_mask(ours, theirs):
+    for mask in (-2, 306):
+        for node in (ours, theirs):
+            assert ask_bytes(node.port, b"stmk" + struct.pack(">q", mask)) == str(mask).encode()
+            assert node.word("gtmk") == str(mask)
+
+
+def test_telnet_interrupt(ours, theirs):
+    for node in (ours, theirs):
+        assert ask_bytes(node.port, b"\xff\xf4\xff\xfd") == b""
+
+
+def test_dirs(ours):
+    """The sizes are logd's to know; zkd says so rather than something wrong."""
+    assert ours.word("dirs").startswith("dirs is not answered by this server")
 
 
 def test_conf(ours, theirs):
@@ -63,3 +153,53 @@ def test_whitelist(make_node):
         assert "Mode: standalone" in node.word("srvr")
         assert node.word("ruok") == "imok"
         assert node.word("stat") == "stat is not executed because it is not in the whitelist.\n"
+
+
+# CVE-2017-5637: wchp and wchc cost what all watches cost, and anybody may ask, again and again.
+
+WATCHES, ASKERS, SECONDS = 100_000, 3, 3
+SECOND_BYTES = 16 << 20  # what zkd gives to all lists of a second
+
+
+def hammer(port, until, word, said):
+    while time.monotonic() < until:
+        said.put(len(zkd_node.four_letter(port, word)))
+
+
+def test_lists_leave_time_for_others(make_node):
+    with make_node(**{"4lw.commands.whitelist": "srvr, wchp, wchc, wchs, dump"}) as node, z.Wire(node.port) as w:
+        w.connect(timeout_ms=30000)
+        for i in range(0, WATCHES, 10_000):
+            paths = [f"/watched/{n:08}" for n in range(i, i + 10_000)]
+            w.call(z.SET_WATCHES, z.set_watches(1 << 60, [], paths, []), xid=z.XID_SET_WATCHES)
+        assert f"Total watches:{WATCHES}\n" in node.word("wchs")
+
+        said = multiprocessing.Queue()
+        start = time.monotonic()
+        until = start + SECONDS
+        words = ["wchp", "wchc", "dump"]
+        askers = [multiprocessing.Process(target=hammer, args=(node.port, until, words[i], said)) for i in range(ASKERS)]
+        for p in askers:
+            p.start()
+        slowest = pings = asked = size = 0
+        while any(p.is_alive() for p in askers) or not said.empty():
+            begun = time.monotonic()
+            w.call(z.PING, xid=z.XID_PING)
+            slowest = max(slowest, time.monotonic() - begun)
+            pings += 1
+            while not said.empty():
+                asked, size = asked + 1, size + said.get()
+        took = time.monotonic() - start
+        for p in askers:
+            p.join()
+        assert asked > 20 and pings > 100
+        assert size > 4 << 20
+        assert size < SECOND_BYTES * (took + 2) + asked * 200
+        assert slowest < 1, f"a ping took {slowest:.3f} s"
+        close(w)
+
+
+def test_lists_are_off_by_default(make_node):
+    with make_node(**{"4lw.commands.whitelist": None}) as node:
+        for word in ("wchp", "wchc", "wchs", "dump", "cons", "stat", "mntr"):
+            assert node.word(word) == f"{word} is not executed because it is not in the whitelist.\n"

@@ -1,6 +1,6 @@
 /*
- * The front and its limits: who asks too much, talks nonsense or never reads; and the four-letter words. Frames of
- * clients and of syncd in, bytes and frames out; each test reads as what the parties say to each other.
+ * The front and its limits: who asks too much, talks nonsense or never reads. Frames of clients and of syncd in, bytes
+ * and frames out; each test reads as what the parties say to each other.
  */
 #include <check.h>
 #include <stdio.h>
@@ -281,59 +281,6 @@ START_TEST(test_complaints_are_bounded)
 }
 END_TEST
 
-/* ---- Words ---- */
-
-static const char *
-ask(const char *word)
-{
-	static char text[65536];
-	struct world_client *c = world_connect(&w);
-
-	world_input(&w, c, slice_str(word));
-	ck_assert(c->closed);
-	ck_assert_uint_lt(buf_len(&c->got), sizeof text);
-	memcpy(text, buf_head(&c->got), buf_len(&c->got));
-	text[buf_len(&c->got)] = '\0';
-	w.nclients--;
-	buf_free(&c->got);
-	return text;
-}
-
-START_TEST(test_words)
-{
-	struct world_client *c;
-
-	serve();
-	w.auto_commit = true;
-	c = client(NULL);
-	SAY(c, put_path(b, 1, ZK_OP_GET_DATA, "/", true));
-	ck_assert_str_eq(ask("ruok"), "imok");
-	ck_assert_str_eq(ask("isro\n"), "rw");
-	ck_assert_str_eq(ask("srvr\n"),
-			 "Zookeeper version: 3.9.5-test\nLatency min/avg/max: 0/0.0/0\nReceived: 2\n"
-			 "Sent: 2\nConnections: 2\nOutstanding: 0\nZxid: 0x1\nMode: standalone\n"
-			 "Node count: 5\n");
-	ck_assert_ptr_nonnull(
-	    strstr(ask("stat"), "\nClients:\n /10.0.0.1:1000[1](queued=0,recved=2,sent=2)\n"));
-	ck_assert_ptr_nonnull(strstr(ask("cons"), ",lop=GETD,"));
-	ck_assert_ptr_nonnull(strstr(ask("mntr"), "zk_server_state\tstandalone\n"));
-	ck_assert_str_eq(ask("wchs"), "1 connections watching 1 paths\nTotal watches:1\n");
-	ck_assert_str_eq(ask("conf"), "clientPort=2181\n");
-	ck_assert_ptr_nonnull(strstr(ask("envi"), "zookeeper.version=3.9.5-test\nos.name=Linux\n"));
-	ck_assert_str_eq(ask("srst"), "Server stats reset.\n");
-	ck_assert_ptr_nonnull(strstr(ask("srvr"), "Received: 0\n"));
-}
-END_TEST
-
-START_TEST(test_whitelist)
-{
-	config.words = "srvr, ruok";
-	serve();
-	ck_assert_str_eq(ask("ruok"), "imok");
-	ck_assert_str_eq(ask("mntr"), "mntr is not executed because it is not in the whitelist.\n");
-}
-END_TEST
-
 static void
 add_tests(TCase *t)
 {
@@ -348,8 +295,6 @@ add_tests(TCase *t)
 	tcase_add_test(t, test_truncated);
 	tcase_add_test(t, test_one_byte_a_second);
 	tcase_add_test(t, test_complaints_are_bounded);
-	tcase_add_test(t, test_words);
-	tcase_add_test(t, test_whitelist);
 }
 
 int

@@ -213,6 +213,74 @@ check_fire(int path, enum zk_event event)
 		model[path][c] &= ~used[event];
 }
 
+/* A tour: every record once, those of a path, or of an owner, after each other. */
+struct tour {
+	bool by_path;
+	struct slice path;
+	const struct watcher *owner;
+	int groups, data;
+	bool seen[PATHS][CLIENTS];
+	int budget;
+};
+
+static bool
+tour_visit(void *ctx, const struct watcher *owner, struct slice path, unsigned modes)
+{
+	struct tour *t = ctx;
+	int i = 0, client = (int)(owner - clients);
+
+	while (!slice_equal(slice_str(paths[i]), path))
+		i++;
+	ck_assert_uint_eq(modes, model[i][client]);
+	ck_assert(!t->seen[i][client]);
+	t->seen[i][client] = true;
+	t->groups += t->by_path ? path.data != t->path.data : owner != t->owner;
+	t->data += modes != WATCH_CHILD;
+	t->path = path;
+	t->owner = owner;
+	return --t->budget != 0;
+}
+
+static void
+check_tours(void)
+{
+	struct tour by_path = { .by_path = true }, by_owner = { 0 }, one = { .budget = 1 };
+	int npaths = 0, nowners = 0, path_rows = 0, owner_rows = 0;
+	struct watch_summary s;
+
+	for (int p = 0; p < PATHS; p++) {
+		bool any = false, data = false;
+
+		for (int c = 0; c < CLIENTS; c++) {
+			any |= model[p][c] != 0;
+			data |= (model[p][c] & ~(unsigned)WATCH_CHILD) != 0;
+		}
+		npaths += any;
+		path_rows += data;
+	}
+	for (int c = 0; c < CLIENTS; c++) {
+		bool any = false, data = false;
+
+		for (int p = 0; p < PATHS; p++) {
+			any |= model[p][c] != 0;
+			data |= (model[p][c] & ~(unsigned)WATCH_CHILD) != 0;
+		}
+		nowners += any;
+		owner_rows += data;
+	}
+	watch_each_by_path(w, tour_visit, &by_path);
+	watch_each_by_owner(w, tour_visit, &by_owner);
+	ck_assert_int_eq(by_path.groups, npaths);
+	ck_assert_int_eq(by_owner.groups, nowners);
+	watch_summarize(w, &s);
+	ck_assert_uint_eq(s.paths, path_rows);
+	ck_assert_uint_eq(s.connections, owner_rows);
+	ck_assert_uint_eq(s.watches, by_path.data);
+	ck_assert_int_eq(by_path.data, by_owner.data);
+	watch_each_by_path(w, tour_visit, &one);
+	ck_assert_int_eq(one.groups, npaths > 0);
+}
+
 START_TEST(test_against_model)
 {
 	uint32_t seed = 1;
@@ -239,6 +307,8 @@ START_TEST(test_against_model)
 		}
 		ck_assert_uint_eq(watch_modes(w, &clients[client], slice_str(paths[path])),
 				  model[path][client]);
+		if (i % 16 == 0)
+			check_tours();
 	}
 }
 END_TEST

@@ -1,0 +1,310 @@
+/*
+ * The four-letter words: what they print, who may ask, and what they may cost. The conformance tests compare the shape
+ * of each with ZooKeeper's; here the values are looked at.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "front_client.h"
+#include "words.h"
+
+/* The answer to a word, which ends the connection. Good until the next call. */
+static const char *
+ask_bytes(struct slice word)
+{
+	static char text[2 * LIST_MAX_BYTES];
+	struct world_client *c = world_connect(&w);
+
+	world_input(&w, c, word);
+	ck_assert(c->closed);
+	ck_assert_uint_lt(buf_len(&c->got), sizeof text);
+	memcpy(text, buf_head(&c->got), buf_len(&c->got));
+	text[buf_len(&c->got)] = '\0';
+	w.nclients--;
+	buf_free(&c->got);
+	return text;
+}
+
+static const char *
+ask(const char *word)
+{
+	return ask_bytes(slice_str(word));
+}
+
+static bool
+says(const char *text, const char *part)
+{
+	return strstr(text, part) != NULL;
+}
+
+START_TEST(test_words)
+{
+	struct world_client *c;
+
+	serve();
+	w.auto_commit = true;
+	c = client(NULL);
+	SAY(c, put_path(b, 1, ZK_OP_GET_DATA, "/", true));
+	ck_assert_str_eq(ask("ruok"), "imok");
+	ck_assert_str_eq(ask("isro\n"), "rw");
+	ck_assert_str_eq(ask("srvr\n"),
+			 "Zookeeper version: 3.9.5-test\nLatency min/avg/max: 0/0.0/0\nReceived: 5\n"
+			 "Sent: 2\nConnections: 2\nOutstanding: 0\nZxid: 0x1\nMode: standalone\n"
+			 "Node count: 5\n");
+	ck_assert(says(ask("stat"), "\nClients:\n /10.0.0.1:1000[1](queued=0,recved=2,sent=2)\n"));
+	ck_assert(says(ask("stat"), "[0](queued=0,recved=1,sent=0)\n\nLatency"));
+	ck_assert(says(ask("mntr"), "zk_server_state\tstandalone\n"));
+	ck_assert_str_eq(ask("wchs"), "1 connections watching 1 paths\nTotal watches:1\n");
+	ck_assert_str_eq(ask("conf"), "clientPort=2181\n");
+	ck_assert(says(ask("envi"), "zookeeper.version=3.9.5-test\nos.name=Linux\n"));
+	ck_assert(says(ask("dirs"), "dirs is not answered"));
+	ck_assert_str_eq(ask("srst"), "Server stats reset.\n");
+	ck_assert(says(ask("srvr"), "Received: 1\n"));
+}
+END_TEST
+
+START_TEST(test_whitelist)
+{
+	config.words = "srvr, ruok";
+	serve();
+	ck_assert_str_eq(ask("ruok"), "imok");
+	ck_assert_str_eq(ask("mntr"), "mntr is not executed because it is not in the whitelist.\n");
+	ck_assert_str_eq(ask("stmk"), "stmk is not executed because it is not in the whitelist.\n");
+}
+END_TEST
+
+START_TEST(test_before_serving)
+{
+	world_open(&w, &config);
+	ck_assert_str_eq(ask("ruok"), "imok");
+	ck_assert_str_eq(ask("isro"), "null");
+	ck_assert_str_eq(ask("gtmk"), "306");
+	ck_assert_str_eq(ask("dump"), "This ZooKeeper instance is not currently serving requests\n");
+}
+END_TEST
+
+START_TEST(test_telnet_interrupt)
+{
+	serve();
+	ck_assert_str_eq(ask_bytes(SLICE_LIT("\xff\xf4\xff\xfd")), "");
+	ck_assert_int_eq(w.warnings, 0);
+}
+END_TEST
+
+START_TEST(test_trace_mask)
+{
+	struct world_client *c;
+
+	serve();
+	c = world_connect(&w);
+	world_input(&w, c, SLICE_LIT("stmk\0\0\0"));
+	ck_assert(!c->closed && buf_len(&c->got) == 0);
+	world_input(&w, c, SLICE_LIT("\0\0\0\x01\x02"));
+	ck_assert(c->closed);
+	ck_assert(slice_equal(buf_slice(&c->got), SLICE_LIT("258")));
+	ck_assert_str_eq(ask("gtmk"), "258");
+	ck_assert_str_eq(ask_bytes(SLICE_LIT("stmk\xff\xff\xff\xff\xff\xff\xff\xfe")), "-2");
+}
+END_TEST
+
+/* What cons says of the last operation: pings are seen there, but their xid is none of the client's. */
+START_TEST(test_cons)
+{
+	struct world_client *c;
+
+	serve();
+	c = client(NULL);
+	ck_assert(says(ask("cons"), ",lop=SESS,"));
+	ck_assert(says(ask("cons"), ",lcxid=0x0,lzxid=0x1,"));
+	w.auto_commit = false;
+	SAY(c, put_create(b, 7, "/a", "", 0));
+	world_sleep(&w, 3);
+	ck_assert(says(ask("cons"), "(queued=1,"));
+	world_commit(&w);
+	ck_assert(says(ask("cons"), ",lop=CREA,"));
+	/* The session took no time and the write three: an average of one and a half, which loses its half. */
+	ck_assert(says(ask("cons"), ",llat=3,minlat=0,avglat=1,maxlat=3)"));
+	ck_assert(says(ask("srvr"), "Latency min/avg/max: 0/1.5/3\n"));
+	SAY(c, put_plain(b, ZK_XID_PING, ZK_OP_PING));
+	ck_assert(says(ask("cons"), ",lop=PING,"));
+	ck_assert(says(ask("cons"), ",lcxid=0x7,"));
+	ask("crst");
+	ck_assert(says(ask("cons"), ",lop=NA,"));
+	ck_assert(says(ask("cons"), ",lzxid=0xffffffffffffffff,lresp=0,llat=0,minlat=0,avglat=0,maxlat=0)"));
+	ck_assert(!says(ask("cons"), "lcxid"));
+}
+END_TEST
+
+START_TEST(test_watch_lists)
+{
+	char text[128], *p = text;
+	struct world_client *c;
+	int64_t session, other;
+
+	serve();
+	w.auto_commit = true;
+	c = client(&session);
+	SAY(c, put_path(b, 1, ZK_OP_EXISTS, "/a", true));
+	SAY(c, put_path(b, 2, ZK_OP_GET_CHILDREN, "/", true));
+	ck_assert_str_eq(ask("wchs"), "1 connections watching 1 paths\nTotal watches:1\n");
+	snprintf(p, sizeof text, "0x%llx\n\t/a\n\n", (unsigned long long)session);
+	ck_assert_str_eq(ask("wchc"), text);
+	SAY(client(&other), put_path(b, 1, ZK_OP_EXISTS, "/a", true));
+	snprintf(p, sizeof text, "/a\n\t0x%llx\n\t0x%llx\n\n", (unsigned long long)other,
+		 (unsigned long long)session);
+	ck_assert_str_eq(ask("wchp"), text);
+	SAY(c, put_create(b, 3, "/a", "", 0));
+	ck_assert_str_eq(ask("wchp"), "\n");
+	ck_assert_str_eq(ask("wchs"), "0 connections watching 0 paths\nTotal watches:0\n");
+}
+END_TEST
+
+START_TEST(test_dump)
+{
+	char text[512];
+	int64_t session;
+
+	serve();
+	w.auto_commit = true;
+	SAY(client(&session), put_create(b, 1, "/e", "", 1));
+	const char *got = ask("dump");
+	const char *date = strstr(got, "expire at ");
+
+	ck_assert_ptr_nonnull(date);
+	snprintf(text, sizeof text,
+		 "SessionTracker dump:\nSession Sets (1)/(1):\n1 %.38s:\n\t0x%llx\n"
+		 "ephemeral nodes dump:\nSessions with Ephemerals (1):\n0x%llx:\n\t/e\n"
+		 "Connections dump:\nConnections Sets (",
+		 date, (unsigned long long)session, (unsigned long long)session);
+	ck_assert_str_eq(strndupa(got, strlen(text)), text);
+	ck_assert(says(got, "\tip: /10.0.0.1:1000 sessionId: 0x"));
+	ck_assert(says(got, " sessionId: 0x0\n"));
+}
+END_TEST
+
+START_TEST(test_dates)
+{
+	static const struct {
+		int64_t wall_ms;
+		const char *text;
+	} dates[] = {
+		{ 951782400000, "Tue Feb 29 00:00:00 UTC 2000" },
+		{ 951868799999, "Tue Feb 29 23:59:59 UTC 2000" },
+		{ 951868800000, "Wed Mar 01 00:00:00 UTC 2000" },
+		{ 1795348784000, "Sun Nov 22 11:59:44 UTC 2026" },
+		{ 4107542399000, "Sun Feb 28 23:59:59 UTC 2100" },
+		{ 4107542400000, "Mon Mar 01 00:00:00 UTC 2100" },
+		{ 1735689599000, "Tue Dec 31 23:59:59 UTC 2024" },
+		{ 1735689600000, "Wed Jan 01 00:00:00 UTC 2025" },
+	};
+
+	serve();
+	for (size_t i = 0; i < sizeof dates / sizeof dates[0]; i++) {
+		struct world_client *c = world_connect(&w);
+		const char *got;
+
+		/* The asker's own timer: ten seconds, and the rest of a tick. */
+		w.wall_ms = dates[i].wall_ms - 10000 - (config.tick_ms - w.now_ms % config.tick_ms);
+		got = ask("dump");
+		ck_assert_msg(says(got, dates[i].text), "%s: %s", dates[i].text, got);
+		world_hangup(&w, c);
+	}
+}
+END_TEST
+
+START_TEST(test_hash)
+{
+	struct world_client *c;
+	char line[64];
+
+	serve();
+	w.auto_commit = true;
+	c = client(NULL);
+	ck_assert_str_eq(ask("hash"), "");
+	for (int i = 0; i < 127; i++)
+		SAY(c, put_set(b, i + 1, "/", ""));
+	strcpy(line, ask("hash"));
+	ck_assert_int_eq(strncmp(line, "80: ", 4), 0);
+	ck_assert_str_eq(strchr(line, '\n'), "\n");
+}
+END_TEST
+
+/* ---- What lists may cost ---- */
+
+enum { MANY = 150000 };
+
+static void
+watch_many(struct world_client *c)
+{
+	struct buf b = new_buf();
+	char path[32];
+
+	for (int i = 0; i < MANY; i++) {
+		snprintf(path, sizeof path, "/watched/%08d", i);
+		put_path(&b, i + 1, ZK_OP_EXISTS, path, true);
+		if (i % 256 == 255 || i == MANY - 1) {
+			send_buf(c, &b);
+			b = new_buf();
+			buf_truncate(&c->got, 0);
+		}
+	}
+	buf_free(&b);
+}
+
+static const char *
+last_line(const char *text)
+{
+	size_t n = strlen(text);
+
+	while (n > 1 && text[n - 2] != '\n')
+		n--;
+	return text + n - 1;
+}
+
+START_TEST(test_lists_are_bounded)
+{
+	static const char *const lists[] = { "wchp", "wchc", "wchp", "wchc" };
+
+	serve();
+	w.auto_commit = true;
+	watch_many(client(NULL));
+	ck_assert(says(ask("wchs"), "Total watches:150000\n"));
+	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+		const char *got = ask(lists[i]);
+
+		ck_assert_uint_gt(strlen(got), LIST_MAX_BYTES / 4);
+		ck_assert_uint_lt(strlen(got), LIST_MAX_BYTES + 200);
+		ck_assert_int_eq(strncmp(last_line(got), "cut short: ", 11), 0);
+	}
+	/* The second is used up: only what has no length of clients' choice is left. */
+	ck_assert_uint_lt(strlen(ask("wchp")), 200);
+	ck_assert_int_eq(strncmp(last_line(ask("stat")), "cut short: ", 11), 0);
+	ck_assert(says(ask("stat"), "Mode: standalone\n"));
+	ck_assert(says(ask("srvr"), "Mode: standalone\n"));
+	world_sleep(&w, 1000);
+	ck_assert_uint_gt(strlen(ask("wchp")), LIST_MAX_BYTES / 4);
+	ck_assert(!says(ask("stat"), "cut short"));
+}
+END_TEST
+
+static void
+add_tests(TCase *t)
+{
+	tcase_add_test(t, test_words);
+	tcase_add_test(t, test_whitelist);
+	tcase_add_test(t, test_before_serving);
+	tcase_add_test(t, test_telnet_interrupt);
+	tcase_add_test(t, test_trace_mask);
+	tcase_add_test(t, test_cons);
+	tcase_add_test(t, test_watch_lists);
+	tcase_add_test(t, test_dump);
+	tcase_add_test(t, test_dates);
+	tcase_add_test(t, test_hash);
+	tcase_add_test(t, test_lists_are_bounded);
+}
+
+int
+main(void)
+{
+	return front_main("front words", add_tests);
+}
