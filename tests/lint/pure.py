@@ -22,7 +22,7 @@ CORES = [
     "syncd/libzab.a",
     "clientd/libfront.a",
     "clientd/libtree.a",
-    "libstore.a",
+    "logd/libstore.a",
     "supervisor/libwatch.a",
 ]
 
