@@ -14,7 +14,7 @@
 #include "store_internal.h"
 
 /* A log with more than this before its mark is not read from its beginning: logd is to be back in 300 ms. */
-enum { FROM_MARK_BYTES = 4 << 20 };
+enum { FROM_MARK_BYTES = 4 << 20, PIECE_BYTES = 64 << 10 };
 
 #define WHY_DATA                                                                                             \
 	"the way out: restore the file from a backup; in an ensemble, move the version-2 folders away and "  \
@@ -267,9 +267,9 @@ begins_at_mark(const struct mark *m, uint64_t log_zxid, const struct store_info 
 	       m->offset <= info->size;
 }
 
-/* Reads log_zxid to its end. *mark becomes NULL when it speaks of another file. */
+/* Reads log_zxid to its end; *last is where its last entry begins. *mark becomes NULL when it speaks of another file. */
 static int
-read_log(struct store *s, uint64_t log_zxid, struct mark **mark, struct txnlog_end *end)
+read_log(struct store *s, uint64_t log_zxid, struct mark **mark, struct txnlog_end *end, uint64_t *last)
 {
 	struct txnlog_entry e;
 	struct walk w;
@@ -281,8 +281,9 @@ read_log(struct store *s, uint64_t log_zxid, struct mark **mark, struct txnlog_e
 		*mark = NULL;
 	if (begins_at_mark(*mark, log_zxid, &w.info))
 		walk_begin_at(&w, (*mark)->offset, (*mark)->zxid);
+	*last = UINT64_MAX;
 	while ((ret = walk_next(&w, &e)) > 0)
-		;
+		*last = e.offset;
 	*end = w.reader.end;
 	walk_close(&w);
 	return ret;
@@ -301,9 +302,51 @@ remove_empty(struct store *s, uint64_t log_zxid)
 	return ret == 0 ? s->disk->ops->sync_folder(s->disk, STORE_LOG) : ret;
 }
 
-/* Opens the newest log for appending, cut where it is torn, and synced. */
+/*
+ * Where the bytes begin that may not have been synced: behind the mark, and at most one batch, or one txn that is longer
+ * than a batch.
+ */
+static uint64_t
+find_doubtful(const struct txnlog_end *end, const struct mark *mark, uint64_t last)
+{
+	uint64_t from = end->good > STORE_BATCH_BYTES ? end->good - STORE_BATCH_BYTES : 0;
+
+	if (last < from)
+		from = last;
+	if (mark != NULL && mark->offset > from)
+		from = mark->offset;
+	return from < end->good ? from : end->good;
+}
+
+/*
+ * Writes the same bytes anew. A process before this one may have seen a sync of them fail and have died before it
+ * could cut: their pages are clean then, a reader finds them, and a sync says done, but the disk does not have them.
+ * Only what is written again is what the next sync is about (ATC'20).
+ */
 static int
-open_log(struct store *s, uint64_t log_zxid, const struct txnlog_end *end, bool cut)
+write_again(struct store *s, uint64_t from, uint64_t to)
+{
+	struct store_disk *d = s->disk;
+	uint8_t *piece = mem_alloc(PIECE_BYTES);
+	int ret = 0;
+
+	while (from < to && ret == 0) {
+		size_t n = to - from < PIECE_BYTES ? (size_t)(to - from) : PIECE_BYTES;
+		int64_t got = d->ops->read(d, s->handle, from, piece, n);
+
+		if (got <= 0)
+			ret = got < 0 ? (int)got : -EIO;
+		else
+			ret = d->ops->write(d, s->handle, from, piece, (size_t)got);
+		from += got > 0 ? (uint64_t)got : 0;
+	}
+	mem_free(piece);
+	return ret;
+}
+
+/* Opens the newest log for appending, cut where it is torn, and synced; what is behind `doubtful` is written again. */
+static int
+open_log(struct store *s, uint64_t log_zxid, const struct txnlog_end *end, bool cut, uint64_t doubtful)
 {
 	struct store_disk *d = s->disk;
 	char name[DISK_NAME_BYTES];
@@ -322,6 +365,8 @@ open_log(struct store *s, uint64_t log_zxid, const struct txnlog_end *end, bool 
 			ret = d->ops->truncate(d, s->handle, end->good);
 	}
 	if (ret == 0)
+		ret = write_again(s, doubtful, end->good);
+	if (ret == 0)
 		ret = d->ops->sync(d, s->handle);
 	if (ret == 0)
 		ret = d->ops->info(d, s->handle, &s->info);
@@ -337,12 +382,13 @@ recover_log(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES])
 	struct mark m, *mark;
 	struct txnlog_end end;
 	enum judgement j;
+	uint64_t last;
 	int ret, have_mark = mark_read(s->disk, &m);
 
 	for (size_t i = f->nlogs; i-- > 0;) {
 		uint64_t zxid = f->logs[i].zxid;
 		mark = have_mark == 0 ? &m : NULL;
-		ret = read_log(s, zxid, &mark, &end);
+		ret = read_log(s, zxid, &mark, &end, &last);
 		if (ret != 0)
 			return disk_error(why, ret, "read the newest log", s, STORE_LOG);
 		j = judge_end(&end, mark);
@@ -350,7 +396,7 @@ recover_log(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES])
 			return refuse_log(s, zxid, &end, mark, why);
 		if (end.good > TXNLOG_HEADER_BYTES) {
 			s->marked = mark == NULL ? 0 : mark->zxid;
-			ret = open_log(s, zxid, &end, j == CUT);
+			ret = open_log(s, zxid, &end, j == CUT, find_doubtful(&end, mark, last));
 			return ret == 0 ? 0 : disk_error(why, ret, "open the newest log", s, STORE_LOG);
 		}
 		ret = remove_empty(s, zxid);

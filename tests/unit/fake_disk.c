@@ -122,6 +122,7 @@ make_file(struct fake_disk *f)
 		if (f->files[i].id != 0)
 			continue;
 		f->files[i].id = ++f->next_id;
+		f->files[i].dirty_lo = UINT64_MAX;
 		return i;
 	}
 	ASSERT(!"room for a file");
@@ -135,6 +136,31 @@ resize(uint8_t **data, uint64_t *size, uint64_t to)
 	if (to > *size)
 		memset(*data + *size, 0, to - *size);
 	*size = to;
+}
+
+static void
+dirty(struct fake_file *p, uint64_t lo, uint64_t hi)
+{
+	if (lo < p->dirty_lo)
+		p->dirty_lo = lo;
+	if (hi > p->dirty_hi)
+		p->dirty_hi = hi;
+}
+
+static void
+clean(struct fake_file *p)
+{
+	p->dirty_lo = UINT64_MAX;
+	p->dirty_hi = 0;
+}
+
+static void
+resize_cached(struct fake_file *p, uint64_t to)
+{
+	uint64_t from = p->cached_size;
+
+	resize(&p->cached, &p->cached_size, to);
+	dirty(p, from < to ? from : to, from < to ? to : from);
 }
 
 static int
@@ -227,9 +253,11 @@ fake_write(struct store_disk *d, int handle, uint64_t offset, const void *data, 
 	if (bad)
 		len = len == 0 ? 0 : fake_disk_random(f) % len;
 	if (len > 0 && offset + len > p->cached_size)
-		resize(&p->cached, &p->cached_size, offset + len);
-	if (len > 0)
+		resize_cached(p, offset + len);
+	if (len > 0) {
 		memcpy(p->cached + offset, data, len);
+		dirty(p, offset, offset + len);
+	}
 	return bad ? -f->error : 0;
 }
 
@@ -251,7 +279,7 @@ keep_some(struct fake_disk *f, struct fake_file *p)
 	}
 	for (uint64_t at = 0; at < p->kept_size && at < p->cached_size; at += FAKE_SECTOR) {
 		uint64_t n = FAKE_SECTOR;
-		if (fake_disk_random(f) % 2 == 0)
+		if (fake_disk_random(f) % 2 == 0 || at + n <= p->dirty_lo || at >= p->dirty_hi)
 			continue;
 		if (n > p->kept_size - at)
 			n = p->kept_size - at;
@@ -270,13 +298,18 @@ fake_sync(struct store_disk *d, int handle)
 	f->clock_us += f->sync_us;
 	if (fails(f)) {
 		/* As ext4 and others: the pages count as clean from now on, whatever reached the platter. */
-		if (f->fault != FAKE_CRASH)
+		if (f->fault != FAKE_CRASH) {
 			keep_some(f, p);
+			clean(p);
+		}
 		return -f->error;
 	}
 	resize(&p->kept, &p->kept_size, p->cached_size);
-	if (p->cached_size > 0)
-		memcpy(p->kept, p->cached, p->cached_size);
+	if (p->dirty_hi > p->cached_size)
+		p->dirty_hi = p->cached_size;
+	if (p->dirty_lo < p->dirty_hi)
+		memcpy(p->kept + p->dirty_lo, p->cached + p->dirty_lo, p->dirty_hi - p->dirty_lo);
+	clean(p);
 	return 0;
 }
 
@@ -288,7 +321,7 @@ fake_truncate(struct store_disk *d, int handle, uint64_t size)
 
 	if (fails(f))
 		return -f->error;
-	resize(&p->cached, &p->cached_size, size);
+	resize_cached(p, size);
 	return 0;
 }
 
@@ -439,6 +472,7 @@ fake_disk_power_loss(struct fake_disk *f)
 		resize(&p->cached, &p->cached_size, p->kept_size);
 		if (p->kept_size > 0)
 			memcpy(p->cached, p->kept, p->kept_size);
+		clean(p);
 	}
 }
 

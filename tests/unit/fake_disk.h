@@ -15,6 +15,7 @@ struct fake_file {
 	unsigned refs;          /* handles and names */
 	uint8_t *cached, *kept; /* the platter's view is kept */
 	uint64_t cached_size, kept_size;
+	uint64_t dirty_lo, dirty_hi; /* what a sync writes; what else differs was lost by one that failed */
 };
 
 struct fake_name {

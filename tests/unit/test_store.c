@@ -499,6 +499,39 @@ START_TEST(failure_at_every_call)
 }
 END_TEST
 
+/*
+ * The sync fails, its pages are clean, and logd dies before it could cut. The next one finds the txns in the page cache
+ * and a sync that says done: what it calls durable then has to survive the power all the same.
+ */
+START_TEST(failed_sync_then_death_then_power_loss)
+{
+	struct fake_disk f;
+	struct store *s;
+	uint64_t durable;
+
+	fake_disk_init(&f, true, (uint64_t)_i + 1);
+	s = must_open(&f);
+	append_range(s, 1, 4, 2);
+	if (_i % 2 == 0)
+		store_tick(s, STORE_MARK_MS + 10); /* with a mark, and without */
+	f.fault = FAKE_FAIL_ONCE;
+	f.fault_at = f.calls + 2;
+	ck_assert_int_eq(append(s, 5), 0);
+	ck_assert_int_eq(append(s, 6), 0);
+	ck_assert(!store_commit(s, 100));
+	store_close(s); /* with a failed log it does nothing that a death would not */
+	s = must_open(&f);
+	durable = store_durable(s);
+	ck_assert_uint_ge(durable, 4);
+	store_close(s);
+	fake_disk_power_loss(&f);
+	s = must_open(&f);
+	ck_assert_uint_ge(store_durable(s), durable);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
 /* The sync fails, and the pages that it was about are clean afterwards: nothing of them may be believed. */
 START_TEST(failed_sync_is_not_believed)
 {
@@ -1244,6 +1277,7 @@ make_suite(void)
 	tcase_add_test(t, batch_limits);
 	tcase_add_test(t, append_path);
 	tcase_add_test(t, failed_sync_is_not_believed);
+	tcase_add_loop_test(t, failed_sync_then_death_then_power_loss, 0, 16);
 	tcase_add_loop_test(t, damage, 0, sizeof damages / sizeof *damages);
 	tcase_add_test(t, copied_folder);
 	tcase_add_test(t, long_log);
