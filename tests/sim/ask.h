@@ -1,0 +1,36 @@
+/* A request of a simulated client, and what the model says about it. */
+#ifndef SIM_ASK_H
+#define SIM_ASK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { ASK_PATH = 48, ASK_DATA = 32, ASK_OPS = 4 };
+
+struct ask_op {
+	int32_t type; /* CREATE, SET_DATA, DELETE, CHECK; of a request also reads, MULTI, CLOSE_SESSION */
+	char path[ASK_PATH];
+	char data[ASK_DATA];
+	int32_t flags, version;
+	bool watch;
+	/* The model's answer. */
+	int32_t err;
+	char made[ASK_PATH];
+	int32_t version_then;
+};
+
+struct ask {
+	int32_t xid;
+	int64_t session;
+	struct ask_op op;
+	struct ask_op parts[ASK_OPS]; /* of a MULTI */
+	int nparts;
+	uint64_t sent_us, acked_then; /* highest zxid acknowledged to anybody when it was sent */
+	bool sent, answered, refused;
+	/* The model's answer, once committed. */
+	bool committed;
+	uint64_t zxid;
+	int32_t err;
+};
+
+#endif

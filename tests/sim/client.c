@@ -1,0 +1,664 @@
+/* See client.h. Invariant: replies come in the order of the requests of one connection, and none is missing. */
+#include "client.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/mem.h"
+#include "jute/op.h"
+#include "jute/records.h"
+#include "jute/zk_error.h"
+#include "model.h"
+#include "node.h"
+
+enum {
+	NET_MIN_US = 40,
+	NET_MAX_US = 900,
+	ANSWER_US = 3 * SECOND, /* to a connect request */
+	THINK_MIN_US = 20 * MS,
+	THINK_MAX_US = 420 * MS,
+	FOLDERS = 4,
+	NAMES = 6,
+	FRAME_HEAD = 4,
+};
+
+static struct client *
+client_of(struct proc *p)
+{
+	return container_of(p, struct client, proc);
+}
+
+struct ask *
+client_find_ask(struct sim *s, int64_t session, int32_t xid)
+{
+	for (int i = 0; i < s->nclients; i++) {
+		struct client *c = s->clients[i];
+
+		if (xid > 0 && xid <= c->nasks && c->asks[xid - 1]->session == session)
+			return c->asks[xid - 1];
+	}
+	return NULL;
+}
+
+/* ---- Connections ---- */
+
+static void
+disconnect(struct client *c, const char *why)
+{
+	struct sim *s = c->proc.sim;
+
+	if (c->conn == NULL)
+		return;
+	sim_trace(s, &c->proc, "disconnected", "session=0x%" PRIx64 " reason=\"%s\" unanswered=%d",
+		  (uint64_t)c->session, why, c->nasks - c->answered);
+	conn_close(c->conn, 0, rng_once_in(&s->net, 2));
+	c->conn = NULL;
+	c->connected = false;
+	c->answered = c->nasks;
+	c->nwatches = 0;
+	c->next_us = s->now_us + rng_range(&s->load, 1 * MS, 200 * MS);
+}
+
+static void
+say(struct client *c, struct buf *b)
+{
+	put_be32(b->data + b->off, (uint32_t)(buf_len(b) - FRAME_HEAD));
+	conn_send(c->conn, 0, &c->proc, buf_slice(b), -1);
+	buf_free(b);
+	c->said_us = c->proc.sim->now_us;
+}
+
+static struct buf
+begin(int32_t xid, int32_t op)
+{
+	struct buf b;
+
+	buf_init(&b, 1 << 20);
+	buf_put_be32(&b, 0);
+	jute_write_request_header(&b, &(struct jute_request_header){ xid, op });
+	return b;
+}
+
+static void
+dial(struct client *c)
+{
+	struct sim *s = c->proc.sim;
+	struct node *n = s->nodes[rng_below(&s->load, (uint64_t)s->nnodes)];
+	struct conn *conn = conn_new(s, NET_MIN_US, NET_MAX_US);
+	struct jute_connect_request rq = {
+		.last_zxid_seen = (int64_t)c->last_zxid,
+		.time_out = c->timeout_ms,
+		.session_id = c->session,
+		.passwd = slice_of(c->password, PASSWORD_BYTES),
+		.has_read_only = true,
+	};
+	struct buf b;
+
+	if (!listener_dial(&n->client_port, conn, s->now_us + rng_range(&s->net, NET_MIN_US, NET_MAX_US))) {
+		conn_close(conn, 1, false);
+		conn_close(conn, 0, false);
+		c->next_us = s->now_us + SECOND;
+		return;
+	}
+	c->conn = conn;
+	conn->session = c->session;
+	conn_own(conn, 0, &c->proc);
+	c->dialled_us = s->now_us;
+	buf_init(&b, 1 << 16);
+	buf_put_be32(&b, 0);
+	jute_write_connect_request(&b, &rq);
+	say(c, &b);
+	sim_trace(s, &c->proc, "dials", "session=0x%" PRIx64 " seen=0x%" PRIx64, (uint64_t)c->session,
+		  c->last_zxid);
+}
+
+/* ---- Requests ---- */
+
+static void
+pick_path(struct client *c, char path[ASK_PATH])
+{
+	struct rng *r = &c->proc.sim->load;
+	int folder = (int)rng_below(r, FOLDERS), name = (int)rng_below(r, NAMES);
+	size_t n = 0;
+
+	if (rng_once_in(r, 6))
+		snprintf(path, ASK_PATH, "/%c", 'a' + folder);
+	else
+		snprintf(path, ASK_PATH, "/%c/%d", 'a' + folder, name);
+	/* Now and then one of those that were made as sequential. */
+	while (rng_once_in(r, 3) && model_each(c->proc.sim->model, n) != NULL)
+		n = 1 + (size_t)rng_below(r, 400);
+	if (n > 0 && model_each(c->proc.sim->model, n) != NULL)
+		snprintf(path, ASK_PATH, "%s", model_each(c->proc.sim->model, n)->path);
+}
+
+static void
+fill_write(struct client *c, struct ask_op *op, const struct ask *a, int part)
+{
+	struct rng *r = &c->proc.sim->load;
+	static const int32_t types[] = { ZK_OP_CREATE, ZK_OP_CREATE, ZK_OP_SET_DATA, ZK_OP_SET_DATA,
+					 ZK_OP_DELETE };
+
+	op->type = types[rng_below(r, sizeof types / sizeof *types)];
+	op->version = rng_once_in(r, 3) ? (int32_t)rng_below(r, 3) : -1;
+	pick_path(c, op->path);
+	snprintf(op->data, sizeof op->data, "c%d.x%d.%d", c->number, a->xid, part);
+	if (op->type == ZK_OP_CREATE) {
+		op->flags = (int32_t)rng_below(r, 4);
+		/* Folders stay folders. */
+		if (strchr(op->path + 1, '/') == NULL)
+			op->flags = rng_once_in(r, 3) ? 0 : op->flags & ZK_CREATE_PERSISTENT_SEQUENTIAL;
+		if (op->flags & ZK_CREATE_PERSISTENT_SEQUENTIAL)
+			snprintf(op->path, sizeof op->path, "/%c/q", 'a' + (int)rng_below(r, FOLDERS));
+	}
+}
+
+static void
+fill_ask(struct client *c, struct ask *a)
+{
+	struct rng *r = &c->proc.sim->load;
+	static const int32_t reads[] = { ZK_OP_GET_DATA, ZK_OP_EXISTS, ZK_OP_GET_CHILDREN2 };
+
+	switch (rng_below(r, 100)) {
+	case 0:
+		a->op.type = ZK_OP_CLOSE_SESSION;
+		return;
+	case 1 ... 10:
+		a->op.type = ZK_OP_MULTI;
+		a->nparts = (int)rng_range(r, 1, ASK_OPS);
+		for (int i = 0; i < a->nparts; i++) {
+			fill_write(c, &a->parts[i], a, i);
+			if (rng_once_in(r, 5))
+				a->parts[i].type = ZK_OP_CHECK;
+		}
+		return;
+	case 11 ... 55:
+		a->op.type = reads[rng_below(r, 3)];
+		a->op.watch = c->nwatches < WATCHES_MAX / 2 && rng_once_in(r, 2);
+		pick_path(c, a->op.path);
+		return;
+	default:
+		fill_write(c, &a->op, a, 0);
+	}
+}
+
+static void
+put_op(struct buf *b, const struct ask_op *op)
+{
+	static struct jute_acl open_acl = { ZK_PERM_ALL, { SLICE_LIT("world"), SLICE_LIT("anyone") } };
+	struct slice path = slice_str(op->path), data = slice_str(op->data);
+
+	if (op->type == ZK_OP_CREATE)
+		jute_write_create_request(
+		    b, &(struct jute_create_request){ path, data, { &open_acl, 1 }, op->flags });
+	else if (op->type == ZK_OP_SET_DATA)
+		jute_write_set_data_request(b, &(struct jute_set_data_request){ path, data, op->version });
+	else if (op->type == ZK_OP_DELETE || op->type == ZK_OP_CHECK)
+		jute_write_delete_request(b, &(struct jute_delete_request){ path, op->version });
+	else if (op->type != ZK_OP_CLOSE_SESSION) {
+		jute_write_string(b, path);
+		jute_write_bool(b, op->watch);
+	}
+}
+
+static void
+send_ask(struct client *c, const struct ask *a)
+{
+	struct buf b = begin(a->xid, a->op.type);
+
+	for (int i = 0; i < a->nparts; i++) {
+		jute_write_multi_header(&b, &(struct jute_multi_header){ a->parts[i].type, false, -1 });
+		put_op(&b, &a->parts[i]);
+	}
+	if (a->op.type == ZK_OP_MULTI)
+		jute_write_multi_header(&b, &(struct jute_multi_header){ -1, true, -1 });
+	else
+		put_op(&b, &a->op);
+	say(c, &b);
+}
+
+static void
+ask(struct client *c)
+{
+	struct sim *s = c->proc.sim;
+	struct ask *a = mem_zalloc(1, sizeof *a);
+
+	if (c->nasks == c->asks_cap) {
+		c->asks_cap = c->asks_cap == 0 ? 64 : c->asks_cap * 2;
+		c->asks = mem_realloc(c->asks, (size_t)c->asks_cap * sizeof(struct ask *));
+	}
+	c->asks[c->nasks++] = a;
+	a->xid = c->nasks;
+	a->session = c->session;
+	a->sent_us = s->now_us;
+	a->acked_then = s->acked;
+	a->sent = true;
+	fill_ask(c, a);
+	s->counts.calls++;
+	sim_trace(s, &c->proc, "asks", "xid=%d op=%s path=%s version=%d flags=%d watch=%d parts=%d", a->xid,
+		  zk_op_name(a->op.type), a->op.path, a->op.version, a->op.flags, a->op.watch, a->nparts);
+	send_ask(c, a);
+}
+
+/* ---- What it hears ---- */
+
+static void
+fail(struct client *c, const struct ask *a, const char *what)
+{
+	sim_fail(c->proc.sim, "%s: %s of %s (xid %d, model: zxid 0x%" PRIx64 " err %d): %s", c->proc.name,
+		 zk_op_name(a->op.type), a->op.path, a->xid, a->zxid, a->err, what);
+}
+
+/* No watch may be passed by: what it waits for is told before anything that shows it. */
+static void
+check_watches(struct client *c, uint64_t zxid)
+{
+	for (int i = 0; i < c->nwatches; i++) {
+		const struct watch_held *w = &c->watches[i];
+		uint64_t due = model_change(c->proc.sim->model, w->path, w->children, w->zxid);
+
+		if (due <= zxid)
+			sim_fail(c->proc.sim,
+				 "%s: a reply at 0x%" PRIx64 " comes before the event of %s at 0x%" PRIx64
+				 " (watch on %s, set at 0x%" PRIx64 ")",
+				 c->proc.name, zxid, w->path, due, w->children ? "children" : "data",
+				 w->zxid);
+	}
+}
+
+static void
+add_watch(struct client *c, const char *path, bool children, uint64_t zxid)
+{
+	for (int i = 0; i < c->nwatches; i++)
+		if (c->watches[i].children == children && strcmp(c->watches[i].path, path) == 0)
+			return;
+	if (c->nwatches == WATCHES_MAX)
+		return;
+	c->watches[c->nwatches] = (struct watch_held){ .children = children, .zxid = zxid };
+	snprintf(c->watches[c->nwatches++].path, ASK_PATH, "%s", path);
+}
+
+static void
+hear_event(struct client *c, struct jute_reader *r)
+{
+	struct jute_watcher_event e;
+	bool known = false;
+	char path[ASK_PATH];
+
+	if (!jute_read_watcher_event(r, NULL, &e) || e.path.len >= sizeof path) {
+		sim_fail(c->proc.sim, "%s: a malformed event", c->proc.name);
+		return;
+	}
+	memcpy(path, e.path.data, e.path.len);
+	path[e.path.len] = '\0';
+	sim_trace(c->proc.sim, &c->proc, "event", "type=%d path=%s", e.type, path);
+	for (int i = 0; i < c->nwatches; i++) {
+		struct watch_held *w = &c->watches[i];
+		bool children = e.type == ZK_EVENT_CHILDREN_CHANGED;
+
+		if (strcmp(w->path, path) != 0 || (w->children != children && e.type != ZK_EVENT_DELETED))
+			continue;
+		if (model_change(c->proc.sim->model, path, w->children, w->zxid) == NEVER)
+			sim_fail(c->proc.sim, "%s: an event of type %d on %s, but nothing has changed",
+				 c->proc.name, e.type, path);
+		known = true;
+		c->watches[i--] = c->watches[--c->nwatches];
+	}
+	if (!known)
+		sim_fail(c->proc.sim, "%s: an event of type %d on %s, which is not watched", c->proc.name,
+			 e.type, path);
+}
+
+static bool
+same_stat(const struct jute_stat *st, const struct znode_state *s)
+{
+	return st->czxid == s->czxid && st->mzxid == s->mzxid && st->pzxid == s->pzxid &&
+	       st->version == s->version && st->cversion == 2 * s->created - s->nchildren &&
+	       st->num_children == s->nchildren && st->ephemeral_owner == s->owner;
+}
+
+static bool
+same_children(struct client *c, const char *path, const struct jute_string_vec *names, uint64_t zxid)
+{
+	char child[2 * ASK_PATH];
+
+	for (int32_t i = 0; i < names->n; i++) {
+		snprintf(child, sizeof child, "%s/%.*s", path, (int)names->v[i].len,
+			 (const char *)names->v[i].data);
+		if (model_at(model_find(c->proc.sim->model, child), zxid) == NULL)
+			return false;
+	}
+	return true;
+}
+
+static void
+judge_read(struct client *c, struct ask *a, const struct jute_reply_header *h, struct jute_reader *r)
+{
+	const struct znode_state *s = model_at(model_find(c->proc.sim->model, a->op.path), h->zxid);
+	struct jute_string_vec names;
+	struct jute_stat st;
+	struct slice data;
+	struct arena arena;
+
+	if (a->op.watch && (h->err == ZK_OK || a->op.type == ZK_OP_EXISTS))
+		add_watch(c, a->op.path, a->op.type == ZK_OP_GET_CHILDREN2, h->zxid);
+	if (s == NULL || h->err != ZK_OK) {
+		if (s != NULL || h->err != ZK_NONODE)
+			fail(c, a, s == NULL ? "found what is not there" : "did not find what is there");
+		return;
+	}
+	arena_init(&arena, 1 << 20);
+	if (a->op.type == ZK_OP_GET_DATA) {
+		data = jute_read_buffer(r);
+		if (!slice_equal(data, slice_str(s->data)))
+			fail(c, a, "other data");
+	}
+	if (a->op.type == ZK_OP_GET_CHILDREN2 &&
+	    (!jute_read_string_vec(r, &arena, &names) || names.n != s->nchildren ||
+	     !same_children(c, a->op.path, &names, h->zxid)))
+		fail(c, a, "other children");
+	if (!jute_read_stat(r, &arena, &st) || !same_stat(&st, s))
+		fail(c, a, "another stat");
+	arena_free(&arena);
+}
+
+static void
+judge_multi(struct client *c, const struct ask *a, struct jute_reader *r)
+{
+	struct jute_multi_header h;
+	struct jute_stat st;
+	struct slice path;
+
+	for (int i = 0; i < a->nparts; i++) {
+		const struct ask_op *op = &a->parts[i];
+		int32_t err;
+
+		if (!jute_read_multi_header(r, NULL, &h) || h.done) {
+			fail(c, a, "a short multi");
+			return;
+		}
+		if (a->err != ZK_OK) {
+			err = jute_read_int(r);
+			if (h.type != ZK_OP_ERROR || err != op->err)
+				fail(c, a, "another error in a multi");
+		} else if (h.type != op->type) {
+			fail(c, a, "another result in a multi");
+		} else if (h.type == ZK_OP_CREATE) {
+			path = jute_read_string(r);
+			if (!slice_equal(path, slice_str(op->made)))
+				fail(c, a, "another path in a multi");
+		} else if (h.type == ZK_OP_SET_DATA) {
+			if (!jute_read_stat(r, NULL, &st) || st.version != op->version_then)
+				fail(c, a, "another version in a multi");
+		}
+	}
+}
+
+/* Refused at the door because the disk failed: it must never be carried out (model.c: do_ask). */
+static bool
+is_refusal(struct client *c, struct ask *a, const struct jute_reply_header *h)
+{
+	if (h->err != ZK_NOTREADONLY || a->committed)
+		return false;
+	if (h->zxid > model_zxid(c->proc.sim->model) || c->proc.sim->nodes[0]->disk.failures == 0)
+		fail(c, a, "refused without reason");
+	a->refused = true;
+	return true;
+}
+
+static void
+judge_write(struct client *c, struct ask *a, const struct jute_reply_header *h, struct jute_reader *r)
+{
+	struct sim *s = c->proc.sim;
+	struct jute_stat st;
+
+	if (is_refusal(c, a, h))
+		return;
+	if (!a->committed) {
+		fail(c, a, "acknowledged, but it is not committed");
+		return;
+	}
+	if (h->zxid != a->zxid) {
+		fail(c, a, "another zxid");
+		return;
+	}
+	if (h->zxid > s->acked)
+		s->acked = h->zxid;
+	if (a->op.type == ZK_OP_MULTI && a->err != ZK_SESSIONEXPIRED) {
+		judge_multi(c, a, r);
+		return;
+	}
+	if (h->err != a->err)
+		fail(c, a, "another error");
+	if (h->err != ZK_OK)
+		return;
+	if (a->op.type == ZK_OP_CREATE && !slice_equal(jute_read_string(r), slice_str(a->op.made)))
+		fail(c, a, "another path");
+	if (a->op.type == ZK_OP_SET_DATA &&
+	    (!jute_read_stat(r, NULL, &st) || st.version != a->op.version_then))
+		fail(c, a, "another version");
+}
+
+static void
+hear_reply(struct client *c, const struct jute_reply_header *h, struct jute_reader *r)
+{
+	struct sim *s = c->proc.sim;
+	struct ask *a;
+	bool write;
+
+	if (h->xid != c->answered + 1 || h->xid > c->nasks) {
+		sim_fail(s, "%s: reply %d comes where %d is due", c->proc.name, h->xid, c->answered + 1);
+		return;
+	}
+	a = c->asks[c->answered++];
+	a->answered = true;
+	s->counts.answers++;
+	c->worked++;
+	sim_trace(s, &c->proc, "answer", "xid=%d zxid=0x%" PRIx64 " err=%d", h->xid, h->zxid, h->err);
+	if (h->zxid < c->last_zxid || h->zxid > model_zxid(s->model))
+		fail(c, a,
+		     h->zxid < c->last_zxid ? "the session goes back in time"
+					    : "a zxid that is not committed");
+	c->last_zxid = h->zxid;
+	check_watches(c, h->zxid);
+	write =
+	    a->op.type != ZK_OP_GET_DATA && a->op.type != ZK_OP_EXISTS && a->op.type != ZK_OP_GET_CHILDREN2;
+	(write ? judge_write : judge_read)(c, a, h, r);
+	if (a->op.type == ZK_OP_CLOSE_SESSION) {
+		disconnect(c, "closed its session");
+		c->session = 0;
+	}
+}
+
+/* Whether it has asked for the end of its session, and was cut off before the answer. */
+static bool
+has_asked_to_close(const struct client *c)
+{
+	const struct ask *a = c->nasks > 0 ? c->asks[c->nasks - 1] : NULL;
+
+	return a != NULL && a->session == c->session && a->op.type == ZK_OP_CLOSE_SESSION;
+}
+
+static void
+hear_connected(struct client *c, struct jute_reader *r)
+{
+	struct sim *s = c->proc.sim;
+	struct jute_connect_response h;
+
+	if (!jute_read_connect_response(r, NULL, &h) || h.passwd.len != PASSWORD_BYTES) {
+		sim_fail(s, "%s: a malformed connect response", c->proc.name);
+		return;
+	}
+	sim_trace(s, &c->proc, "connected", "session=0x%" PRIx64 " timeout_ms=%d", (uint64_t)h.session_id,
+		  h.time_out);
+	if (h.session_id == 0) {
+		if (!has_asked_to_close(c) && !model_may_be_over(s->model, c->session))
+			sim_fail(s, "%s: session 0x%" PRIx64 " is said to be over", c->proc.name,
+				 (uint64_t)c->session);
+		c->session = 0;
+		disconnect(c, "session expired");
+		return;
+	}
+	if (c->session != 0 && h.session_id != c->session)
+		sim_fail(s, "%s: another session", c->proc.name);
+	if (!model_is_open(s->model, h.session_id))
+		sim_fail(s, "%s: session 0x%" PRIx64 " is not committed, or is over", c->proc.name,
+			 (uint64_t)h.session_id);
+	c->connected = true;
+	c->session = c->conn->session = h.session_id;
+	memcpy(c->password, h.passwd.data, PASSWORD_BYTES);
+}
+
+static void
+hear(struct client *c, struct slice frame)
+{
+	struct jute_reply_header h;
+	struct jute_reader r;
+
+	jute_reader_init(&r, frame, UINT32_MAX);
+	c->heard_us = c->proc.sim->now_us;
+	if (!c->connected) {
+		hear_connected(c, &r);
+		return;
+	}
+	if (!jute_read_reply_header(&r, NULL, &h)) {
+		sim_fail(c->proc.sim, "%s: a malformed reply", c->proc.name);
+		return;
+	}
+	if (h.xid == ZK_XID_NOTIFICATION)
+		hear_event(c, &r);
+	else if (h.xid != ZK_XID_PING)
+		hear_reply(c, &h, &r);
+}
+
+static void
+listen(struct client *c)
+{
+	while (c->conn != NULL && !c->proc.sim->failed) {
+		struct slice in = conn_arrived(c->conn, 0);
+		struct conn *conn = c->conn;
+		uint32_t len;
+
+		if (in.len < FRAME_HEAD || in.len - FRAME_HEAD < (len = get_be32(in.data)))
+			break;
+		hear(c, slice_of(in.data + FRAME_HEAD, len));
+		if (c->conn == conn)
+			conn_consume(conn, 0, FRAME_HEAD + len);
+	}
+	if (c->conn != NULL && !conn_open(c->conn, 0))
+		disconnect(c, "the server hung up");
+}
+
+/* ---- Life ---- */
+
+/* Goes away without a word: its session has to die alone, if it does not come back. */
+static void
+leave(struct client *c)
+{
+	struct sim *s = c->proc.sim;
+	uint64_t gone_us = rng_range(&s->load, 100 * MS, 20 * SECOND);
+
+	disconnect(c, "leaves");
+	c->next_us = s->now_us + gone_us;
+	if (!rng_once_in(&s->load, 3))
+		return;
+	c->session = 0;
+	c->last_zxid = 0;
+}
+
+static void
+do_something(struct client *c)
+{
+	struct sim *s = c->proc.sim;
+	uint64_t n = rng_range(&s->load, 1, 4);
+
+	c->next_us = s->now_us + rng_range(&s->load, THINK_MIN_US, THINK_MAX_US);
+	if (s->quiet)
+		return;
+	if (!s->healing && rng_once_in(&s->load, 150)) {
+		leave(c);
+		return;
+	}
+	while (n-- > 0 && c->nasks - c->answered < PIPELINE_MAX &&
+	       (c->nasks == c->answered || c->asks[c->nasks - 1]->op.type != ZK_OP_CLOSE_SESSION))
+		ask(c);
+}
+
+static void
+keep_alive(struct client *c)
+{
+	struct sim *s = c->proc.sim;
+	uint64_t timeout_us = (uint64_t)c->timeout_ms * MS;
+	struct buf b;
+
+	if (!c->connected && s->now_us - c->dialled_us >= ANSWER_US) {
+		disconnect(c, "no answer to the connect request");
+	} else if (c->connected && s->now_us - c->heard_us >= timeout_us * 2 / 3) {
+		disconnect(c, "no answer to a ping");
+	} else if (c->connected && s->now_us - c->said_us >= timeout_us / 3) {
+		b = begin(ZK_XID_PING, ZK_OP_PING);
+		say(c, &b);
+	}
+}
+
+static uint64_t
+client_turn(struct proc *p)
+{
+	struct client *c = client_of(p);
+	struct sim *s = p->sim;
+	uint64_t due;
+
+	listen(c);
+	if (c->conn == NULL && c->next_us <= s->now_us)
+		dial(c);
+	if (c->conn != NULL)
+		keep_alive(c);
+	if (c->connected && c->next_us <= s->now_us)
+		do_something(c);
+	if (c->conn == NULL)
+		return c->next_us;
+	due = c->connected ? c->said_us + (uint64_t)c->timeout_ms * MS / 3 : c->dialled_us + ANSWER_US;
+	return c->connected && c->next_us < due ? c->next_us : due;
+}
+
+static void
+client_start(struct proc *p)
+{
+	struct client *c = client_of(p);
+
+	c->next_us = p->sim->now_us + rng_below(&p->sim->load, 500 * MS);
+}
+
+static void
+client_die(struct proc *p)
+{
+	disconnect(client_of(p), "end of the simulation");
+}
+
+static const struct proc_ops client_ops = { client_start, client_turn, client_die };
+
+struct client *
+client_new(struct sim *s, int number)
+{
+	struct client *c = mem_zalloc(1, sizeof *c);
+	char name[24];
+
+	c->number = number;
+	c->timeout_ms = (int32_t)rng_range(&s->load, 4, 12) * 1000;
+	snprintf(name, sizeof name, "c%d", number);
+	proc_init(&c->proc, s, NULL, PROC_CLIENT, &client_ops, name);
+	return c;
+}
+
+void
+client_free(struct client *c)
+{
+	proc_kill(&c->proc);
+	for (int i = 0; i < c->nasks; i++)
+		mem_free(c->asks[i]);
+	mem_free(c->asks);
+	mem_free(c);
+}

@@ -1,0 +1,42 @@
+/*
+ * A client: one session after the other, pipelined requests, watches. It knows ZooKeeper's protocol and compares all
+ * that it hears with the model.
+ */
+#ifndef SIM_CLIENT_H
+#define SIM_CLIENT_H
+
+#include "ask.h"
+#include "pipe.h"
+
+enum { WATCHES_MAX = 128, PIPELINE_MAX = 6, PASSWORD_BYTES = 16 };
+
+struct watch_held {
+	char path[ASK_PATH];
+	bool children;
+	uint64_t zxid; /* set at */
+};
+
+struct client {
+	struct proc proc;
+	int number;
+	struct conn *conn;
+	bool connected; /* the server has answered */
+	uint64_t dialled_us, heard_us, said_us, next_us;
+	int64_t session;
+	uint8_t password[PASSWORD_BYTES];
+	int32_t timeout_ms;
+	uint64_t last_zxid;
+	struct ask **asks; /* by xid - 1 */
+	int32_t nasks, asks_cap;
+	int32_t answered; /* all up to this xid are answered, or were lost with their connection */
+	struct watch_held watches[WATCHES_MAX];
+	int nwatches;
+	uint64_t worked; /* answers heard */
+};
+
+struct client *client_new(struct sim *s, int number);
+void client_free(struct client *c);
+/* The request with that session and xid, or NULL. */
+struct ask *client_find_ask(struct sim *s, int64_t session, int32_t xid);
+
+#endif

@@ -1,0 +1,684 @@
+/* See model.h. Invariant: applied is what syncd has called committed, and every txn up to it was seen on the platter. */
+#include "model.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/mem.h"
+#include "client.h"
+#include "node.h"
+
+enum {
+	HASHES = 1024,
+	ENTRY_HEAD = 12,        /* checksum, length */
+	COMPARE_EVERY = 24,     /* commits */
+	EXPIRY_SLACK_MS = 6000, /* a tick of rounding, and a restart's */
+};
+
+struct session {
+	int64_t id;
+	int32_t timeout_ms;
+	bool open, expiring; /* its end has been proposed, with reason */
+	uint64_t heard_us;
+};
+
+/* Where the next txn is expected on the platter. */
+struct cursor {
+	const struct disk_file *file;
+	uint64_t id, shrunk, offset;
+};
+
+struct model {
+	struct sim *sim;
+	uint64_t applied;
+	uint32_t *sums; /* of each txn, by zxid */
+	size_t sums_cap;
+	struct znode *hash[HASHES], **all;
+	size_t nall, all_cap;
+	struct session *sessions;
+	size_t nsessions, sessions_cap;
+	struct cursor cursor;
+	uint64_t builtin; /* nodes of an empty tree, as its statistics count */
+	uint64_t compared;
+	uint64_t *digests; /* by zxid, as seen in a tree; 0: not seen */
+};
+
+/* ---- Znodes ---- */
+
+static unsigned
+hash_of(const char *path)
+{
+	uint32_t h = 2166136261u;
+
+	for (; *path != '\0'; path++)
+		h = (h ^ (uint8_t)*path) * 16777619u;
+	return h % HASHES;
+}
+
+static struct znode *
+find(const struct model *m, const char *path)
+{
+	struct znode *z = m->hash[hash_of(path)];
+
+	while (z != NULL && strcmp(z->path, path) != 0)
+		z = z->next;
+	return z;
+}
+
+const struct znode *
+model_find(const struct model *m, const char *path)
+{
+	return find(m, path);
+}
+
+static struct znode *
+make(struct model *m, const char *path)
+{
+	struct znode *z = find(m, path);
+	char up[ASK_PATH];
+	char *slash;
+
+	if (z != NULL)
+		return z;
+	z = mem_zalloc(1, sizeof *z);
+	snprintf(z->path, sizeof z->path, "%s", path);
+	z->next = m->hash[hash_of(path)];
+	m->hash[hash_of(path)] = z;
+	snprintf(up, sizeof up, "%s", path);
+	slash = strrchr(up, '/');
+	slash[slash == up ? 1 : 0] = '\0';
+	if (strcmp(path, "/") != 0)
+		z->parent = make(m, up);
+	if (m->nall == m->all_cap) {
+		m->all_cap = m->all_cap == 0 ? 64 : m->all_cap * 2;
+		m->all = mem_realloc(m->all, m->all_cap * sizeof(struct znode *));
+	}
+	m->all[m->nall++] = z;
+	return z;
+}
+
+const struct znode *
+model_each(const struct model *m, size_t i)
+{
+	return i < m->nall ? m->all[i] : NULL;
+}
+
+const struct znode_state *
+model_at(const struct znode *z, uint64_t zxid)
+{
+	if (z == NULL)
+		return NULL;
+	for (size_t i = z->n; i > 0; i--)
+		if (z->states[i - 1].zxid <= zxid)
+			return z->states[i - 1].there ? &z->states[i - 1] : NULL;
+	return NULL;
+}
+
+static const struct znode_state *
+now(const struct znode *z)
+{
+	return model_at(z, UINT64_MAX);
+}
+
+/* The next state of z, a copy of its last to begin with. */
+static struct znode_state *
+change(struct znode *z, uint64_t zxid)
+{
+	if (z->n == z->cap) {
+		z->cap = z->cap == 0 ? 4 : z->cap * 2;
+		z->states = mem_realloc(z->states, z->cap * sizeof *z->states);
+	}
+	if (z->n == 0)
+		z->states[0] = (struct znode_state){ 0 };
+	else
+		z->states[z->n] = z->states[z->n - 1];
+	z->states[z->n].zxid = zxid;
+	return &z->states[z->n++];
+}
+
+uint64_t
+model_change(const struct model *m, const char *path, bool children, uint64_t after)
+{
+	const struct znode *z = find(m, path);
+	uint64_t first = NEVER;
+
+	for (size_t i = z == NULL ? 0 : z->n; i > 0 && z->states[i - 1].zxid > after; i--) {
+		const struct znode_state *s = &z->states[i - 1];
+		bool was = i > 1 && z->states[i - 2].there;
+		bool data = s->there != was || (was && s->mzxid != z->states[i - 2].mzxid);
+		bool kids = was && (!s->there || s->pzxid != z->states[i - 2].pzxid);
+
+		if (children ? kids : data)
+			first = s->zxid;
+	}
+	return first;
+}
+
+/* ---- Sessions ---- */
+
+static struct session *
+find_session(const struct model *m, int64_t id)
+{
+	for (size_t i = m->nsessions; i > 0; i--)
+		if (m->sessions[i - 1].id == id)
+			return &m->sessions[i - 1];
+	return NULL;
+}
+
+static void
+open_session(struct model *m, int64_t id, int32_t timeout_ms)
+{
+	if (find_session(m, id) != NULL) {
+		sim_fail(m->sim, "session 0x%" PRIx64 " is created twice", (uint64_t)id);
+		return;
+	}
+	if (m->nsessions == m->sessions_cap) {
+		m->sessions_cap = m->sessions_cap == 0 ? 32 : m->sessions_cap * 2;
+		m->sessions = mem_realloc(m->sessions, m->sessions_cap * sizeof *m->sessions);
+	}
+	m->sessions[m->nsessions++] =
+	    (struct session){ .id = id, .timeout_ms = timeout_ms, .open = true, .heard_us = m->sim->now_us };
+}
+
+void
+model_heard(struct model *m, int64_t session)
+{
+	struct session *s = session == 0 ? NULL : find_session(m, session);
+
+	if (s != NULL)
+		s->heard_us = m->sim->now_us;
+}
+
+static bool
+silent(const struct model *m, const struct session *s)
+{
+	return m->sim->now_us - s->heard_us >= (uint64_t)s->timeout_ms * MS;
+}
+
+bool
+model_may_be_over(const struct model *m, int64_t session)
+{
+	const struct session *s = find_session(m, session);
+
+	return s == NULL || !s->open || s->expiring || silent(m, s);
+}
+
+bool
+model_is_open(const struct model *m, int64_t session)
+{
+	const struct session *s = find_session(m, session);
+
+	return s != NULL && s->open;
+}
+
+void
+model_proposed(struct model *m, struct slice txn)
+{
+	struct session *s;
+	struct txnlog_head h;
+
+	if (txnlog_peek(txn, &h) != 0) {
+		sim_fail(m->sim, "clientd proposes what is no txn");
+		return;
+	}
+	s = find_session(m, h.session);
+	if (h.type != ZK_OP_CLOSE_SESSION || h.cxid != 0 || s == NULL)
+		return;
+	s->expiring = true;
+	if (!silent(m, s))
+		sim_fail(m->sim,
+			 "session 0x%" PRIx64 " is expired after %" PRIu64
+			 " ms of silence, its timeout is %d ms",
+			 (uint64_t)s->id, (m->sim->now_us - s->heard_us) / MS, s->timeout_ms);
+}
+
+void
+model_check_sessions(struct model *m)
+{
+	for (size_t i = 0; i < m->nsessions; i++) {
+		const struct session *s = &m->sessions[i];
+
+		if (s->open &&
+		    m->sim->now_us - s->heard_us > (uint64_t)(s->timeout_ms + EXPIRY_SLACK_MS) * MS)
+			sim_fail(m->sim,
+				 "session 0x%" PRIx64 " is silent for %" PRIu64
+				 " ms and alive, its timeout is %d",
+				 (uint64_t)s->id, (m->sim->now_us - s->heard_us) / MS, s->timeout_ms);
+	}
+}
+
+/* ---- Requests, by ZooKeeper's rules ---- */
+
+static void
+remove_node(struct znode *z, uint64_t zxid)
+{
+	struct znode_state *s = change(z, zxid), *up = change(z->parent, zxid);
+
+	s->there = false;
+	up->nchildren--;
+	up->pzxid = zxid;
+}
+
+static int32_t
+do_create(struct model *m, struct ask_op *op, uint64_t zxid, int64_t session)
+{
+	char parent[ASK_PATH];
+	const struct znode_state *up;
+	struct znode_state *s;
+	struct znode *z;
+
+	snprintf(parent, sizeof parent, "%s", op->path);
+	*strrchr(parent, '/') = '\0';
+	up = now(find(m, parent[0] == '\0' ? "/" : parent));
+	if (up == NULL)
+		return ZK_NONODE;
+	snprintf(op->made, sizeof op->made, op->flags & ZK_CREATE_PERSISTENT_SEQUENTIAL ? "%s%010d" : "%s",
+		 op->path, up->created);
+	if (now(find(m, op->made)) != NULL)
+		return ZK_NODEEXISTS;
+	if (up->owner != 0)
+		return ZK_NOCHILDRENFOREPHEMERALS;
+	z = make(m, op->made);
+	s = change(z, zxid);
+	*s = (struct znode_state){ .zxid = zxid, .there = true, .czxid = zxid, .mzxid = zxid, .pzxid = zxid };
+	s->owner = op->flags & ZK_CREATE_EPHEMERAL ? session : 0;
+	memcpy(s->data, op->data, sizeof s->data);
+	s = change(z->parent, zxid);
+	s->nchildren++;
+	s->created++;
+	s->pzxid = zxid;
+	return ZK_OK;
+}
+
+static int32_t
+do_other(struct model *m, struct ask_op *op, uint64_t zxid)
+{
+	struct znode *z = find(m, op->path);
+	const struct znode_state *is = now(z);
+	struct znode_state *s;
+
+	if (is == NULL)
+		return ZK_NONODE;
+	if (op->version >= 0 && op->version != is->version)
+		return ZK_BADVERSION;
+	if (op->type == ZK_OP_DELETE && is->nchildren > 0)
+		return ZK_NOTEMPTY;
+	if (op->type == ZK_OP_DELETE)
+		remove_node(z, zxid);
+	if (op->type != ZK_OP_SET_DATA)
+		return ZK_OK;
+	s = change(z, zxid);
+	s->mzxid = zxid;
+	op->version_then = ++s->version;
+	memcpy(s->data, op->data, sizeof s->data);
+	return ZK_OK;
+}
+
+static int32_t
+do_op(struct model *m, struct ask_op *op, uint64_t zxid, int64_t session)
+{
+	op->err = op->type == ZK_OP_CREATE ? do_create(m, op, zxid, session) : do_other(m, op, zxid);
+	return op->err;
+}
+
+/* What a multi had done before it failed never was. */
+static void
+take_back(struct model *m, uint64_t zxid)
+{
+	for (size_t i = 0; i < m->nall; i++)
+		while (m->all[i]->n > 0 && m->all[i]->states[m->all[i]->n - 1].zxid == zxid)
+			m->all[i]->n--;
+}
+
+static int32_t
+do_multi(struct model *m, struct ask *a, uint64_t zxid)
+{
+	int failed = -1;
+
+	for (int i = 0; i < a->nparts && failed < 0; i++)
+		if (do_op(m, &a->parts[i], zxid, a->session) != ZK_OK)
+			failed = i;
+	if (failed < 0)
+		return ZK_OK;
+	take_back(m, zxid);
+	for (int i = failed + 1; i < a->nparts; i++)
+		a->parts[i].err = ZK_RUNTIMEINCONSISTENCY;
+	return a->parts[failed].err;
+}
+
+static void
+do_close(struct model *m, int64_t session, uint64_t zxid)
+{
+	struct session *s = find_session(m, session);
+
+	if (s != NULL)
+		s->open = false;
+	for (size_t i = 0; i < m->nall; i++) {
+		const struct znode_state *is = now(m->all[i]);
+
+		if (is != NULL && is->owner == session)
+			remove_node(m->all[i], zxid);
+	}
+}
+
+static void
+do_ask(struct model *m, const struct txnlog_head *h)
+{
+	struct ask *a = client_find_ask(m->sim, h->session, h->cxid);
+	bool failed;
+
+	if (a == NULL || !a->sent) {
+		sim_fail(m->sim,
+			 "txn 0x%" PRIx64 " of type %d: session 0x%" PRIx64 " never asked for it (xid %d)",
+			 h->zxid, h->type, (uint64_t)h->session, h->cxid);
+		return;
+	}
+	if (a->refused)
+		sim_fail(m->sim, "request %d of session 0x%" PRIx64 " was refused, and is carried out",
+			 a->xid, (uint64_t)a->session);
+	if (a->committed) {
+		sim_fail(m->sim,
+			 "request %d of session 0x%" PRIx64 " is carried out twice: 0x%" PRIx64
+			 " and 0x%" PRIx64,
+			 a->xid, (uint64_t)a->session, a->zxid, h->zxid);
+		return;
+	}
+	if (h->zxid <= a->acked_then)
+		sim_fail(m->sim,
+			 "request %d is at 0x%" PRIx64 ", but 0x%" PRIx64
+			 " was acknowledged before it was sent",
+			 a->xid, h->zxid, a->acked_then);
+	a->committed = true;
+	a->zxid = h->zxid;
+	if (!model_is_open(m, a->session))
+		a->err = ZK_SESSIONEXPIRED;
+	else if (a->op.type == ZK_OP_MULTI)
+		a->err = do_multi(m, a, h->zxid);
+	else if (a->op.type != ZK_OP_CLOSE_SESSION)
+		a->err = do_op(m, &a->op, h->zxid, a->session);
+	else
+		do_close(m, a->session, h->zxid);
+	failed = h->type == ZK_OP_ERROR;
+	if (failed != (a->err != ZK_OK) && a->op.type != ZK_OP_MULTI)
+		sim_fail(m->sim, "request %d at 0x%" PRIx64 " is a txn of type %d, its result should be %d",
+			 a->xid, h->zxid, h->type, a->err);
+}
+
+/* ---- The platter ---- */
+
+static void
+apply(struct model *m, struct slice txn)
+{
+	struct txnlog_head h;
+
+	txnlog_peek(txn, &h);
+	if (m->applied + 1 >= m->sums_cap) {
+		size_t cap = m->sums_cap == 0 ? 1024 : m->sums_cap * 2;
+
+		m->sums = mem_realloc(m->sums, cap * sizeof *m->sums);
+		m->digests = mem_realloc(m->digests, cap * sizeof *m->digests);
+		memset(m->digests + m->sums_cap, 0, (cap - m->sums_cap) * sizeof *m->digests);
+		m->sums_cap = cap;
+	}
+	m->applied++;
+	m->sums[m->applied] = (uint32_t)crc32(0, txn.data, (uInt)txn.len);
+	m->sim->counts.txns++;
+	if (h.type == ZK_OP_CREATE_SESSION)
+		open_session(m, h.session, (int32_t)get_be32(txn.data + TXNLOG_TXN_MIN));
+	else if (h.type == ZK_OP_CLOSE_SESSION && h.cxid == 0)
+		do_close(m, h.session, h.zxid);
+	else
+		do_ask(m, &h);
+}
+
+/* The entry at offset of what is on the platter of f; 0: there is no whole one. */
+static uint64_t
+read_entry(const struct disk_file *f, uint64_t offset, struct slice *txn, struct txnlog_head *h)
+{
+	uint32_t len;
+
+	if (offset + ENTRY_HEAD + TXNLOG_TXN_MIN + 1 > f->kept_size)
+		return 0;
+	len = get_be32(f->kept + offset + 8);
+	if (len < TXNLOG_TXN_MIN || offset + ENTRY_HEAD + len + 1 > f->kept_size ||
+	    f->kept[offset + ENTRY_HEAD + len] != 0x42)
+		return 0;
+	*txn = slice_of(f->kept + offset + ENTRY_HEAD, len);
+	if (adler32(1, txn->data, len) != get_be64(f->kept + offset))
+		return 0;
+	txnlog_peek(*txn, h);
+	return offset + ENTRY_HEAD + len + 1;
+}
+
+static bool
+is_log(const struct disk_name *n, uint64_t *zxid)
+{
+	if (n->kept == NULL || strncmp(n->name, "log.", 4) != 0)
+		return false;
+	*zxid = strtoull(n->name + 4, NULL, 16);
+	return true;
+}
+
+/* The txn with that zxid, from the log that must hold it by its name. */
+static bool
+seek(struct model *m, const struct sim_disk *d, uint64_t zxid, struct slice *txn)
+{
+	const struct disk_name *best = NULL;
+	uint64_t at = TXNLOG_HEADER_BYTES, next, first, best_first = 0;
+	struct txnlog_head h;
+
+	for (int i = 0; i < DISK_NAMES; i++)
+		if (is_log(&d->names[i], &first) && first <= zxid && (best == NULL || first > best_first)) {
+			best = &d->names[i];
+			best_first = first;
+		}
+	if (best == NULL)
+		return false;
+	while ((next = read_entry(best->kept, at, txn, &h)) > 0 && h.zxid < zxid)
+		at = next;
+	if (next == 0 || h.zxid != zxid)
+		return false;
+	m->cursor = (struct cursor){ best->kept, best->kept->id, best->kept->shrunk, next };
+	return true;
+}
+
+static bool
+still_there(const struct model *m, const struct sim_disk *d)
+{
+	for (int i = 0; i < DISK_NAMES; i++)
+		if (d->names[i].kept != NULL && d->names[i].kept == m->cursor.file)
+			return m->cursor.file->id == m->cursor.id &&
+			       m->cursor.file->shrunk == m->cursor.shrunk;
+	return false;
+}
+
+static bool
+read_next(struct model *m, const struct sim_disk *d, struct slice *txn)
+{
+	struct txnlog_head h;
+	uint64_t next;
+
+	if (m->cursor.file != NULL && still_there(m, d)) {
+		next = read_entry(m->cursor.file, m->cursor.offset, txn, &h);
+		if (next > 0 && h.zxid == m->applied + 1) {
+			m->cursor.offset = next;
+			return true;
+		}
+	}
+	return seek(m, d, m->applied + 1, txn);
+}
+
+void
+model_commit(struct model *m, struct node *n, uint64_t zxid)
+{
+	struct slice txn;
+
+	while (m->applied < zxid && !m->sim->failed) {
+		if (!read_next(m, &n->disk, &txn)) {
+			sim_fail(m->sim,
+				 "0x%" PRIx64 " is called committed, but 0x%" PRIx64 " is not on the disk",
+				 zxid, m->applied + 1);
+			return;
+		}
+		apply(m, txn);
+	}
+}
+
+void
+model_recovered(struct model *m, struct node *n, uint64_t durable)
+{
+	const struct sim_disk *d = &n->disk;
+	struct txnlog_head h;
+	struct slice txn;
+	uint64_t first;
+
+	if (durable < m->applied)
+		sim_fail(m->sim,
+			 "the log ends at 0x%" PRIx64 " after a restart, but 0x%" PRIx64 " was committed",
+			 durable, m->applied);
+	for (int i = 0; i < DISK_NAMES; i++) {
+		uint64_t at = TXNLOG_HEADER_BYTES;
+
+		if (!is_log(&d->names[i], &first))
+			continue;
+		while ((at = read_entry(d->names[i].kept, at, &txn, &h)) > 0)
+			if (h.zxid <= m->applied && crc32(0, txn.data, (uInt)txn.len) != m->sums[h.zxid])
+				sim_fail(m->sim,
+					 "another txn than the committed one is at 0x%" PRIx64 " in %s",
+					 h.zxid, d->names[i].name);
+	}
+}
+
+uint64_t
+model_zxid(const struct model *m)
+{
+	return m->applied;
+}
+
+/* ---- The tree ---- */
+
+static void
+compare_node(struct model *m, const struct tree *t, const struct znode *z, uint64_t zxid)
+{
+	const struct znode_state *s = model_at(z, zxid);
+	struct jute_stat st;
+	bool there = tree_stat(t, slice_str(z->path), &st);
+
+	if (there != (s != NULL)) {
+		sim_fail(m->sim, "at 0x%" PRIx64 " %s is %s in the tree", zxid, z->path,
+			 there ? "there" : "missing");
+		return;
+	}
+	if (s == NULL || z->parent == NULL)
+		return;
+	if (st.czxid != s->czxid || st.mzxid != s->mzxid || st.pzxid != s->pzxid ||
+	    st.version != s->version || st.cversion != 2 * s->created - s->nchildren ||
+	    st.ephemeral_owner != s->owner || st.num_children != s->nchildren ||
+	    (size_t)st.data_length != strlen(s->data))
+		sim_fail(m->sim,
+			 "at 0x%" PRIx64 " the stat of %s differs: version %d for %d, pzxid 0x%" PRIx64
+			 " for 0x%" PRIx64 ", cversion %d for %d",
+			 zxid, z->path, st.version, s->version, st.pzxid, s->pzxid, st.cversion,
+			 2 * s->created - s->nchildren);
+}
+
+static void
+compare_sessions(struct model *m, const struct tree *t)
+{
+	for (size_t i = 0; i < m->nsessions; i++) {
+		struct session_view v;
+		bool there = sessions_get(tree_sessions_const(t), m->sessions[i].id, &v) && v.applied;
+
+		if (there != m->sessions[i].open)
+			sim_fail(m->sim, "session 0x%" PRIx64 " is %s in the tree",
+				 (uint64_t)m->sessions[i].id, there ? "alive" : "missing");
+	}
+}
+
+static void
+compare_digest(struct model *m, const struct tree *t, uint64_t zxid)
+{
+	struct tree_stats st;
+
+	tree_stats(t, &st);
+	if (st.digest_mismatches > 0 || tree_digest_recompute(t) != tree_digest(t) || !tree_check(t))
+		sim_fail(m->sim,
+			 "at 0x%" PRIx64 " the tree is not sound: %" PRIu64 " digests differ from the log's",
+			 zxid, st.digest_mismatches);
+	if (zxid == 0)
+		return;
+	if (m->digests[zxid] != 0 && m->digests[zxid] != tree_digest(t))
+		sim_fail(m->sim, "two digests at 0x%" PRIx64, zxid);
+	m->digests[zxid] = tree_digest(t);
+}
+
+void
+model_compare(struct model *m, const struct clientd *d)
+{
+	const struct tree *t = d->front->tree;
+	struct tree_stats st;
+	uint64_t zxid = tree_applied(t), there = 0;
+
+	m->compared = m->applied;
+	if (zxid > m->applied) {
+		sim_fail(m->sim, "the tree is at 0x%" PRIx64 ", committed is 0x%" PRIx64, zxid, m->applied);
+		return;
+	}
+	for (size_t i = 0; i < m->nall; i++) {
+		compare_node(m, t, m->all[i], zxid);
+		there += m->all[i]->parent != NULL && model_at(m->all[i], zxid) != NULL;
+	}
+	tree_stats(t, &st);
+	if (st.nodes != there + m->builtin)
+		sim_fail(m->sim, "at 0x%" PRIx64 " the tree has %" PRIu64 " nodes, not %" PRIu64, zxid,
+			 st.nodes, there + m->builtin);
+	if (zxid == m->applied)
+		compare_sessions(m, t);
+	compare_digest(m, t, zxid);
+}
+
+void
+model_look(struct model *m, const struct clientd *d)
+{
+	if (d->front->tree != NULL && front_serving(d->front) && m->applied >= m->compared + COMPARE_EVERY)
+		model_compare(m, d);
+}
+
+/* ---- Life ---- */
+
+struct model *
+model_new(struct sim *s)
+{
+	struct model *m = mem_zalloc(1, sizeof *m);
+	struct tree_config config;
+	struct tree_stats st;
+	struct tree *t;
+
+	m->sim = s;
+	change(make(m, "/"), 0)->there = true;
+	tree_config_init(&config);
+	t = tree_create(&config);
+	tree_stats(t, &st);
+	m->builtin = st.nodes;
+	tree_destroy(t);
+	return m;
+}
+
+void
+model_free(struct model *m)
+{
+	for (size_t i = 0; i < m->nall; i++) {
+		mem_free(m->all[i]->states);
+		mem_free(m->all[i]);
+	}
+	mem_free(m->all);
+	mem_free(m->sums);
+	mem_free(m->digests);
+	mem_free(m->sessions);
+	mem_free(m);
+}

@@ -1,0 +1,74 @@
+/*
+ * What must be true: a tree that grows by the requests of the clients, in the order of the zxids that lie on the
+ * simulated platter. The model shares no code with the daemons but the reader of log files: a request is found by its
+ * session and xid, and judged by ZooKeeper's rules written down here a second time. Each znode keeps all its states,
+ * so that any reply can be compared with the state at its zxid.
+ *
+ * A zxid is final from the moment when syncd calls it committed. Then it must be on the platter, in a file whose name is
+ * there too; every later recovery must find the same txn at it.
+ */
+#ifndef SIM_MODEL_H
+#define SIM_MODEL_H
+
+#include "ask.h"
+#include "base/slice.h"
+#include "sim.h"
+
+struct clientd;
+struct tree;
+
+struct znode_state {
+	uint64_t zxid; /* from which on it is like this */
+	bool there;
+	char data[ASK_DATA];
+	uint64_t czxid, mzxid, pzxid;
+	int32_t version, created, nchildren; /* created: children, ever: what numbers sequential ones */
+	int64_t owner;
+};
+
+struct znode {
+	char path[ASK_PATH];
+	struct znode *parent, *next; /* next: in the chain of its hash */
+	struct znode_state *states;
+	size_t n, cap;
+};
+
+struct model;
+
+struct model *model_new(struct sim *s);
+void model_free(struct model *m);
+
+/* ---- What the world tells ---- */
+
+/* syncd says that all up to zxid is committed. */
+void model_commit(struct model *m, struct node *n, uint64_t zxid);
+/* logd has opened its data, which end at durable. */
+void model_recovered(struct model *m, struct node *n, uint64_t durable);
+/* clientd has read something of that session, 0 for none. */
+void model_heard(struct model *m, int64_t session);
+/* clientd proposes a txn. */
+void model_proposed(struct model *m, struct slice txn);
+/* clientd's turn is over: its tree is compared, now and then. */
+void model_look(struct model *m, const struct clientd *d);
+/* The same, at once. */
+void model_compare(struct model *m, const struct clientd *d);
+
+/* The end: no session is alive that nobody has spoken for. */
+void model_check_sessions(struct model *m);
+
+/* ---- What clients ask ---- */
+
+uint64_t model_zxid(const struct model *m);
+/* NULL: it never existed. */
+const struct znode *model_find(const struct model *m, const char *path);
+/* As it was at zxid; NULL: it was not there, or never. */
+const struct znode_state *model_at(const struct znode *z, uint64_t zxid);
+/* Each that was ever there, in the order in which they were made. */
+const struct znode *model_each(const struct model *m, size_t i);
+/* The zxid of the first change after `after` of what a data watch (or a child watch) on path is about, or NEVER. */
+uint64_t model_change(const struct model *m, const char *path, bool children, uint64_t after);
+/* Whether the session may be over by now: closed, or silent for so long that it may be closed. */
+bool model_may_be_over(const struct model *m, int64_t session);
+bool model_is_open(const struct model *m, int64_t session);
+
+#endif

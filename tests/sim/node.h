@@ -1,0 +1,99 @@
+/*
+ * A server: four processes around the real cores, one disk, the supervisor's listeners. The rooms below are what the
+ * daemons' shells are, without the operating system; where a shell decides something, the room decides the same way
+ * and names the function.
+ */
+#ifndef SIM_NODE_H
+#define SIM_NODE_H
+
+#include "clientd/front_int.h"
+#include "logd/load.h"
+#include "logd/snapfile.h"
+#include "logd/store.h"
+#include "sim_disk.h"
+#include "star.h"
+#include "syncd/zab.h"
+
+enum { LOADS_MAX = 4 };
+
+/* ---- logd and its helper (logd/main.c, jobs.c, helper_child.c) ---- */
+
+struct load_job {
+	struct helper *helper;
+	struct conn *conn; /* NULL: free */
+	struct load *load;
+	uint64_t cuts, upto;
+};
+
+struct helper {
+	struct proc proc;
+	struct disk_view view;
+	struct load_job loads[LOADS_MAX];
+	struct conn *snapshot; /* NULL: none under way */
+	struct snapfile *snapfile;
+	uint64_t snapshot_zxid;
+	struct store_chore chore;
+	bool purge;
+};
+
+struct logd {
+	struct proc proc;
+	struct disk_view view;
+	struct store *store;
+	struct star syncd;
+	struct helper helper;
+	bool told_failed;
+	uint64_t told_durable, cuts, purge_us;
+};
+
+/* ---- syncd (syncd/main.c) ---- */
+
+struct syncd {
+	struct proc proc;
+	struct zab zab;
+	struct star links[2]; /* ZAB_LOGD, ZAB_CLIENTD */
+};
+
+/* ---- clientd (clientd/main.c, star.c, clients.c) ---- */
+
+struct guest {
+	struct list link;
+	struct clientd *clientd;
+	struct conn *conn;
+	struct front_conn *handle;
+	bool reads, told; /* told of the end */
+	struct buf held;  /* WATCH_AFTER_REPLY, SWAP_REPLIES: a frame kept back */
+};
+
+struct clientd {
+	struct proc proc;
+	struct front *front;
+	struct star syncd;
+	struct conn *load, *snapshot;
+	struct list guests;
+	bool slice_due;
+};
+
+struct node {
+	struct sim *sim;
+	int sid;
+	struct sim_disk disk;
+	struct listener logd_link, clientd_link, client_port;
+	struct logd logd;
+	struct syncd syncd;
+	struct clientd clientd;
+	struct proc *procs[4];
+	uint64_t back_us[4]; /* when the supervisor starts each again */
+};
+
+struct node *node_new(struct sim *s, int sid);
+void node_free(struct node *n);
+/* All processes die at once, and of what was not synced any subset is there. */
+void node_power_loss(struct node *n);
+
+extern const struct proc_ops logd_ops, helper_ops, syncd_ops, clientd_ops;
+void logd_init(struct node *n);
+void syncd_init(struct node *n);
+void clientd_init(struct node *n);
+
+#endif

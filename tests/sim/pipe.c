@@ -1,0 +1,267 @@
+/* See pipe.h. Invariant: segments rise in offset and time; the last one ends where the bytes end. */
+#include "pipe.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+
+enum { BYTES_MAX = 256 << 20, EOF_DELAY_US = 30 * MS };
+
+struct conn *
+conn_new(struct sim *s, uint64_t latency_min_us, uint64_t latency_max_us)
+{
+	struct conn *c = mem_zalloc(1, sizeof *c);
+
+	c->sim = s;
+	for (int i = 0; i < 2; i++) {
+		buf_init(&c->pipes[i].bytes, BYTES_MAX);
+		c->pipes[i].eof_us = NEVER;
+		c->pipes[i].latency_min_us = latency_min_us;
+		c->pipes[i].latency_max_us = latency_max_us;
+		c->held[i] = true;
+	}
+	return c;
+}
+
+static void
+wake_reader(struct pipe *p, uint64_t at_us)
+{
+	if (p->reader != NULL)
+		proc_wake(p->reader, at_us);
+}
+
+/* When the next thing arrives that has not arrived yet. */
+static uint64_t
+next_arrival(const struct pipe *p, uint64_t now_us)
+{
+	for (size_t i = 0; i < p->nsegments; i++)
+		if (p->segments[i].at_us > now_us)
+			return p->segments[i].at_us;
+	return p->eof_us > now_us ? p->eof_us : NEVER;
+}
+
+void
+conn_own(struct conn *c, int side, struct proc *p)
+{
+	struct pipe *in = &c->pipes[!side];
+
+	in->reader = p;
+	proc_wake(p, c->sim->now_us);
+}
+
+static void
+add_segment(struct pipe *p, uint64_t at_us)
+{
+	uint64_t upto = p->read + buf_len(&p->bytes);
+
+	if (p->nsegments > 0 && p->segments[p->nsegments - 1].at_us >= at_us)
+		at_us = p->segments[p->nsegments - 1].at_us;
+	if (p->nsegments > 0 &&
+	    (p->segments[p->nsegments - 1].at_us == at_us || p->nsegments == PIPE_SEGMENTS))
+		p->nsegments--;
+	p->segments[p->nsegments++] = (struct pipe_segment){ upto, at_us };
+	wake_reader(p, at_us);
+}
+
+void
+conn_send(struct conn *c, int side, struct proc *from, struct slice bytes, int fd)
+{
+	struct sim *s = c->sim;
+	struct pipe *p = &c->pipes[side];
+	uint64_t at_us;
+
+	if (p->reader_gone || p->eof_us != NEVER || from->dying) {
+		channel_drop(s, fd);
+		return;
+	}
+	ASSERT(bytes.len > 0);
+	if (fd >= 0) {
+		ASSERT(p->nfds < PIPE_FDS);
+		p->fds[p->nfds++] = (struct pipe_fd){ p->read + buf_len(&p->bytes), fd };
+	}
+	buf_put_slice(&p->bytes, bytes);
+	at_us = s->now_us + from->spent_us + rng_range(&s->net, p->latency_min_us, p->latency_max_us);
+	add_segment(p, at_us);
+}
+
+struct slice
+conn_arrived(const struct conn *c, int side)
+{
+	const struct pipe *p = &c->pipes[!side];
+	uint64_t upto = p->read;
+
+	for (size_t i = 0; i < p->nsegments && p->segments[i].at_us <= c->sim->now_us; i++)
+		upto = p->segments[i].upto;
+	return slice_of(buf_head(&p->bytes), (size_t)(upto - p->read));
+}
+
+bool
+conn_open(const struct conn *c, int side)
+{
+	const struct pipe *p = &c->pipes[!side];
+	uint64_t next = next_arrival(p, c->sim->now_us);
+
+	if (next != NEVER)
+		wake_reader((struct pipe *)p, next);
+	return p->eof_us > c->sim->now_us || conn_arrived(c, side).len < buf_len(&p->bytes);
+}
+
+void
+conn_consume(struct conn *c, int side, size_t n)
+{
+	struct pipe *p = &c->pipes[!side];
+	size_t gone = 0;
+
+	buf_consume(&p->bytes, n);
+	p->read += n;
+	while (gone < p->nsegments && p->segments[gone].upto <= p->read)
+		gone++;
+	p->nsegments -= gone;
+	memmove(p->segments, p->segments + gone, p->nsegments * sizeof *p->segments);
+	if (buf_len(&p->bytes) == 0)
+		buf_reset(&p->bytes, 64 << 10);
+}
+
+int
+conn_take_fd(struct conn *c, int side, size_t n)
+{
+	struct pipe *p = &c->pipes[!side];
+	int fd;
+
+	if (p->nfds == 0 || p->fds[0].offset >= p->read + n)
+		return -1;
+	fd = p->fds[0].fd;
+	p->nfds--;
+	memmove(p->fds, p->fds + 1, p->nfds * sizeof *p->fds);
+	return fd;
+}
+
+bool
+conn_reset(const struct conn *c, int side)
+{
+	return c->pipes[side].reader_gone;
+}
+
+static void
+drop_fds_from(struct sim *s, struct pipe *p, uint64_t offset)
+{
+	size_t kept = 0;
+
+	while (kept < p->nfds && p->fds[kept].offset < offset)
+		kept++;
+	for (size_t i = kept; i < p->nfds; i++)
+		channel_drop(s, p->fds[i].fd);
+	p->nfds = kept;
+}
+
+/* The sender died: any prefix of what nobody has read arrives. */
+static void
+cut(struct sim *s, struct pipe *p)
+{
+	size_t len = buf_len(&p->bytes), keep;
+
+	if (len == 0)
+		return;
+	keep = rng_once_in(&s->net, 2) ? len : (size_t)rng_below(&s->net, len + 1);
+	buf_truncate(&p->bytes, keep);
+	while (p->nsegments > 1 && p->segments[p->nsegments - 2].upto >= p->read + keep)
+		p->nsegments--;
+	if (p->nsegments > 0)
+		p->segments[p->nsegments - 1].upto = p->read + keep;
+	if (keep == 0)
+		p->nsegments = 0;
+	drop_fds_from(s, p, p->read + keep);
+}
+
+void
+conn_close(struct conn *c, int side, bool crash)
+{
+	struct sim *s = c->sim;
+	struct pipe *out = &c->pipes[side], *in = &c->pipes[!side];
+	uint64_t last;
+
+	ASSERT(c->held[side]);
+	c->held[side] = false;
+	if (crash)
+		cut(s, out);
+	last = out->nsegments > 0 ? out->segments[out->nsegments - 1].at_us : s->now_us;
+	if (last < s->now_us)
+		last = s->now_us;
+	out->eof_us = last + rng_below(&s->net, crash && rng_once_in(&s->net, 3) ? EOF_DELAY_US : 100);
+	wake_reader(out, out->eof_us);
+	in->reader_gone = true;
+	in->reader = NULL;
+	drop_fds_from(s, in, 0);
+	if (c->held[!side]) {
+		wake_reader(out, s->now_us);
+		return;
+	}
+	drop_fds_from(s, out, 0);
+	buf_free(&out->bytes);
+	buf_free(&in->bytes);
+	mem_free(c);
+}
+
+int
+channel_put(struct sim *s, struct conn *c, int side)
+{
+	size_t i = 0;
+
+	while (i < s->nchannels && s->channels[i].conn != NULL)
+		i++;
+	if (i == s->nchannels) {
+		if (s->nchannels == s->channels_cap) {
+			s->channels_cap = s->channels_cap == 0 ? 16 : 2 * s->channels_cap;
+			s->channels = mem_realloc(s->channels, s->channels_cap * sizeof *s->channels);
+		}
+		s->nchannels++;
+	}
+	s->channels[i] = (struct channel){ c, side };
+	return (int)i;
+}
+
+struct channel
+channel_take(struct sim *s, int fd)
+{
+	struct channel c;
+
+	ASSERT(fd >= 0 && (size_t)fd < s->nchannels && s->channels[fd].conn != NULL);
+	c = s->channels[fd];
+	s->channels[fd].conn = NULL;
+	return c;
+}
+
+void
+channel_drop(struct sim *s, int fd)
+{
+	struct channel c;
+
+	if (fd < 0)
+		return;
+	c = channel_take(s, fd);
+	conn_close(c.conn, c.side, false);
+}
+
+bool
+listener_dial(struct listener *l, struct conn *c, uint64_t at_us)
+{
+	if (l->n == sizeof l->waiting / sizeof *l->waiting)
+		return false;
+	l->waiting[l->n++] = c;
+	proc_wake(l->owner, at_us);
+	return true;
+}
+
+struct conn *
+listener_accept(struct listener *l)
+{
+	struct conn *c;
+
+	if (l->n == 0)
+		return NULL;
+	c = l->waiting[0];
+	l->n--;
+	memmove(l->waiting, l->waiting + 1, l->n * sizeof *l->waiting);
+	return c;
+}

@@ -1,0 +1,113 @@
+/* One seed from its beginning to its end: faults and requests, then healing, then silence and the last checks. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "client.h"
+#include "model.h"
+#include "node.h"
+
+enum {
+	CLIENTS = 8,
+	FAULTS_US = 40 * SECOND, /* and up to half as long again */
+	HEAL_US = 10 * SECOND,
+	QUIET_US = 22 * SECOND, /* more than the longest session timeout and what expiry adds */
+};
+
+static struct rng
+stream(uint64_t seed, uint64_t number)
+{
+	struct rng r = { seed * UINT64_C(0x2545f4914f6cdd1d) + number };
+
+	rng_next(&r);
+	return r;
+}
+
+static void
+begin(struct sim *s)
+{
+	s->net = stream(s->seed, 1);
+	s->disk = stream(s->seed, 2);
+	s->faults = stream(s->seed, 3);
+	s->load = stream(s->seed, 4);
+	s->mutate = stream(s->seed, 5);
+	s->model = model_new(s);
+	for (int i = 0; i < s->nnodes; i++)
+		s->nodes[i] = node_new(s, i + 1);
+	s->nclients = CLIENTS;
+	for (int i = 0; i < CLIENTS; i++)
+		s->clients[i] = client_new(s, i + 1);
+	for (int i = 0; i < s->nclients; i++)
+		proc_start(&s->clients[i]->proc);
+	faults_begin(s);
+}
+
+static void
+run_until(struct sim *s, uint64_t end_us)
+{
+	while (s->nheap > 0 && s->heap[0].at_us < end_us && !s->failed)
+		sim_next(s);
+	if (!s->failed)
+		s->now_us = end_us;
+}
+
+/* Every request has its answer, every client a session, the tree is what the model says. */
+static void
+check_end(struct sim *s)
+{
+	for (int i = 0; i < s->nclients; i++) {
+		const struct client *c = s->clients[i];
+
+		if (!c->connected)
+			sim_fail(s, "%s is not connected, %d s after the last fault", c->proc.name,
+				 (HEAL_US + QUIET_US) / SECOND);
+		if (c->answered < c->nasks)
+			sim_fail(s, "%s waits for the answer to request %d", c->proc.name, c->answered + 1);
+	}
+	for (int i = 0; i < s->nnodes; i++) {
+		const struct clientd *d = &s->nodes[i]->clientd;
+
+		if (!d->proc.alive || !front_serving(d->front)) {
+			sim_fail(s, "n%d does not serve after the last fault", i + 1);
+			continue;
+		}
+		model_compare(s->model, d);
+	}
+	model_check_sessions(s->model);
+}
+
+static void
+end(struct sim *s)
+{
+	/* Nothing may be judged any more. */
+	s->failed = true;
+	for (int i = 0; i < s->nclients; i++)
+		client_free(s->clients[i]);
+	for (int i = 0; i < s->nnodes; i++)
+		node_free(s->nodes[i]);
+	model_free(s->model);
+	mem_free(s->heap);
+	mem_free(s->channels);
+}
+
+void
+sim_run(struct sim *s, uint64_t seed)
+{
+	uint64_t faults_us;
+	bool failed;
+
+	s->seed = seed;
+	begin(s);
+	faults_us = FAULTS_US + rng_below(&s->faults, FAULTS_US / 2);
+	run_until(s, faults_us);
+	if (!s->failed)
+		faults_heal(s);
+	run_until(s, faults_us + HEAL_US);
+	s->quiet = true;
+	run_until(s, faults_us + HEAL_US + QUIET_US);
+	if (!s->failed)
+		check_end(s);
+	failed = s->failed;
+	end(s);
+	s->failed = failed;
+}
