@@ -95,6 +95,11 @@ on_snapshot_report(struct logd *g, const struct helper_report *r)
 	uint64_t now_ms = clock_mono_ms();
 
 	store_snapshot_ended(g->store, r->error == 0, r->zxid, now_ms);
+	if (r->error == -ECONNRESET && r->zxid == 0) {
+		/* Not one byte of it came: clientd is still loading, as it is after every start. */
+		log_event(LOG_INFO, "snapshot put off", "retry_ms=%d", STORE_SNAPSHOT_RETRY_MS);
+		return;
+	}
 	if (r->error != 0) {
 		log_event(LOG_WARNING, "snapshot not finished", "zxid=0x%" PRIx64 " reason=%s", r->zxid,
 			  log_quote(slice_str(r->text)).text);

@@ -168,6 +168,18 @@ def test_damage_that_shows_when_the_data_is_loaded_is_refused():
         assert "let the server fetch its data from the leader" in text
 
 
+def test_a_snapshot_that_is_due_at_the_start_alarms_nobody():
+    with zkd_node.Node(keys={"snapCount": 100000}) as node:
+        with client(node) as zk:
+            write_nodes(zk, "a", 300)
+        node.stop()
+        os.unlink(node.log_path)
+        node.keys["snapCount"] = 100
+        node.start()
+        zkd_node.wait_until(lambda: len(files(node, "snapshot.")) == 2, 20, "the snapshot is written")
+        assert "warning" not in node.log_end(100)
+
+
 def helper_pid(node):
     logd = node.pid("logd")
     with open(f"/proc/{logd}/task/{logd}/children") as f:
