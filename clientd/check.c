@@ -63,7 +63,7 @@ check_node(struct check *c, uint32_t number)
 		wrong(c, "index", number);
 	if (n->crc != digest_prefix(key, node_data(n)))
 		wrong(c, "CRC of path and data", number);
-	if (((n->flags & NODE_UNDIGESTED) != 0) != key_undigested(key))
+	if (((n->flags & NODE_UNDIGESTED) != 0) != digest_excludes(key))
 		wrong(c, "digest flag", number);
 	if (n->acl != ACL_OPEN)
 		c->acl_refs[n->acl]++;
@@ -118,7 +118,7 @@ tree_digest_recompute(const struct tree *t)
 		struct slice key = node_path(&t->nodes, i, &path);
 		struct jute_stat_persisted st;
 		node_stat_persisted(n, tree_owner(t, n), &st);
-		if (!key_undigested(key))
+		if (!digest_excludes(key))
 			sum += digest_finish(digest_prefix(key, node_data(n)), &st);
 	}
 	buf_free(&path);

@@ -16,6 +16,7 @@
 
 #include "base/buf.h"
 #include "base/slice.h"
+#include "disk/digest.h"
 #include "jute/records.h"
 
 enum { NODE_NONE = 0, NODE_ROOT = 1 };
@@ -115,9 +116,5 @@ uint32_t node_next(const struct nodes *s, uint32_t number, uint32_t top);
 
 /* The stat as it is stored and digested. owner is its special's. */
 void node_stat_persisted(const struct node *n, int64_t owner, struct jute_stat_persisted *st);
-/* CRC-32 of path and data: the prefix that a digest continues (ZooKeeper: DigestCalculator). */
-uint32_t digest_prefix(struct slice key, struct slice data);
-/* The node's share of the tree's digest. */
-uint32_t digest_finish(uint32_t prefix, const struct jute_stat_persisted *st);
 
 #endif

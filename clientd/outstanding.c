@@ -193,7 +193,7 @@ outstanding_changed(struct outstanding *o, struct change *c)
 	struct slice key = slice_of(c->path, c->path_len);
 
 	c->now.digest = 0;
-	if (c->now.exists && o->t->config->digest && !key_undigested(key))
+	if (c->now.exists && o->t->config->digest && !digest_excludes(key))
 		c->now.digest = digest_finish(c->now.prefix, &c->now.stat);
 	o->digest += c->now.digest;
 	link_pending(o, c);

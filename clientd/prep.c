@@ -11,7 +11,6 @@
 enum {
 	ARENA_MAX = 64 << 20, /* a request decoded; requests are limited by jute.maxbuffer long before */
 	SCRATCH_MAX = 64 << 20,
-	DIGEST_VERSION = 2,
 };
 
 struct prep *

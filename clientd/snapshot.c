@@ -16,7 +16,6 @@
 enum {
 	GENERATIONS = 1 << 24,
 	VISITS_PER_STEP = 10000, /* nodes met in a step, for stretches that are written already */
-	DIGEST_VERSION = 2,
 };
 
 static void

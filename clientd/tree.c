@@ -23,13 +23,6 @@ tree_config_init(struct tree_config *c)
 
 /* ---- Reading ---- */
 
-bool
-key_undigested(struct slice key)
-{
-	return key.len > key_zookeeper.len && key.data[key_zookeeper.len] == '/' &&
-	       memcmp(key.data, key_zookeeper.data, key_zookeeper.len) == 0;
-}
-
 int64_t
 tree_owner(const struct tree *t, const struct node *n)
 {
@@ -194,7 +187,7 @@ node_insert(struct tree *t, const struct new_node *new)
 	n->aversion = st->aversion;
 	n->acl = new->acl;
 	n->generation = t->walk.generation;
-	n->flags = key_undigested(new->key) ? NODE_UNDIGESTED : 0;
+	n->flags = digest_excludes(new->key) ? NODE_UNDIGESTED : 0;
 	n->crc = digest_prefix(new->key, new->data);
 	set_owner(t, number, st->ephemeral_owner);
 	t->path_bytes += new->key.len;

@@ -79,8 +79,6 @@ tree_node_acl(const struct tree *t, const struct node *n)
 {
 	return aclset_get(&t->acls, n->acl);
 }
-/* Whether key is below /zookeeper: outside the digest. */
-bool key_undigested(struct slice key);
 
 /* ---- Changing ---- */
 
