@@ -1,5 +1,5 @@
 /*
- * zkctl: one question to a running node, one answer for people or scripts. Each command is one function in a file of
+ * zkctl: one question to a running node or to files of one, one answer for people or scripts. Each command is one function in a file of
  * its own; main.c has the table. Commands write their answer to standard output and why they failed to standard error.
  */
 #ifndef ZKCTL_ZKCTL_H
@@ -15,6 +15,7 @@ enum {
 	ZKCTL_UNWELL = 1,    /* asked and answered, but not what was hoped for */
 	ZKCTL_USAGE = 2,     /* the invocation or the configuration is wrong */
 	ZKCTL_NO_ANSWER = 3, /* no such node, or it does not answer */
+	ZKCTL_TORN = 4,      /* good, but for a torn tail of the newest log */
 };
 
 enum { ZKCTL_OVERRIDES_MAX = 64 };
@@ -27,6 +28,10 @@ struct options {
 	bool json;
 	bool facts;         /* --facts */
 	int64_t timeout_ms; /* --timeout; -1: not given */
+	bool data;          /* --data */
+	bool recursive;     /* -R */
+	bool range_given;   /* --from or --to */
+	uint64_t from_zxid, to_zxid;
 };
 
 int command_ps(const struct options *o, int argc, char **argv);
@@ -35,6 +40,8 @@ int command_wait(const struct options *o, int argc, char **argv);
 int command_restart(const struct options *o, int argc, char **argv);
 int command_log_level(const struct options *o, int argc, char **argv);
 int command_config(const struct options *o, int argc, char **argv);
+int command_log(const struct options *o, int argc, char **argv);
+int command_snapshot(const struct options *o, int argc, char **argv);
 int command_debug(const struct options *o, int argc, char **argv);
 
 /* One line on standard error. Returns status, so that a command can end with it. */
