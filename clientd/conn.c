@@ -12,7 +12,6 @@
 #include "base/mem.h"
 
 enum {
-	FRAME_PREFIX = 4,
 	COMPLAINTS_PER_SECOND = 100,
 	KEEP_BYTES = 16 << 10, /* an empty buffer larger than this gives its memory back */
 };
@@ -145,7 +144,7 @@ conn_opened(struct front *f, const struct front_event *e)
 	struct front_conn *c;
 
 	if (limit != NULL) {
-		f->rejected++;
+		f->metrics.connections_rejected++;
 		if (may_complain(f))
 			trace(f->trace, TRACE_WARNING, "front", "refuse",
 			      "peer=%s:%u limit=%s connections=%u", e->peer->text, e->peer->port, limit,
@@ -467,6 +466,7 @@ conn_hangup(struct front *f, const struct front_event *e)
 		set_reading(f, c, false);
 		return;
 	}
+	f->metrics.connections_dropped++;
 	if (c->state == CONN_NEW && buf_len(&c->in) > 0)
 		conn_kill(f, c, "closed in the middle of its first frame");
 	else
@@ -483,6 +483,7 @@ conn_expire_timers(struct front *f)
 
 		if (c->timer_ms > f->now_ms)
 			return;
+		f->metrics.silent_expired += c->state == CONN_NEW;
 		conn_kill(f, c,
 			  c->state == CONN_NEW ? "no connect request in time"
 					       : "does not read its last reply");

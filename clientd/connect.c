@@ -94,6 +94,7 @@ renew_session(struct front *f, struct front_conn *c, const struct jute_connect_r
 	struct session_view view;
 	struct front_conn *old;
 
+	f->metrics.connections_renewed++;
 	if (!sessions_get(sessions, rq->session_id, &view) || !view.applied || view.closing ||
 	    !sessions_renew(sessions, rq->session_id, rq->passwd, 0, c->timeout_ms, (int64_t)f->now_ms)) {
 		refuse_session(f, c, rq->session_id);
@@ -136,7 +137,7 @@ connect_request(struct front *f, struct front_conn *c, struct slice frame)
 		return true;
 	}
 	if (!front_serving(f)) {
-		f->closed_not_serving++;
+		f->metrics.closed_not_serving++;
 		conn_kill(f, c, NULL);
 		return true;
 	}
@@ -144,8 +145,8 @@ connect_request(struct front *f, struct front_conn *c, struct slice frame)
 		conn_pause(f, c, PAUSE_CREDIT);
 		return false;
 	}
-	c->stats.received++;
-	f->stats.received++;
+	stats_received(f, c, FRAME_PREFIX + frame.len);
+	f->metrics.connection_requests++;
 	c->sent_read_only = rq.has_read_only;
 	c->timeout_ms = clamp_timeout(f, rq.time_out);
 	serve(f, c, &rq);

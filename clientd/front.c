@@ -173,6 +173,7 @@ front_create(const struct front_config *config)
 	f->watches = watch_create(config->tree.seed);
 	f->load.retry_ms = f->due_ms = UINT64_MAX;
 	f->trace_mask = TRACE_MASK;
+	metrics_reset(&f->metrics);
 	return f;
 }
 

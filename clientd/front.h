@@ -50,6 +50,7 @@ struct front_config {
 	uint32_t min_session_ms, max_session_ms;
 	uint32_t max_per_address, max_connections; /* maxClientCnxns, maxCnxns; 0 = no limit */
 	uint32_t frame_max;                        /* jute.maxbuffer */
+	uint64_t max_descriptors;                  /* of the process, for mntr; 0: not known */
 	/* Time to say something at first, and to read the last reply (zookeeper.nio.sessionlessCnxnTimeout). */
 	uint32_t silent_ms;
 	uint64_t container_check_ms;       /* znode.container.checkIntervalMs */

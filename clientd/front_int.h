@@ -13,6 +13,7 @@
 #include "base/list.h"
 #include "base/table.h"
 #include "disk/snapshot.h"
+#include "metrics.h"
 #include "prep.h"
 #include "tree.h"
 #include "watch.h"
@@ -34,6 +35,7 @@ enum pause {
 	PAUSE_LEAVING = 16, /* has asked for the end of its session */
 };
 
+enum { FRAME_PREFIX = 4 };  /* the length before each frame */
 enum { AUTH_IDS_MAX = 64 }; /* on one connection; the next auth packet is refused */
 
 struct conn_stats {
@@ -124,13 +126,15 @@ struct load {
 	bool open; /* LOAD_CHANNEL has come */
 	struct tree_load *tree;
 	struct snapshot_reader reader;
-	uint64_t last;     /* newest txn that came through the channel */
+	uint64_t last; /* newest txn that came through the channel */
+	uint64_t asked_ms;
 	uint64_t retry_ms; /* ask again then; UINT64_MAX: not waiting */
 	uint64_t wait_ms;  /* before the last retry; 0 after a load that was whole */
 };
 
 struct snapshot_out {
 	bool active, told, walked;
+	uint64_t begun_ms;
 	struct buf raw; /* what the tree has written */
 	struct buf out; /* framed, for the channel */
 };
@@ -190,7 +194,7 @@ struct front {
 	struct complaints complaints;
 	struct list_budget lists;
 	int64_t trace_mask; /* of stmk */
-	uint64_t rejected, closed_not_serving;
+	struct metrics metrics;
 	uint64_t created_ms; /* of the first event */
 };
 
@@ -259,6 +263,8 @@ void reply_end(struct front *f, struct front_conn *c, size_t begun, const struct
 void reply_error(struct front *f, struct front_conn *c, const struct request *rq, uint64_t zxid,
 		 enum zk_error err);
 void stats_reset(struct conn_stats *s);
+/* A packet has come, of so many bytes with its length prefix. */
+void stats_received(struct front *f, struct front_conn *c, size_t bytes);
 /* A reply has been made: latencies, and what cons shows. */
 void stats_reply(struct front *f, struct front_conn *c, const struct request *rq, uint64_t zxid);
 

@@ -25,6 +25,7 @@ load_ask(struct front *f)
 	bool have = f->tree != NULL;
 
 	f->load.retry_ms = UINT64_MAX;
+	f->load.asked_ms = f->now_ms;
 	link_put(f, MSG_LOAD, have ? LOAD_HAVE_TREE : 0, 0, have ? tree_applied(f->tree) : 0, SLICE_NULL);
 }
 
@@ -160,6 +161,7 @@ take_end(struct front *f, const struct frame *frame)
 	}
 	load_abort(f);
 	f->load.wait_ms = 0;
+	summary_add(&f->metrics.load_ms, f->now_ms - f->load.asked_ms);
 	f->phase = PHASE_CATCHING_UP;
 	link_put(f, MSG_READY, 0, 0, frame->zxid, SLICE_NULL);
 	if (f->phase == PHASE_CATCHING_UP)
@@ -296,6 +298,7 @@ snap_opened(struct front *f, const struct front_event *e)
 		return;
 	}
 	f->snap.active = true;
+	f->snap.begun_ms = f->now_ms;
 	f->snap.walked = false;
 	ASSERT(tree_snapshot_active(f->tree, &zxid));
 	trace(f->trace, TRACE_NOTICE, "front", "snapshot begun", "zxid=0x%llx", (unsigned long long)zxid);
@@ -319,8 +322,10 @@ snap_wrote(struct front *f, const struct front_event *e)
 		f->snap.told = false;
 	if (!f->snap.walked && buf_len(&f->snap.out) < SNAP_OUT_LOW)
 		write_slice(f);
-	else if (f->snap.walked && buf_len(&f->snap.out) == 0)
+	else if (f->snap.walked && buf_len(&f->snap.out) == 0) {
+		summary_add(&f->metrics.snapshot_ms, f->now_ms - f->snap.begun_ms);
 		snap_abort(f);
+	}
 }
 
 void

@@ -235,6 +235,7 @@ make_front(struct clientd *d)
 		.max_per_address = (uint32_t)c->max_client_cnxns,
 		.max_connections = (uint32_t)c->max_cnxns,
 		.frame_max = frame_limit(c),
+		.max_descriptors = d->max_descriptors,
 		.silent_ms = (uint32_t)c->sessionless_cnxn_timeout_ms,
 		.container_check_ms = (uint64_t)c->container_check_interval_ms,
 		.container_max_per_minute = (uint32_t)c->container_max_per_minute,
@@ -263,7 +264,7 @@ start(struct daemon *daemon)
 		log_event(LOG_ERR, "listener missing", "name=%s", link < 0 ? "link" : "client");
 		return EXIT_BAD_INVOCATION;
 	}
-	fdlimit_raise();
+	d->max_descriptors = fdlimit_raise();
 	clients_init(d);
 	d->front = make_front(d);
 	d->accept_by_ms = clock_mono_ms() + ACCEPT_DELAY_MS;

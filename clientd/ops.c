@@ -68,6 +68,8 @@ notify(struct front *f, struct front_conn *c, uint64_t zxid, enum zk_event event
 	if (c->state != CONN_OPEN)
 		return;
 	jute_write_int(&c->out, (int32_t)(16 + 12 + path.len));
+	metrics_response(&f->metrics, 16 + 12 + path.len);
+	f->metrics.watch_bytes += 16 + 12 + path.len;
 	jute_write_reply_header(&c->out, &header);
 	jute_write_watcher_event(&c->out, &e);
 	c->stats.sent++;

@@ -96,10 +96,26 @@ stats_reset(struct conn_stats *s)
 }
 
 void
+stats_received(struct front *f, struct front_conn *c, size_t bytes)
+{
+	c->stats.received++;
+	f->stats.received++;
+	f->metrics.bytes_received += bytes;
+}
+
+/* ZooKeeper tells by the txn header, which a session's creation and a write that failed have, too. */
+static bool
+is_update(int32_t op)
+{
+	return op == ZK_OP_CREATE_SESSION || find_op(op)->kind == OP_WRITE;
+}
+
+void
 stats_reply(struct front *f, struct front_conn *c, const struct request *rq, uint64_t zxid)
 {
 	uint64_t latency_ms = f->now_ms - rq->start_ms;
 
+	quantiles_add(is_update(rq->op) ? &f->metrics.update_ms : &f->metrics.read_ms, latency_ms);
 	add_latency(&f->stats, latency_ms);
 	add_latency(&c->stats, latency_ms);
 	c->stats.response_ms = f->now_ms;
@@ -143,6 +159,9 @@ reply_end(struct front *f, struct front_conn *c, size_t begun, const struct requ
 	put_be32(p + REPLY_ERR, (uint32_t)err);
 	c->stats.sent++;
 	f->stats.sent++;
+	metrics_response(&f->metrics, buf_len(&c->out) - begun - REPLY_LENGTH);
+	if (rq->op != ZK_OP_AUTH && rq->op != ZK_OP_SASL && rq->op != ZK_OP_PING)
+		f->metrics.response_bytes += buf_len(&c->out) - begun - REPLY_LENGTH;
 	if (rq->op != ZK_OP_AUTH && rq->op != ZK_OP_SASL)
 		stats_reply(f, c, rq, get_be64(p + REPLY_ZXID));
 	conn_written(f, c);
@@ -297,8 +316,7 @@ request_frame(struct front *f, struct front_conn *c, struct slice frame)
 		conn_pause(f, c, PAUSE_CREDIT);
 		return false;
 	}
-	c->stats.received++;
-	f->stats.received++;
+	stats_received(f, c, FRAME_PREFIX + frame.len);
 	if (c->session != 0)
 		sessions_touch(tree_sessions(f->tree), c->session, c->timeout_ms, (int64_t)f->now_ms);
 	return true;

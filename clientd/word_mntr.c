@@ -1,8 +1,10 @@
 /*
- * mntr: one line for each number, with ZooKeeper's names (MonitorCommand, ServerMetrics). A number that this server
- * does not know is left out.
+ * mntr: one line for each number, by ZooKeeper's names and in its order of kinds: gauges, counters, summaries, summaries
+ * with quantiles (ZooKeeper: MonitorCommand, ServerMetrics). A number that this
+ * server does not know is left out; clientd(8) has the list.
  */
 #include <inttypes.h>
+#include <stddef.h>
 
 #include "words.h"
 
@@ -12,19 +14,25 @@ put_metric(struct word_call *w, const char *name, uint64_t v)
 	word_put(w, "zk_%s\t%" PRIu64 "\n", name, v);
 }
 
-void
-word_mntr(struct word_call *w)
+static void
+put_size(struct word_call *w, const char *name, int64_t v)
 {
-	struct front *f = w->f;
+	word_put(w, "zk_%s_client_response_size\t%" PRId64 "\n", name, v);
+}
+
+static void
+put_gauges(struct word_call *w)
+{
+	const struct front *f = w->f;
+	const struct conn_stats *s = &f->stats;
 	struct front_facts facts;
 	char avg[32];
 
 	front_facts(f, &facts);
 	word_put(w, "zk_version\t%s\nzk_server_state\t%s\n", f->config.version, facts.mode);
-	word_put(w, "zk_avg_latency\t%s\n",
-		 word_average(f->stats.latency_total_ms, f->stats.latency_count, avg));
-	put_metric(w, "max_latency", f->stats.latency_max_ms);
-	put_metric(w, "min_latency", f->stats.latency_min_ms);
+	word_put(w, "zk_avg_latency\t%s\n", word_average(s->latency_total_ms, s->latency_count, avg));
+	put_metric(w, "max_latency", s->latency_max_ms);
+	put_metric(w, "min_latency", s->latency_min_ms);
 	put_metric(w, "packets_received", facts.received);
 	put_metric(w, "packets_sent", facts.sent);
 	put_metric(w, "num_alive_connections", facts.connections);
@@ -36,7 +44,84 @@ word_mntr(struct word_call *w)
 	put_metric(w, "approximate_data_size", facts.data_bytes);
 	put_metric(w, "global_sessions", facts.sessions);
 	put_metric(w, "local_sessions", 0);
-	put_metric(w, "connection_rejected", f->rejected);
-	put_metric(w, "cnxn_closed_without_zk_server_running", f->closed_not_serving);
+	if (f->config.max_descriptors != 0)
+		put_metric(w, "max_file_descriptor_count", f->config.max_descriptors);
+	put_size(w, "last", f->metrics.response_last);
+	put_size(w, "max", f->metrics.response_max);
+	put_size(w, "min", f->metrics.response_min);
 	put_metric(w, "digest_mismatches_count", facts.digest_mismatches);
+}
+
+/* ZooKeeper's name, and where the number lies in struct metrics. */
+struct metric {
+	const char *name;
+	size_t offset;
+};
+#define METRIC(name, field)                                                                                  \
+	{                                                                                                    \
+		name, offsetof(struct metrics, field)                                                        \
+	}
+
+static const struct metric counters[] = {
+	METRIC("bytes_received_count", bytes_received),
+	METRIC("cnxn_closed_without_zk_server_running", closed_not_serving),
+	METRIC("connection_drop_count", connections_dropped),
+	METRIC("connection_rejected", connections_rejected),
+	METRIC("connection_request_count", connection_requests),
+	METRIC("connection_revalidate_count", connections_renewed),
+	METRIC("response_bytes", response_bytes),
+	METRIC("sessionless_connections_expired", silent_expired),
+	METRIC("stale_sessions_expired", sessions_expired),
+	METRIC("watch_bytes", watch_bytes),
+};
+static const struct metric summaries[] = {
+	METRIC("dbinittime", load_ms),
+	METRIC("node_changed_watch_count", changed_watches),
+	METRIC("node_children_watch_count", children_watches),
+	METRIC("node_created_watch_count", created_watches),
+	METRIC("node_deleted_watch_count", deleted_watches),
+	METRIC("snapshottime", snapshot_ms),
+};
+static const struct metric quantiles[] = {
+	METRIC("propagation_latency", propagation_ms),
+	METRIC("readlatency", read_ms),
+	METRIC("updatelatency", update_ms),
+};
+
+static const void *
+value_of(const struct word_call *w, const struct metric *m)
+{
+	return (const char *)&w->f->metrics + m->offset;
+}
+
+static void
+put_summary(struct word_call *w, const char *name, const struct summary *s)
+{
+	char avg[32];
+
+	word_put(w, "zk_avg_%s\t%s\n", name, word_average(s->sum, s->count, avg));
+	word_put(w, "zk_min_%s\t%" PRIu64 "\nzk_max_%s\t%" PRIu64 "\n", name, s->min, name, s->max);
+	word_put(w, "zk_cnt_%s\t%" PRIu64 "\nzk_sum_%s\t%" PRIu64 "\n", name, s->count, name, s->sum);
+}
+
+static void
+put_quantiles(struct word_call *w, const char *name, const struct quantiles *q)
+{
+	put_summary(w, name, &q->summary);
+	word_put(w, "zk_p50_%s\t%" PRIu64 "\nzk_p95_%s\t%" PRIu64 "\n", name, quantiles_at(q, 500), name,
+		 quantiles_at(q, 950));
+	word_put(w, "zk_p99_%s\t%" PRIu64 "\nzk_p999_%s\t%" PRIu64 "\n", name, quantiles_at(q, 990), name,
+		 quantiles_at(q, 999));
+}
+
+void
+word_mntr(struct word_call *w)
+{
+	put_gauges(w);
+	for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++)
+		put_metric(w, counters[i].name, *(const uint64_t *)value_of(w, &counters[i]));
+	for (size_t i = 0; i < sizeof summaries / sizeof summaries[0]; i++)
+		put_summary(w, summaries[i].name, value_of(w, &summaries[i]));
+	for (size_t i = 0; i < sizeof quantiles / sizeof quantiles[0]; i++)
+		put_quantiles(w, quantiles[i].name, value_of(w, &quantiles[i]));
 }

@@ -96,6 +96,7 @@ static void
 word_srst(struct word_call *w)
 {
 	stats_reset(&w->f->stats);
+	metrics_reset(&w->f->metrics);
 	word_put(w, "Server stats reset.\n");
 }
 
@@ -215,9 +216,11 @@ word_answer(struct front *f, struct front_conn *c, struct slice data)
 		return false;
 	if (!take_mask(f, word, data))
 		return true;
-	c->stats.received++;
-	f->stats.received++;
+	stats_received(f, c, WORD_BYTES);
 	answer(f, c, word);
+	/* ZooKeeper counts one for every two kilobytes of the answer. */
+	c->stats.sent++;
+	f->stats.sent++;
 	conn_written(f, c);
 	conn_finish(f, c);
 	return true;

@@ -149,26 +149,45 @@ struct fired {
 	uint64_t zxid;
 	enum zk_event event;
 	struct slice path, acl;
+	uint32_t told;
 };
 
 static void
 tell_watcher(void *ctx, struct watcher *w)
 {
-	const struct fired *fired = ctx;
+	struct fired *fired = ctx;
 	struct front_conn *c = container_of(w, struct front_conn, watcher);
 
+	fired->told++;
 	/* Who may not read the node does not hear of it; the watch is used up all the same (CVE-2024-23944). */
 	if (acl_allows(&fired->front->config.tree.acl, fired->acl, ZK_PERM_READ, &c->auth))
 		notify(fired->front, c, fired->zxid, fired->event, fired->path);
+}
+
+static struct summary *
+told_by(struct metrics *m, enum zk_event event)
+{
+	switch (event) {
+	case ZK_EVENT_CREATED:
+		return &m->created_watches;
+	case ZK_EVENT_DELETED:
+		return &m->deleted_watches;
+	case ZK_EVENT_CHILDREN_CHANGED:
+		return &m->children_watches;
+	default:
+		return &m->changed_watches;
+	}
 }
 
 static void
 fire(void *ctx, uint64_t zxid, enum zk_event event, struct slice path, struct slice acl)
 {
 	struct front *f = ctx;
-	struct fired fired = { f, zxid, event, path, acl };
+	struct fired fired = { f, zxid, event, path, acl, 0 };
 
 	watch_fire(f->watches, path, event, tell_watcher, &fired);
+	if (fired.told > 0)
+		summary_add(told_by(&f->metrics, event), fired.told);
 }
 
 static void
@@ -237,6 +256,9 @@ land_txn(struct front *f, const struct pending *p)
 		prep_applied(f->prep, p->zxid);
 	if (result.type == ZK_OP_CLOSE_SESSION)
 		end_session(f, p, (int64_t)get_be64(txn.data));
+	/* What was read from the log is no news. */
+	if (p->op != 0)
+		quantiles_add(&f->metrics.propagation_ms, f->now_ms - p->start_ms);
 	answer(f, p, &result);
 	return 0;
 }
@@ -326,6 +348,7 @@ expire_sessions(struct front *f)
 		close_expired(f, session);
 		n++;
 	}
+	f->metrics.sessions_expired += n;
 	if (n > 0)
 		trace(f->trace, TRACE_NOTICE, "front", "sessions expired", "count=%u left=%u", n,
 		      sessions_count(tree_sessions(f->tree)));

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "front_client.h"
+#include "metrics.h"
 #include "words.h"
 
 /* The answer to a word, which ends the connection. Good until the next call. */
@@ -49,7 +50,7 @@ START_TEST(test_words)
 	ck_assert_str_eq(ask("isro\n"), "rw");
 	ck_assert_str_eq(ask("srvr\n"),
 			 "Zookeeper version: 3.9.5-test\nLatency min/avg/max: 0/0.0/0\nReceived: 5\n"
-			 "Sent: 2\nConnections: 2\nOutstanding: 0\nZxid: 0x1\nMode: standalone\n"
+			 "Sent: 4\nConnections: 2\nOutstanding: 0\nZxid: 0x1\nMode: standalone\n"
 			 "Node count: 5\n");
 	ck_assert(says(ask("stat"), "\nClients:\n /10.0.0.1:1000[1](queued=0,recved=2,sent=2)\n"));
 	ck_assert(says(ask("stat"), "[0](queued=0,recved=1,sent=0)\n\nLatency"));
@@ -212,6 +213,94 @@ START_TEST(test_dates)
 }
 END_TEST
 
+static void
+mntr_says(const char *key, long long value)
+{
+	char line[96];
+
+	snprintf(line, sizeof line, "\nzk_%s\t%lld\n", key, value);
+	ck_assert_msg(says(ask("mntr"), line), "%s", line + 1);
+}
+
+START_TEST(test_mntr)
+{
+	struct world_client *c;
+
+	config.max_descriptors = 1000;
+	serve();
+	mntr_says("min_client_response_size", -1);
+	c = client(NULL);
+	mntr_says("connection_request_count", 1);
+	mntr_says("cnt_updatelatency", 1);
+	mntr_says("cnt_readlatency", 0);
+	SAY(c, put_path(b, 1, ZK_OP_EXISTS, "/a", true));
+	mntr_says("last_client_response_size", 16);
+	mntr_says("response_bytes", 16);
+	SAY(c, put_create(b, 2, "/a", "x", 0));
+	world_sleep(&w, 7);
+	world_commit(&w);
+	/* The header, and the path: the event went before. */
+	mntr_says("last_client_response_size", 22);
+	mntr_says("max_client_response_size", 30);
+	mntr_says("min_client_response_size", 16);
+	mntr_says("response_bytes", 38);
+	mntr_says("watch_bytes", 30);
+	mntr_says("cnt_node_created_watch_count", 1);
+	mntr_says("max_node_created_watch_count", 1);
+	mntr_says("cnt_node_changed_watch_count", 0);
+	mntr_says("cnt_updatelatency", 2);
+	mntr_says("p50_updatelatency", 0);
+	mntr_says("p99_updatelatency", 7);
+	mntr_says("sum_propagation_latency", 7);
+	mntr_says("cnt_readlatency", 1);
+	mntr_says("max_file_descriptor_count", 1000);
+	mntr_says("connection_drop_count", 0);
+	SAY(c, put_plain(b, ZK_XID_PING, ZK_OP_PING));
+	mntr_says("response_bytes", 38);
+	mntr_says("cnt_readlatency", 2);
+	world_hangup(&w, c);
+	mntr_says("connection_drop_count", 1);
+	world_sleep(&w, 30000);
+	mntr_says("stale_sessions_expired", 1);
+	ask("srst");
+	mntr_says("cnt_updatelatency", 0);
+	mntr_says("max_client_response_size", -1);
+	/* This one, and the two words before. */
+	mntr_says("bytes_received_count", 12);
+}
+END_TEST
+
+START_TEST(test_quantiles)
+{
+	static struct quantiles q, wide;
+	uint64_t last = 0;
+
+	serve();
+	ck_assert_uint_eq(quantiles_at(&q, 999), 0);
+	for (uint64_t v = 1; v <= 1000; v++)
+		quantiles_add(&q, v);
+	ck_assert_uint_eq(quantiles_at(&q, 50), 50);
+	for (unsigned p = 1; p <= 1000; p++) {
+		uint64_t at = quantiles_at(&q, p);
+
+		ck_assert_uint_ge(at, p);
+		ck_assert_uint_le(at, p + p / 32);
+	}
+	ck_assert_uint_eq(quantiles_at(&q, 1000), 1000);
+	ck_assert_uint_eq(q.summary.sum, 500500);
+	/* Each power of two and what is around it, up to what no longer fits. */
+	for (int bit = 0; bit < 40; bit++)
+		for (int around = -1; around <= 1; around++)
+			quantiles_add(&wide, (UINT64_C(1) << bit) + (uint64_t)around);
+	for (unsigned p = 0; p <= 1000; p++) {
+		ck_assert_uint_ge(quantiles_at(&wide, p), last);
+		last = quantiles_at(&wide, p);
+	}
+	ck_assert_uint_eq(last, UINT32_MAX);
+	ck_assert_uint_eq(wide.summary.max, (UINT64_C(1) << 39) + 1);
+}
+END_TEST
+
 START_TEST(test_hash)
 {
 	struct world_client *c;
@@ -299,6 +388,8 @@ add_tests(TCase *t)
 	tcase_add_test(t, test_watch_lists);
 	tcase_add_test(t, test_dump);
 	tcase_add_test(t, test_dates);
+	tcase_add_test(t, test_mntr);
+	tcase_add_test(t, test_quantiles);
 	tcase_add_test(t, test_hash);
 	tcase_add_test(t, test_lists_are_bounded);
 }
