@@ -306,9 +306,11 @@ turn_away(void *owner, int fd, const struct sockaddr_storage *peer, socklen_t le
 	close(fd);
 }
 
-void
+bool
 sockets_shed(struct sockets *s, struct ev_loop *loop, enum watch_daemon d, bool on)
 {
+	bool any = false;
+
 	for (unsigned i = 0; i < s->n; i++) {
 		struct socket *k = &s->all[i];
 
@@ -321,5 +323,7 @@ sockets_shed(struct sockets *s, struct ev_loop *loop, enum watch_daemon d, bool 
 		else
 			acceptor_resume(&k->shed);
 		k->shedding = on;
+		any = true;
 	}
+	return any;
 }

@@ -39,8 +39,8 @@ struct sockets {
 int sockets_open(struct sockets *s, const struct settings *set, const struct runtime_folder *f);
 void sockets_close(struct sockets *s);
 
-/* Accepts and closes in the place of d, or leaves its network listeners alone again. */
-void sockets_shed(struct sockets *s, struct ev_loop *loop, enum watch_daemon d, bool on);
+/* Accepts and closes in the place of d, or leaves its network listeners alone again. Whether d has any. */
+bool sockets_shed(struct sockets *s, struct ev_loop *loop, enum watch_daemon d, bool on);
 /* From now on callers are refused. */
 void sockets_close_network(struct sockets *s);
 

@@ -149,8 +149,9 @@ do_silent(struct zkd *z, const struct watch_action *a)
 static void
 do_shed(struct zkd *z, const struct watch_action *a)
 {
-	sockets_shed(&z->sockets, z->loop, a->daemon, a->type == WATCH_SHED_ON);
-	if (a->type == WATCH_SHED_ON)
+	bool on = a->type == WATCH_SHED_ON;
+
+	if (sockets_shed(&z->sockets, z->loop, a->daemon, on) && on)
 		log_event(LOG_WARNING, "is away, its callers are turned away", "daemon=%s",
 			  name_of(a->daemon));
 }

@@ -39,7 +39,9 @@ judge_facts(struct health *h, const char *program, const Zkd__Status *s)
 		add(h, "%s does not serve: %s", program, s->text);
 		h->serves = false;
 	}
-	if (disk != NULL && !is_sound_disk(disk))
+	if (disk != NULL && strcmp(disk, "failed") == 0)
+		add(h, "%s says that the disk failed", program);
+	else if (disk != NULL && !is_sound_disk(disk))
 		add(h, "%s says that the disk failed: %s", program, disk);
 	if (mismatches != NULL && !is_no(mismatches))
 		add(h, "%s counts digest mismatches: %s", program, mismatches);

@@ -377,6 +377,7 @@ static const struct {
 } bad_facts[] = {
 	{ "serving", "no", "clientd does not serve: working", false },
 	{ "serving", "0", "clientd does not serve: working", false },
+	{ "disk", "failed", "clientd says that the disk failed", true },
 	{ "disk", "No space left on device", "clientd says that the disk failed: No space left on device",
 	  true },
 	{ "digest_mismatches", "2", "clientd counts digest mismatches: 2", true },
