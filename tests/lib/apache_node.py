@@ -66,7 +66,8 @@ class ApacheNode:
     def hosts(self):
         return f"127.0.0.1:{self.port}"
 
-    def start(self):
+    def launch(self):
+        """Starts it and does not wait: a server of an ensemble serves when it has a quorum."""
         config = os.path.join(self.folder, "zoo.cfg")
         with open(config, "w") as f:
             f.writelines(f"{k}={v}\n" for k, v in self.keys.items() if v is not None)
@@ -88,6 +89,9 @@ class ApacheNode:
                 stderr=log,
                 cwd=self.folder,
             )
+
+    def start(self):
+        self.launch()
 
         def ready():
             if self.process.poll() is not None:

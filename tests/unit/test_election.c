@@ -970,6 +970,23 @@ START_TEST(new_members_begin_the_election_again)
 }
 END_TEST
 
+START_TEST(says_no_more_than_is_asked)
+{
+	struct election_members m = voters(3);
+
+	begin(1, &m);
+	last_trace[0] = '\0';
+	tracer.least = TRACE_WARNING;
+	look(5, 1);
+	on(ELECTION_REFUSED, 3);
+	pass(200);
+	EXPECT(hear(2, 'L', 2, 5, 1, 1), "2<L2/5/1/1 =F2/5/1/1");
+	step(&(struct election_event){ .type = ELECTION_MEMBERS, .members = &m });
+	tracer.least = TRACE_DEBUG;
+	ck_assert_str_eq(last_trace, "");
+}
+END_TEST
+
 /* While a reconfiguration is pending both configurations must agree. */
 START_TEST(pending_config)
 {
@@ -1174,6 +1191,7 @@ main(void)
 		an_observer_does_not_call_back,
 		a_newer_config_is_passed_on,
 		new_members_begin_the_election_again,
+		says_no_more_than_is_asked,
 		pending_config,
 		hierarchical_quorum,
 		weight_0_never_leads,

@@ -106,6 +106,53 @@ START_TEST(body_with_a_config)
 }
 END_TEST
 
+static void
+put_hex(const char *hex)
+{
+	for (unsigned byte; sscanf(hex, "%2x", &byte) == 1; hex += 2)
+		buf_put_u8(&out, (uint8_t)byte);
+}
+
+START_TEST(bytes_of_java)
+{
+	static const char config[] = "server.1=127.0.0.1:23024:23080:participant\n"
+				     "server.2=127.0.0.1:23007:23068:participant\n"
+				     "server.3=127.0.0.1:23053:23020:participant\n"
+				     "version=0";
+	struct notification n;
+	struct initial m;
+	struct slice body;
+	struct buf again;
+
+	put_hex("000000b6000000000000000000000001000000000000000000000000000000010000000000000000000000020000"
+		"008a");
+	buf_put(&out, config, strlen(config));
+	ck_assert_int_eq(notification_frame(buf_slice(&out), &body), (int64_t)buf_len(&out));
+	ck_assert_int_eq(notification_parse(body, &n), 0);
+	ck_assert_int_eq(n.vote.state, VOTE_LOOKING);
+	ck_assert_int_eq(n.vote.leader, 1);
+	ck_assert_int_eq(n.vote.zxid, 0);
+	ck_assert_int_eq(n.vote.round, 1);
+	ck_assert_int_eq(n.vote.epoch, 0);
+	ck_assert_int_eq(n.vote.version, 2);
+	ck_assert(slice_equal(n.config, slice_str(config)));
+	buf_init(&again, 1 << 20);
+	notification_put(&again, &n);
+	ck_assert(slice_equal(buf_slice(&again), buf_slice(&out)));
+
+	buf_reset(&out, 0);
+	buf_reset(&again, 0);
+	put_hex("ffffffffffff000000000000000000010000000f3132372e302e302e313a3233303830");
+	ck_assert_int_eq(initial_parse(buf_slice(&out), &m), (int64_t)buf_len(&out));
+	ck_assert_int_eq(m.form, INITIAL_ONE);
+	ck_assert_int_eq(m.sid, 1);
+	ck_assert_uint_eq(m.addresses[0].port, 23080);
+	ck_assert_int_eq(initial_put(&again, &m), 0);
+	ck_assert(slice_equal(buf_slice(&again), buf_slice(&out)));
+	buf_free(&again);
+}
+END_TEST
+
 START_TEST(body_with_an_empty_config)
 {
 	static const struct notification sent = { .vote = { .leader = 1 } };
@@ -396,6 +443,7 @@ main(void)
 	tcase_add_test(t, body_of_28_bytes);
 	tcase_add_test(t, body_of_40_bytes_has_no_version);
 	tcase_add_test(t, body_with_a_config);
+	tcase_add_test(t, bytes_of_java);
 	tcase_add_test(t, body_with_an_empty_config);
 	tcase_add_test(t, short_bodies_are_ignored);
 	tcase_add_test(t, bodies_without_config_of_other_lengths);
