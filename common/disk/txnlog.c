@@ -353,6 +353,8 @@ count_valid(struct txnlog_reader *r, uint64_t zxid, size_t total)
 	struct txnlog_end *end = &r->end;
 
 	if (r->scan_kind != TXNLOG_DAMAGED) {
+		/* The zeros that it begins with may be the end of the lost sector. */
+		note_zeros(r, r->offset + skip_zeros(buf_head(&r->in), CHECKSUM_ZEROS));
 		end->resume = r->offset;
 		end->resume_zxid = zxid;
 		if (r->scan_kind == TXNLOG_NO_HEADER)

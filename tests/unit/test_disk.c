@@ -268,6 +268,47 @@ START_TEST(log_every_flip)
 }
 END_TEST
 
+/*
+ * Entries of chosen sizes: 1 ends at `first`, 2 at `second`, which is so near to the end of a sector that of entry 3 only
+ * zeros lie in it. That sector is lost: whole, or from where its durable part ends (found by the simulator).
+ */
+static const struct {
+	size_t first, second, lost_from;
+} edges[] = {
+	{ 300, 1022, 512 }, /* the sector holds nothing of entry 1 */
+	{ 600, 1021, 600 }, /* entry 1 was durable in it */
+	{ 600, 1020, 600 },
+};
+
+static void
+put_sized(struct buf *out, uint64_t zxid, size_t end)
+{
+	uint8_t txn[1024];
+
+	memset(txn, 0x55, sizeof txn);
+	put_be64(txn + 12, zxid);
+	txnlog_put_entry(out, slice_of(txn, end - buf_len(out) - TXNLOG_ENTRY_EXTRA));
+}
+
+START_TEST(log_sector_lost_up_to_zeros)
+{
+	struct txnlog_end end;
+	struct buf b;
+
+	buf_init(&b, 1 << 20);
+	txnlog_put_header(&b);
+	put_sized(&b, 1, edges[_i].first);
+	put_sized(&b, 2, edges[_i].second);
+	put_sized(&b, 3, edges[_i].second + 300);
+	memset(b.data + b.off + edges[_i].lost_from, 0, 1024 - edges[_i].lost_from);
+	end = read_log(buf_slice(&b), 1 << 20, NULL);
+	ck_assert_int_eq(end.kind, TXNLOG_DAMAGED);
+	ck_assert_uint_eq(end.resume, edges[_i].second);
+	ck_assert(end.lost_sector);
+	buf_free(&b);
+}
+END_TEST
+
 START_TEST(log_holes)
 {
 	struct buf b = make_log();
@@ -672,6 +713,7 @@ main(void)
 	tcase_add_test(t, log_of_java);
 	tcase_add_loop_test(t, log_damage, 0, sizeof damages / sizeof *damages);
 	tcase_add_test(t, log_every_flip);
+	tcase_add_loop_test(t, log_sector_lost_up_to_zeros, 0, sizeof edges / sizeof *edges);
 	tcase_add_test(t, log_holes);
 	tcase_add_test(t, log_txn_too_long);
 	tcase_add_test(t, snapshot_of_java);
