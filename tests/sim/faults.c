@@ -14,10 +14,19 @@ enum {
 	JUMP_MS = 7200 * 1000,
 };
 
+/* One draw in each statement: C does not say in which order the parts of an expression are drawn. */
 static struct node *
 any_node(struct sim *s)
 {
 	return s->nodes[rng_below(&s->faults, (uint64_t)s->nnodes)];
+}
+
+static struct proc *
+any_proc(struct sim *s)
+{
+	struct node *n = any_node(s);
+
+	return n->procs[rng_below(&s->faults, 4)];
 }
 
 /* ---- The supervisor ---- */
@@ -53,7 +62,7 @@ supervise(struct sim *s, void *who, uint64_t tag)
 static void
 crash_one(struct sim *s)
 {
-	proc_kill(any_node(s)->procs[rng_below(&s->faults, 4)]);
+	proc_kill(any_proc(s));
 }
 
 static void
@@ -66,7 +75,9 @@ crash_two(struct sim *s)
 static void
 crash_at_disk_call(struct sim *s)
 {
-	any_node(s)->disk.crash_in = rng_range(&s->faults, 1, DISK_CALLS);
+	struct sim_disk *d = &any_node(s)->disk;
+
+	d->crash_in = rng_range(&s->faults, 1, DISK_CALLS);
 }
 
 static void
@@ -94,13 +105,17 @@ power_loss_soon(struct sim *s)
 static void
 fail_sync(struct sim *s)
 {
-	any_node(s)->disk.fail_syncs = (unsigned)rng_range(&s->faults, 1, 3);
+	struct sim_disk *d = &any_node(s)->disk;
+
+	d->fail_syncs = (unsigned)rng_range(&s->faults, 1, 3);
 }
 
 static void
 fail_write(struct sim *s)
 {
-	any_node(s)->disk.fail_writes = (unsigned)rng_range(&s->faults, 1, 3);
+	struct sim_disk *d = &any_node(s)->disk;
+
+	d->fail_writes = (unsigned)rng_range(&s->faults, 1, 3);
 }
 
 static void
@@ -126,7 +141,7 @@ fill_disk(struct sim *s)
 static void
 pause_one(struct sim *s)
 {
-	struct proc *p = any_node(s)->procs[rng_below(&s->faults, 4)];
+	struct proc *p = any_proc(s);
 	uint64_t us = rng_range(&s->faults, 1 * MS, PAUSE_MAX_US);
 
 	sim_trace(s, p, "paused", "ms=%llu", (unsigned long long)(us / MS));
@@ -150,7 +165,9 @@ jump(struct sim *s)
 static void
 slow_disk(struct sim *s)
 {
-	any_node(s)->disk.slow_us = rng_once_in(&s->faults, 2) ? 0 : rng_range(&s->faults, 1 * MS, 300 * MS);
+	struct sim_disk *d = &any_node(s)->disk;
+
+	d->slow_us = rng_once_in(&s->faults, 2) ? 0 : rng_range(&s->faults, 1 * MS, 300 * MS);
 }
 
 static const struct {

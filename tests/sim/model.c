@@ -23,7 +23,8 @@ enum {
 struct session {
 	int64_t id;
 	int32_t timeout_ms;
-	bool open, expiring; /* its end has been proposed, with reason */
+	bool created, open; /* as committed; before, it is only proposed */
+	bool expiring;      /* its end has been proposed, with reason */
 	uint64_t heard_us;
 };
 
@@ -170,19 +171,40 @@ find_session(const struct model *m, int64_t id)
 	return NULL;
 }
 
-static void
-open_session(struct model *m, int64_t id, int32_t timeout_ms)
+static struct session *
+add_session(struct model *m, int64_t id)
 {
-	if (find_session(m, id) != NULL) {
-		sim_fail(m->sim, "session 0x%" PRIx64 " is created twice", (uint64_t)id);
-		return;
-	}
 	if (m->nsessions == m->sessions_cap) {
 		m->sessions_cap = m->sessions_cap == 0 ? 32 : m->sessions_cap * 2;
 		m->sessions = mem_realloc(m->sessions, m->sessions_cap * sizeof *m->sessions);
 	}
-	m->sessions[m->nsessions++] =
-	    (struct session){ .id = id, .timeout_ms = timeout_ms, .open = true, .heard_us = m->sim->now_us };
+	m->sessions[m->nsessions] = (struct session){ .id = id };
+	return &m->sessions[m->nsessions++];
+}
+
+/* Its client was heard of then, whenever it is committed. */
+static void
+propose_session(struct model *m, int64_t id)
+{
+	struct session *s = find_session(m, id);
+
+	if (s == NULL)
+		s = add_session(m, id);
+	s->heard_us = m->sim->now_us;
+}
+
+static void
+open_session(struct model *m, int64_t id, int32_t timeout_ms)
+{
+	struct session *s = find_session(m, id);
+
+	if (s == NULL || s->created) {
+		sim_fail(m->sim, "session 0x%" PRIx64 " is created %s", (uint64_t)id,
+			 s == NULL ? "and was never proposed" : "twice");
+		return;
+	}
+	s->created = s->open = true;
+	s->timeout_ms = timeout_ms;
 }
 
 void
@@ -226,6 +248,8 @@ model_proposed(struct model *m, struct slice txn)
 		sim_fail(m->sim, "clientd proposes what is no txn");
 		return;
 	}
+	if (h.type == ZK_OP_CREATE_SESSION)
+		propose_session(m, h.session);
 	s = find_session(m, h.session);
 	if (h.type != ZK_OP_CLOSE_SESSION || h.cxid != 0 || s == NULL)
 		return;
