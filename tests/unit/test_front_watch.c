@@ -307,7 +307,7 @@ START_TEST(test_against_model)
 		}
 		ck_assert_uint_eq(watch_modes(w, &clients[client], slice_str(paths[path])),
 				  model[path][client]);
-		if (i % 16 == 0)
+		if (i % 512 == 0)
 			check_tours();
 	}
 }
