@@ -15,8 +15,8 @@ struct options {
 	int nodes;
 	uint64_t from, to;
 	enum mutation mutation;
-	bool trace;
-	uint64_t seconds; /* stop after so many real ones; 0: when all seeds are through */
+	bool trace, first; /* first: stop at the first seed that fails */
+	uint64_t seconds;  /* stop after so many real ones; 0: when all seeds are through */
 };
 
 static const char *const mutation_names[MUTATIONS_END] = { [MUTATE_NOTHING] = "",
@@ -127,6 +127,10 @@ parse(int argc, char **argv, struct options *o)
 			o->trace = true;
 			continue;
 		}
+		if (strcmp(argv[i], "--first") == 0) {
+			o->first = true;
+			continue;
+		}
 		status = parse_option(argv[i], i + 1 < argc ? argv[i + 1] : NULL, o);
 		if (status != 0)
 			return status;
@@ -198,7 +202,8 @@ main(int argc, char **argv)
 		failures += run(&o, argv[0], seed, &sum, &simulated);
 		seeds++;
 		now = real_seconds();
-		if (seed == o.to || (o.seconds > 0 && now - began >= (double)o.seconds))
+		if (seed == o.to || (o.first && failures > 0) ||
+		    (o.seconds > 0 && now - began >= (double)o.seconds))
 			break;
 		if (now - told >= 10) {
 			told = now;
