@@ -34,6 +34,7 @@ static size_t
 printable(const uint8_t *p, size_t len)
 {
 	size_t n = *p < 0x80 ? 1 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;
+	bool valid;
 	json_t *v;
 
 	if (n == 1)
@@ -42,8 +43,9 @@ printable(const uint8_t *p, size_t len)
 	if (n > len || (p[0] == 0xc2 && p[1] < 0xa0))
 		return 0;
 	v = json_stringn((const char *)p, n);
+	valid = v != NULL;
 	json_decref(v);
-	return v == NULL ? 0 : n;
+	return valid ? n : 0;
 }
 
 void

@@ -1,7 +1,7 @@
 /*
- * Named values of something read from a file, told once and printed in two forms: for people appended to a line as
- * " name=value", for scripts set in a JSON object. Whatever a client chose is escaped in lines: spaces, backslashes,
- * control characters and what is no UTF-8 become \xNN, so that nobody forges a line or a field.
+ * Named values of something read from a file, told once and printed in two forms: for people appended to a line
+ * as " name=value", for scripts set in a JSON object. Whatever a client chose is escaped in lines: spaces,
+ * backslashes, control characters and what is no UTF-8 become \xNN, so that nobody forges a line or a field.
  *
  * Every function takes NULL for facts: then nobody wants to know.
  */

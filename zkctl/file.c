@@ -13,13 +13,13 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "disk/gunzip.h"
+#include "disk/snapshot_format.h"
 #include "zkctl.h"
 
 enum {
 	READ_BYTES = 256 << 10,
 	INFLATE_BYTES = 256 << 10,
 	LOG_MAGIC = 0x5a4b4c47,
-	SNAPSHOT_MAGIC_ = 0x5a4b534e,
 	SNAPPY_MAGIC = 0x82534e41,
 	GZIP_MAGIC = 0x1f8b,
 };
@@ -121,7 +121,7 @@ logfile_resume(struct logfile *l)
 static const char *
 other_file(uint32_t magic)
 {
-	if (magic == SNAPSHOT_MAGIC_)
+	if (magic == SNAPSHOT_MAGIC)
 		return " (a snapshot; see zkctl snapshot)";
 	if (magic == LOG_MAGIC)
 		return " (a transaction log; see zkctl log)";
@@ -181,8 +181,9 @@ logfile_explain(const struct txnlog_end *end, char text[FILE_TEXT_BYTES])
 	else
 		snprintf(text + n, FILE_TEXT_BYTES - n,
 			 "; valid transactions behind it: %" PRIu64 ", from offset %" PRIu64
-			 ", zxid 0x%" PRIx64,
-			 end->after, end->resume, end->resume_zxid);
+			 ", zxid 0x%" PRIx64 "%s",
+			 end->after, end->resume, end->resume_zxid,
+			 end->lost_sector ? "; a sector of zeros is in it, as a power loss leaves one" : "");
 	return text;
 }
 
@@ -220,10 +221,10 @@ begin_snapshot(struct snapread *s, const char *name, struct slice first)
 	if (magic >> 16 == GZIP_MAGIC) {
 		s->gunzip = gunzip_new();
 		s->out->compression = "gz";
-	} else if (first.len >= 4 && magic != SNAPSHOT_MAGIC_) {
+	} else if (first.len >= 4 && magic != SNAPSHOT_MAGIC) {
 		set_problem(s->out,
 			    "offset 0: no snapshot: it begins with 0x%08" PRIx32 ", expected 0x%08x%s", magic,
-			    SNAPSHOT_MAGIC_, other_file(magic));
+			    SNAPSHOT_MAGIC, other_file(magic));
 		return -EBADMSG;
 	}
 	return 0;

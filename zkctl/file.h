@@ -1,6 +1,6 @@
 /*
- * ZooKeeper's files as zkctl reads them: opened for reading only, never locked, never changed, also while a server
- * appends to them. What cannot be opened is complained about here, with the way out.
+ * ZooKeeper's files as zkctl reads them: opened for reading only, never locked, never changed, also while a
+ * server appends to them. What cannot be opened is complained about here, with the way out.
  */
 #ifndef ZKCTL_FILE_H
 #define ZKCTL_FILE_H
@@ -35,7 +35,7 @@ void logfile_close(struct logfile *l);
 bool logfile_next(struct logfile *l, struct txnlog_entry *e);
 /* After a TXNLOG_DAMAGED end: go on with the first valid entry behind the damage. */
 void logfile_resume(struct logfile *l);
-/* Why a log that has not ended well has not, into text; what is to be done about it where somebody can do something. */
+/* Where and why a log ended that has not ended well, into text. */
 const char *logfile_explain(const struct txnlog_end *end, char text[FILE_TEXT_BYTES]);
 
 /* How reading a snapshot ended. */
@@ -47,8 +47,8 @@ struct snapfile {
 };
 
 /*
- * Reads all of a snapshot. 0 when it is whole; -EBADMSG when it is damaged, -EIO when it cannot be read; what an event
- * returned; ZKCTL_USAGE after a complaint when it cannot be opened.
+ * Reads all of a snapshot. 0 when it is whole; -EBADMSG when it is damaged, -EIO when it cannot be read; what an
+ * event returned; ZKCTL_USAGE after a complaint when it cannot be opened.
  */
 int snapfile_read(const char *name, const struct snapshot_events *events, void *ctx, struct snapfile *out);
 

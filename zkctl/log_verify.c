@@ -1,7 +1,7 @@
 /*
- * zkctl log verify: whether log files are whole and follow each other. Invariant: `last` is the zxid of the last
+ * zkctl log verify: whether log files are whole and follow each other. Invariant: `last` is the highest zxid of a
  * valid txn in all files so far; a torn tail is forgiven when the next file goes on right behind it, because the
- * server had cut it off in its mind when it began that file.
+ * server that began that file had passed the tail over.
  */
 #include <inttypes.h>
 #include <stdarg.h>

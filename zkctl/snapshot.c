@@ -1,6 +1,6 @@
 /*
- * zkctl snapshot ls, stat, get: one node of a snapshot, found while the file streams by. What was found before damage
- * is told too: it may be all that is left.
+ * zkctl snapshot ls, stat, get: one node of a snapshot, found while the file streams by. What was found before
+ * damage is told too: it may be all that is left.
  */
 #include "snapshot.h"
 
@@ -63,11 +63,16 @@ is_below(struct slice path, struct slice key, bool *child)
 
 /* ---- ls ---- */
 
+/* Of a name or path in the listing's text. */
+struct name {
+	size_t at, len;
+};
+
 struct listing {
 	struct slice key;
 	bool recursive, found;
-	struct buf text;     /* names or paths, one behind the other */
-	struct slice *names; /* while reading: len, and data as an offset into text */
+	struct buf text; /* names or paths, one behind the other */
+	struct name *names;
 	size_t n, room;
 };
 
@@ -78,8 +83,14 @@ add_name(struct listing *l, struct slice name)
 		l->room = l->room == 0 ? 64 : l->room * 2;
 		l->names = mem_realloc(l->names, l->room * sizeof *l->names);
 	}
-	l->names[l->n++] = slice_of((const uint8_t *)buf_len(&l->text), name.len);
+	l->names[l->n++] = (struct name){ buf_len(&l->text), name.len };
 	buf_put_slice(&l->text, name);
+}
+
+static struct slice
+name_text(const struct listing *l, const struct name *name)
+{
+	return slice_of(buf_head(&l->text) + name->at, name->len);
 }
 
 static int
@@ -97,27 +108,18 @@ list_node(void *ctx, const struct snapshot_node *node)
 
 /* By bytes, with the slash below all others: a node, then all that is below it, then its sibling. */
 static int
-compare_names(const void *a, const void *b)
+compare_names(const void *a, const void *b, void *listing)
 {
-	const struct slice *x = a, *y = b;
+	struct slice x = name_text(listing, a), y = name_text(listing, b);
 	size_t i = 0;
 
-	while (i < x->len && i < y->len && x->data[i] == y->data[i])
+	while (i < x.len && i < y.len && x.data[i] == y.data[i])
 		i++;
-	if (i == x->len || i == y->len)
-		return x->len < y->len ? -1 : x->len > y->len;
-	if (x->data[i] == '/' || y->data[i] == '/')
-		return x->data[i] == '/' ? -1 : 1;
-	return x->data[i] < y->data[i] ? -1 : 1;
-}
-
-static void
-sort_names(struct listing *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		l->names[i].data = buf_head(&l->text) + (size_t)l->names[i].data;
-	if (l->n > 0)
-		qsort(l->names, l->n, sizeof *l->names, compare_names);
+	if (i == x.len || i == y.len)
+		return x.len < y.len ? -1 : x.len > y.len;
+	if (x.data[i] == '/' || y.data[i] == '/')
+		return x.data[i] == '/' ? -1 : 1;
+	return x.data[i] < y.data[i] ? -1 : 1;
 }
 
 static void
@@ -128,11 +130,12 @@ print_names(const struct listing *l, const char *path, bool json)
 
 	buf_init(&line, SIZE_MAX / 4);
 	for (size_t i = 0; i < l->n; i++) {
+		struct slice name = name_text(l, &l->names[i]);
 		if (json) {
-			json_array_append_new(list, facts_json_string(l->names[i]));
+			json_array_append_new(list, facts_json_string(name));
 			continue;
 		}
-		facts_escape(&line, l->names[i], true);
+		facts_escape(&line, name, true);
 		buf_put_u8(&line, '\n');
 		fwrite(buf_head(&line), 1, buf_len(&line), stdout);
 		buf_reset(&line, 4096);
@@ -154,7 +157,8 @@ snapshot_ls(const struct options *o, const char *file, const char *path)
 	buf_init(&l.text, SIZE_MAX / 4);
 	status = snapshot_status(file, snapfile_read(file, &events, &l, &s), &s);
 	if (l.found) {
-		sort_names(&l);
+		if (l.n > 0)
+			qsort_r(l.names, l.n, sizeof *l.names, compare_names, &l);
 		print_names(&l, path, o->json);
 	} else if (status == ZKCTL_OK) {
 		status = complain_missing(file, path);
@@ -169,11 +173,13 @@ snapshot_ls(const struct options *o, const char *file, const char *path)
 struct sought {
 	struct slice key;
 	bool found, with_data;
-	struct snapshot_node node; /* path and data not borrowed, but null and ours */
-	uint8_t *data;
+	struct snapshot_stat stat;
+	int64_t acl_key;
+	bool data_null;
+	uint8_t *data; /* a copy, where it is wanted */
 	size_t data_len;
 	uint32_t children;
-	/* The ACL, by a second reading: its table comes before the nodes. */
+	/* The ACL's bytes, by a second reading: the table comes before the nodes. */
 	uint8_t *acl;
 	size_t acl_len;
 };
@@ -191,16 +197,14 @@ seek_node(void *ctx, const struct snapshot_node *node)
 	if (k->found || !slice_equal(node->path, k->key))
 		return 0;
 	k->found = true;
-	k->node = *node;
+	k->stat = node->stat;
+	k->acl_key = node->acl;
+	k->data_null = node->data.data == NULL;
 	k->data_len = node->data.len;
 	if (k->with_data && node->data.len > 0) {
 		k->data = mem_alloc(node->data.len);
 		memcpy(k->data, node->data.data, node->data.len);
 	}
-	k->node.path = SLICE_NULL;
-	k->node.data = node->data.data == NULL
-			   ? SLICE_NULL
-			   : slice_of(k->data == NULL ? (uint8_t *)"" : k->data, k->data_len);
 	return 0;
 }
 
@@ -209,7 +213,7 @@ seek_acl(void *ctx, int64_t key, struct slice list)
 {
 	struct sought *k = ctx;
 
-	if (key != k->node.acl)
+	if (key != k->acl_key)
 		return 0;
 	k->acl = mem_alloc(list.len);
 	memcpy(k->acl, list.data, list.len);
@@ -249,7 +253,7 @@ find_acl(struct sought *k, const char *file, struct arena *a, struct jute_acl_ve
 	struct snapfile s;
 
 	*acl = (struct jute_acl_vec){ open, 1 };
-	if (k->node.acl == SNAPSHOT_ACL_OPEN)
+	if (k->acl_key == SNAPSHOT_ACL_OPEN)
 		return true;
 	*acl = (struct jute_acl_vec){ NULL, -1 };
 	if (snapfile_read(file, &events, k, &s) != -ECANCELED || k->acl == NULL)
@@ -274,13 +278,13 @@ java_date(int64_t ms, char *out, size_t size)
 static int32_t
 client_cversion(const struct sought *k)
 {
-	return (int32_t)((uint32_t)k->node.stat.cversion * 2 - k->children);
+	return (int32_t)((uint32_t)k->stat.cversion * 2 - k->children);
 }
 
 static void
 print_stat(const struct sought *k, const struct jute_acl_vec *acl)
 {
-	const struct snapshot_stat *st = &k->node.stat;
+	const struct snapshot_stat *st = &k->stat;
 	struct buf line;
 	char date[64];
 
@@ -305,7 +309,7 @@ print_stat(const struct sought *k, const struct jute_acl_vec *acl)
 static void
 print_stat_json(const struct sought *k, const char *path, const struct jute_acl_vec *acl)
 {
-	const struct snapshot_stat *st = &k->node.stat;
+	const struct snapshot_stat *st = &k->stat;
 	json_t *v = json_object();
 	struct facts f = { .json = v };
 
@@ -320,7 +324,7 @@ print_stat_json(const struct sought *k, const char *path, const struct jute_acl_
 	facts_number(&f, "version", st->version);
 	facts_number(&f, "aversion", st->aversion);
 	facts_hex(&f, "ephemeral_owner", (uint64_t)st->ephemeral_owner);
-	facts_number(&f, "data_length", k->node.data.data == NULL ? -1 : (int64_t)k->data_len);
+	facts_number(&f, "data_length", k->data_null ? -1 : (int64_t)k->data_len);
 	facts_number(&f, "num_children", k->children);
 	facts_acl(&f, acl);
 	json_print(v);
@@ -339,7 +343,7 @@ snapshot_stat(const struct options *o, const char *file, const char *path)
 	arena_init(&a, LIST_ARENA_MAX);
 	if (!find_acl(&k, file, &a, &acl) && status == ZKCTL_OK)
 		status = complain(ZKCTL_UNWELL, "%s: %s has ACL key %" PRId64 ", which is in no table", file,
-				  path, k.node.acl);
+				  path, k.acl_key);
 	if (o->json)
 		print_stat_json(&k, path, &acl);
 	else
@@ -354,13 +358,13 @@ snapshot_get(const struct options *o, const char *file, const char *path)
 {
 	struct sought k = { .with_data = true };
 	int status = seek(&k, file, path);
+	struct slice data = slice_of(k.data_len == 0 ? (const uint8_t *)"" : k.data, k.data_len);
 
 	if (k.found && o->json)
 		json_print(json_pack("{s:o, s:o}", "path", json_text(path), "data_base64",
-				     facts_json_base64(k.node.data)));
+				     facts_json_base64(k.data_null ? SLICE_NULL : data)));
 	else if (k.found)
-		fwrite(k.node.data.data == NULL ? (const uint8_t *)"" : k.node.data.data, 1, k.data_len,
-		       stdout);
+		fwrite(data.data, 1, data.len, stdout);
 	mem_free(k.data);
 	return status;
 }

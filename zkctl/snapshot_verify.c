@@ -94,26 +94,23 @@ take_node(void *ctx, const struct snapshot_node *node)
 	return 0;
 }
 
-/* The zxid of the tree, by the best that the file tells. */
+/* The highest zxid that the file knows of (ZooKeeper: SnapshotFormatter). */
 static uint64_t
 last_zxid(const struct verify *v)
 {
-	const struct snapshot_end *end = &v->s.end;
+	uint64_t last = higher(v->named ? v->name_zxid : 0, v->newest);
 
-	if (end->has_last_zxid)
-		return end->last_zxid;
-	if (v->named)
-		return v->name_zxid;
-	return higher(end->has_digest ? end->digest_zxid : 0, v->newest);
+	return v->s.end.has_last_zxid ? higher(last, v->s.end.last_zxid) : last;
 }
 
+/* Whether the file is known to hold the tree of one moment, that of the zxid in its name. */
 static bool
-is_fuzzy(const struct verify *v)
+is_exact(const struct verify *v)
 {
 	const struct snapshot_end *end = &v->s.end;
-	uint64_t began = v->named ? v->name_zxid : last_zxid(v);
 
-	return v->newest > began || (end->has_digest && end->digest_zxid > began);
+	return v->named && v->newest <= v->name_zxid &&
+	       (!end->has_digest || end->digest_zxid <= v->name_zxid);
 }
 
 static enum digest_verdict
@@ -126,7 +123,7 @@ judge_digest(const struct verify *v)
 		return DIGEST_NONE;
 	if (end->digest == v->digest)
 		return DIGEST_RIGHT;
-	return is_fuzzy(v) || end->digest_zxid != last_zxid(v) ? DIGEST_FUZZY : DIGEST_WRONG;
+	return is_exact(v) && end->digest_zxid == v->name_zxid ? DIGEST_WRONG : DIGEST_FUZZY;
 }
 
 static const char *const verdict_names[] = {
@@ -151,7 +148,9 @@ print_digest(const struct verify *v, enum digest_verdict verdict)
 		return;
 	case DIGEST_FUZZY:
 		printf("digest: 0x%" PRIx64 " at zxid 0x%" PRIx64 "; recomputed 0x%" PRIx64
-		       ": written while transactions went on, the log must be replayed to compare\n",
+		       ": transactions went on while it was written, or its name does not tell; only a "
+		       "replay of "
+		       "the log can compare\n",
 		       end->digest, end->digest_zxid, v->digest);
 		return;
 	default:
@@ -206,6 +205,7 @@ print_json(const struct verify *v, const char *file, bool good)
 	facts_number(&f, "inflated_bytes", (int64_t)v->s.plain_size);
 	facts_text(&f, "compression", slice_str(v->s.compression));
 	facts_hex(&f, "last_zxid", last_zxid(v));
+	facts_flag(&f, "exact", is_exact(v));
 	facts_text(&f, "digest_verdict",
 		   slice_str(v->s.problem[0] == '\0' ? verdict_names[judge_digest(v)] : "none"));
 	facts_hex(&f, "digest", v->digest);
@@ -227,7 +227,7 @@ snapshot_verify(const struct options *o, const char *file)
 
 	v.named = disk_name_parse(file_base_name(file), &v.name_zxid) >= DISK_SNAPSHOT;
 	/* Txns that went on while it was written may bring lists that the table at its front has not yet. */
-	good = ret == 0 && judge_digest(&v) != DIGEST_WRONG && (v.unknown_acls == 0 || is_fuzzy(&v));
+	good = ret == 0 && judge_digest(&v) != DIGEST_WRONG && (v.unknown_acls == 0 || !is_exact(&v));
 	if (ret <= 0 && o->json)
 		print_json(&v, file, good);
 	else if (ret <= 0)
