@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/mem.h"
 #include "bench/requests.h"
 #include "bench/zkbench.h"
 #include "io/clock.h"
@@ -18,6 +19,8 @@ struct fanout {
 	struct requests requests;
 	struct swarm swarm;
 	struct session *writer; /* the last session; the others watch */
+	uint32_t *seen;         /* for each watcher, the last change it was told of */
+	char path[REQUEST_BASE_BYTES + 2 + REQUEST_DIGITS + 1];
 	unsigned watchers;
 	unsigned due;     /* notifications, or replies, until the next step */
 	uint32_t mark;    /* changes so far */
@@ -62,17 +65,31 @@ count_down(struct fanout *f)
 		set_watches(f);
 }
 
+/* NULL, or what is wrong with a notification. */
+static const char *
+check_event(const struct fanout *f, const struct session *s, const struct jute_watcher_event *e)
+{
+	if (e->type != ZK_EVENT_DATA_CHANGED || e->state != ZK_STATE_SYNC_CONNECTED)
+		return "of another type or state";
+	if (!slice_equal(e->path, slice_str(f->path)))
+		return "about another znode";
+	if (s == f->writer || f->mark == 0 || s->count > 0 || f->seen[s->index] == f->mark)
+		return "that was not due";
+	return NULL;
+}
+
 static void
 on_event(void *owner, struct session *s, const struct jute_watcher_event *e)
 {
 	struct fanout *f = owner;
+	const char *wrong = check_event(f, s, e);
 
-	if (e->type != ZK_EVENT_DATA_CHANGED || s == f->writer || f->due == 0 || f->sent_ns == 0 ||
-	    s->count > 0) {
-		swarm_fail(&f->swarm, "session %u: a notification of type %" PRId32 " that was not due",
-			   s->index, e->type);
+	if (wrong != NULL) {
+		swarm_fail(&f->swarm, "session %u, change %" PRIu32 ": a notification %s", s->index, f->mark,
+			   wrong);
 		return;
 	}
+	f->seen[s->index] = f->mark;
 	f->result->checked++;
 	/* The last notification alone is counted; the reply to the change may come before or after it. */
 	if (f->due == 1 || (f->due == 2 && f->writer->count > 0))
@@ -203,12 +220,15 @@ fanout_run(const struct settings *settings, const struct server *server, struct 
 	requests_init(&f.requests, settings->size, 1, false);
 	config.sessions = f.watchers + 1;
 	config.frame_max = requests_frame_max(&f.requests);
+	f.seen = mem_zalloc(f.watchers, sizeof *f.seen);
+	snprintf(f.path, sizeof f.path, "%s/k%08x", f.requests.base, 0u);
 	swarm_init(&f.swarm, &config, &fanout_ops, &f);
 	f.writer = &f.swarm.sessions[f.watchers];
 	error = run(&f);
 	error = error ?: leave(&f);
 	snprintf(result->why, sizeof result->why, "%s", f.swarm.failure);
 	swarm_free(&f.swarm);
+	mem_free(f.seen);
 	requests_free(&f.requests);
 	measure_hush(settings);
 	return error;
