@@ -504,8 +504,8 @@ hear_connected(struct client *c, struct jute_reader *r)
 	}
 	if (c->session != 0 && h.session_id != c->session)
 		sim_fail(s, "%s: another session", c->proc.name);
-	if (!model_is_open(s->model, h.session_id))
-		sim_fail(s, "%s: session 0x%" PRIx64 " is not committed, or is over", c->proc.name,
+	if (!model_was_created(s->model, h.session_id))
+		sim_fail(s, "%s: session 0x%" PRIx64 " is not committed", c->proc.name,
 			 (uint64_t)h.session_id);
 	c->connected = true;
 	c->session = c->conn->session = h.session_id;

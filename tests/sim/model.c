@@ -231,6 +231,14 @@ model_may_be_over(const struct model *m, int64_t session)
 }
 
 bool
+model_was_created(const struct model *m, int64_t session)
+{
+	const struct session *s = find_session(m, session);
+
+	return s != NULL && s->created;
+}
+
+bool
 model_is_open(const struct model *m, int64_t session)
 {
 	const struct session *s = find_session(m, session);

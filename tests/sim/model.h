@@ -69,6 +69,8 @@ const struct znode *model_each(const struct model *m, size_t i);
 uint64_t model_change(const struct model *m, const char *path, bool children, uint64_t after);
 /* Whether the session may be over by now: closed, or silent for so long that it may be closed. */
 bool model_may_be_over(const struct model *m, int64_t session);
+/* Whether its creation is committed; it may be over again. */
+bool model_was_created(const struct model *m, int64_t session);
 bool model_is_open(const struct model *m, int64_t session);
 
 #endif

@@ -62,7 +62,9 @@ struct guest {
 	struct conn *conn;
 	struct front_conn *handle;
 	bool reads, told; /* told of the end */
-	struct buf held;  /* WATCH_AFTER_REPLY, SWAP_REPLIES: a frame kept back */
+	uint8_t head[4];  /* of the frame that is coming in, for the checks */
+	uint32_t nhead, left;
+	struct buf held; /* WATCH_AFTER_REPLY, SWAP_REPLIES: a frame kept back */
 };
 
 struct clientd {

@@ -67,6 +67,30 @@ accept_guests(struct clientd *d)
 	}
 }
 
+/* Whether the bytes end a frame: half of one is no sign of life. */
+static bool
+ends_frame(struct guest *g, struct slice in)
+{
+	bool ended = false;
+
+	for (size_t i = 0; i < in.len;) {
+		size_t n = in.len - i < g->left ? in.len - i : g->left;
+
+		if (g->left == 0) {
+			g->head[g->nhead++] = in.data[i++];
+			if (g->nhead == sizeof g->head) {
+				g->left = get_be32(g->head);
+				g->nhead = 0;
+			}
+			continue;
+		}
+		i += n;
+		g->left -= (uint32_t)n;
+		ended |= g->left == 0;
+	}
+	return ended;
+}
+
 static void
 read_guest(struct clientd *d, struct guest *g)
 {
@@ -79,7 +103,8 @@ read_guest(struct clientd *d, struct guest *g)
 		e.conn = g->handle;
 		e.bytes = in;
 		front_step(d->front, &e);
-		model_heard(d->proc.sim->model, g->conn->session);
+		if (ends_frame(g, in))
+			model_heard(d->proc.sim->model, g->conn->session);
 		conn_consume(g->conn, 1, in.len);
 	}
 	if (!conn_open(g->conn, 1) && !g->told) {
