@@ -91,9 +91,12 @@ become_child(struct helper *h, int fd, pid_t parent)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(EXIT_FAILURE);
-	/* The loop's handlers would write into a pipe that is logd's. */
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGINT, SIG_DFL);
+	/*
+	 * The loop's handlers would write into a pipe that is logd's. And a service manager or a terminal tells every
+	 * process to stop: logd decides when its helper goes.
+	 */
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
 	close_others(h, fd);
 	helper_child(fd, h->disk);
 }

@@ -201,6 +201,17 @@ def test_logd_outlives_its_helper():
         zkd_node.wait_until(node.mode, 10, "clientd has loaded")
 
 
+def test_a_helper_leaves_stopping_to_logd():
+    """A service manager's SIGTERM and a terminal's SIGINT go to every process: the helper may not be gone before logd."""
+    with zkd_node.Node() as node:
+        logd, helper = node.pid("logd"), helper_pid(node)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            os.kill(helper, number)
+        time.sleep(0.3)
+        assert (node.pid("logd"), helper_pid(node)) == (logd, helper)
+        assert zkd_node.alive(helper)
+
+
 def test_a_helper_that_stands_still_is_replaced():
     with zkd_node.Node() as node:
         time.sleep(1.1)
