@@ -30,7 +30,9 @@ enum msg_type {
 
 	/*
 	 * clientd -> syncd -> logd: bring me the data. flags LOAD_HAVE_TREE: only txns above zxid are wanted, if the
-	 * log reaches back to it (else a snapshot comes, and clientd starts from that). seq is chosen by syncd.
+	 * log reaches back to it (else a snapshot comes, and clientd starts from that). seq is chosen by syncd, which
+	 * also asks for learners of its own (LOAD_LEARNER: zxid is the learner's last; a snapshot comes also where the
+	 * txns would be more than snapshotSizeFactor allows; LOAD_SNAPSHOT: a snapshot comes in any case).
 	 */
 	MSG_LOAD = 4,
 	/* logd -> syncd -> clientd: seq = that of LOAD; carries one descriptor, the reading end of a bulk channel. */
@@ -47,24 +49,32 @@ enum msg_type {
 	 * (TxnHeader, record, TxnDigest), the very bytes that PROPOSAL carries and the log stores.
 	 */
 	MSG_PROPOSE = 7,
-	/* syncd -> clientd: zxid and all before it are committed. On a learner the body is that one txn. */
+	/*
+	 * syncd -> clientd: zxid and all before it are committed. On a learner the body is that one txn, one frame for
+	 * each, beginning with the first one after what Role.proposed said; what is at or below that comes by LOAD.
+	 */
 	MSG_COMMIT = 8,
 	/*
 	 * syncd -> clientd on a leader (a learner's write), clientd -> syncd on a learner (an own client's write).
-	 * seq = number; body = origin u64 (learner connection number; 0 on a learner), then authinfo vector<Id>,
+	 * seq = number, rising by one from 1 in each role, each direction of its own, counted together with SYNC and
+	 * REVALIDATE; body = origin u64 (learner connection number; 0 on a learner), then authinfo vector<Id>,
 	 * sessionId long, cxid int, type int, request record: the rest exactly as in ZooKeeper's REQUEST packet.
 	 */
 	MSG_REQUEST = 9,
 	/*
 	 * syncd -> clientd: answer in order with the requests, seq = number; clientd -> syncd: the answer. On a
-	 * learner clientd sends its own client's sync the same way and gets it back when its turn has come.
+	 * learner clientd sends its own client's sync the same way and gets it back, with its number, when its turn has
+	 * come: behind every COMMIT that the leader had made by then. Body as REQUEST on a learner, empty on a leader.
 	 */
 	MSG_SYNC = 10,
 	/* clientd -> syncd: request seq is consumed without a txn. */
 	MSG_DROP = 11,
 	/* Sessions heard of: body = (session long, timeout int)*. clientd -> syncd on a learner, the reverse on a leader. */
 	MSG_TOUCH = 12,
-	/* body = origin u64, session long, then timeout int (question) or valid byte (answer); seq = number. */
+	/*
+	 * Question on a leader syncd -> clientd, on a learner clientd -> syncd; the answer goes the other way. body =
+	 * origin u64, session long, then timeout int (question) or valid byte (answer); seq = number.
+	 */
 	MSG_REVALIDATE = 13,
 
 	/*
@@ -77,19 +87,43 @@ enum msg_type {
 	MSG_APPEND = 15,
 	/* logd -> syncd: all appended up to zxid is on disk (after one fdatasync for all that came in the turn). */
 	MSG_DURABLE = 16,
-	/* syncd -> logd: cut the log behind zxid and remove snapshots above it; answered by the same type, seq, after sync. */
+	/*
+	 * syncd -> logd: cut the log behind zxid and remove snapshots above it; answered by the same type and seq after
+	 * sync, zxid = the last one that is left. flags STORE_REFUSED: nothing was changed, for no snapshot at or below
+	 * zxid with all logs behind it would be left; a snapshot of the leader is needed.
+	 */
 	MSG_TRUNCATE = 17,
-	/* syncd -> logd: store the epochs, proto Epochs; answered by the same type and seq when on disk. */
+	/*
+	 * syncd -> logd: store the epochs, proto Epochs; answered by the same type and seq when on disk. flags
+	 * STORE_REFUSED: they could not be stored, and what was there still is.
+	 */
 	MSG_EPOCHS = 18,
 	/* logd -> syncd -> clientd: proto Disk: the disk failed, or works again (zxid = what is durable then). */
 	MSG_DISK = 19,
 
-	/* syncd -> electiond: hold an election. proto Look. */
+	/* syncd -> electiond: hold an election. seq = number of the election, rising; proto Look. */
 	MSG_LOOK = 20,
-	/* electiond -> syncd: proto Result. */
+	/*
+	 * electiond -> syncd: the election is over, seq = that of LOOK; proto Result. syncd takes no notice of a result
+	 * with another number. syncd -> electiond: the node has this role, seq 0: told after HELLO to an electiond
+	 * that did not see the election, and again when the node is in sync and its vote's epoch is the new one.
+	 */
 	MSG_RESULT = 21,
-	/* syncd -> electiond, clientd: body = the configuration text in force, zxid = its version. */
+	/*
+	 * syncd -> electiond, clientd: body = the configuration text in force, zxid = its version. electiond -> syncd:
+	 * a peer has this newer one.
+	 */
 	MSG_CONFIG = 22,
+	/* syncd -> electiond: the node neither looks nor has a role (its disk failed, say): speak to nobody. */
+	MSG_LEAVE = 23,
+	/*
+	 * syncd -> logd: put the leader's snapshot in place of what there is; carries one descriptor, the reading end of
+	 * a bulk channel with BULK_SNAPSHOT (zxid), BULK_DATA (of the leader's stream: session table to the final "/",
+	 * without file header and trailer), BULK_SNAPSHOT_END. Answered by the same type and seq when it is the newest
+	 * snapshot and on disk, zxid = its zxid; what was beyond it is set aside. flags STORE_REFUSED: it did not come
+	 * whole or could not be stored, and what was there still is.
+	 */
+	MSG_INSTALL = 24,
 
 	/* Bulk channels (a socketpair, not a star link). */
 	/* A snapshot follows, exact at zxid (fuzzy where another server wrote it). A second one means: start again. */
@@ -102,6 +136,11 @@ enum msg_type {
 	MSG_BULK_TXN = 35,
 	/* Nothing more comes; zxid = the last logged zxid. Without this the reader must not trust what it has. */
 	MSG_BULK_END = 36,
+	/*
+	 * First frame where LOAD_LEARNER asked and no snapshot comes: zxid = the last logged one at or below that of the
+	 * LOAD, so the learner has a txn that we do not where it is lower.
+	 */
+	MSG_BULK_LOG = 37,
 
 	/* Control sockets (zkctl dials): seq is chosen by zkctl and repeated in the answer. Bodies are proto. */
 	MSG_STATUS = 64, /* question: empty; answer: proto Status */
@@ -111,6 +150,8 @@ enum msg_type {
 };
 
 /* Flags of MSG_LOAD. */
-enum { LOAD_HAVE_TREE = 1 };
+enum { LOAD_HAVE_TREE = 1, LOAD_LEARNER = 2, LOAD_SNAPSHOT = 4 };
+/* Flags of logd's answers to TRUNCATE, EPOCHS and INSTALL. */
+enum { STORE_REFUSED = 1 };
 
 #endif
