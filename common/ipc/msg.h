@@ -50,15 +50,19 @@ enum msg_type {
 	 */
 	MSG_PROPOSE = 7,
 	/*
-	 * syncd -> clientd: zxid and all before it are committed. On a learner the body is that one txn, one frame for
-	 * each, beginning with the first one after what Role.proposed said; what is at or below that comes by LOAD.
+	 * syncd -> clientd: zxid and all before it are committed. On a learner: up to Role.proposed the txns come by
+	 * LOAD (also those that were only proposed when the role began), so the body is empty, and one COMMIT may stand
+	 * for many. From the first txn after Role.proposed on each has a COMMIT of its own, in order, whose body it is; what
+	 * LOAD brings of these, since the log has grown meanwhile, clientd passes over.
 	 */
 	MSG_COMMIT = 8,
 	/*
 	 * syncd -> clientd on a leader (a learner's write), clientd -> syncd on a learner (an own client's write).
 	 * seq = number, rising by one from 1 in each role, each direction of its own, counted together with SYNC and
 	 * REVALIDATE; body = origin u64 (learner connection number; 0 on a learner), then authinfo vector<Id>,
-	 * sessionId long, cxid int, type int, request record: the rest exactly as in ZooKeeper's REQUEST packet.
+	 * sessionId long, cxid int, type int, request record: the rest exactly as in ZooKeeper's REQUEST packet. On a
+	 * learner the answer is the COMMIT of a txn with that session and cxid; one that comes later in the session
+	 * answers no earlier one. What was asked in an older role is not answered in the next.
 	 */
 	MSG_REQUEST = 9,
 	/*
@@ -69,11 +73,16 @@ enum msg_type {
 	MSG_SYNC = 10,
 	/* clientd -> syncd: request seq is consumed without a txn. */
 	MSG_DROP = 11,
-	/* Sessions heard of: body = (session long, timeout int)*. clientd -> syncd on a learner, the reverse on a leader. */
+	/*
+	 * Sessions heard of: body = (session long, timeout int)*. clientd -> syncd on a learner, the reverse on a leader,
+	 * where it may come at any time in the role and has no effect before clientd serves.
+	 */
 	MSG_TOUCH = 12,
 	/*
 	 * Question on a leader syncd -> clientd, on a learner clientd -> syncd; the answer goes the other way. body =
-	 * origin u64, session long, then timeout int (question) or valid byte (answer); seq = number.
+	 * origin u64, session long, then timeout int (question) or valid byte (answer); seq = number. On a leader syncd
+	 * sends the answer to the learner as it does that to a SYNC, behind the COMMIT of all that was proposed before the
+	 * question: nothing that the session wrote through another server is on its way any more when it is attached.
 	 */
 	MSG_REVALIDATE = 13,
 
@@ -124,6 +133,8 @@ enum msg_type {
 	 * whole or could not be stored, and what was there still is.
 	 */
 	MSG_INSTALL = 24,
+	/* syncd -> clientd, on a leader: who follows, for the words srvr and mntr. proto Learners; when it changes. */
+	MSG_LEARNERS = 25,
 
 	/* Bulk channels (a socketpair, not a star link). */
 	/* A snapshot follows, exact at zxid (fuzzy where another server wrote it). A second one means: start again. */
