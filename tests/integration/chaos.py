@@ -41,7 +41,6 @@ ABORT_SECONDS = 0.2  # from SIGABRT to SIGKILL
 EARLY_SECONDS = 1.2  # a daemon that dies younger than this is started again with a growing delay, see zkd(8)
 FORGOTTEN_SECONDS = 12.0  # after this time without another
 STEADY_SECONDS = 0.3  # the service is back when it has answered for so long
-BEGINS_SECONDS = 0.15  # a pause that begins later after a fault is not the fault's
 GAP_SECONDS = 0.05  # a pause between two answers that counts as an interruption
 GIVE_UP_SECONDS = 12.0
 
@@ -132,21 +131,12 @@ class Chaos:
 
     # how long the service was away
 
-    @property
-    def gap(self):
-        """A pause longer than this is none of the machine's."""
-        return max(GAP_SECONDS, 1.5 * self.quiet)
-
-    def interruption(self, since, within):
-        """Seconds from `since` until the end of the pause that began then, or at the latest `within` seconds later."""
-        last, end = since, 0.0
-        for _, answered in self.answers_after(since):
-            if last - since > within:
-                break
-            if answered - last > GAP_SECONDS or end == 0.0:
-                end = answered - since
-            last = answered
-        return end
+    def interruption(self, since):
+        """Seconds from `since` until the end of the last pause in the answers, or of the longest if none stands out."""
+        times = [since] + [answered for _, answered in self.answers_after(since)]
+        pauses = [(b - a, b - since) for a, b in zip(times, times[1:])]
+        noticed = [end for length, end in pauses if length > max(GAP_SECONDS, 1.5 * self.quiet)]
+        return noticed[-1] if noticed else max(pauses, default=(0.0, 0.0))[1]
 
     def longest_pause(self, since):
         """The longest time between two answers to the probe."""
@@ -157,7 +147,7 @@ class Chaos:
         found = list(itertools.takewhile(lambda a: a[1] >= since, reversed(self.probe.answers)))
         return found[::-1]
 
-    async def wait_steady(self, since, at_least=0.0, within=BEGINS_SECONDS):
+    async def wait_steady(self, since, at_least=0.0):
         """Until the probe has been answered without a pause for a while; None when that takes too long."""
         steady_from, last = None, since
         seen = since
@@ -167,14 +157,14 @@ class Chaos:
             for asked, answered in self.answers_after(seen):
                 if answered <= seen:
                     continue
-                if steady_from is None or answered - last > self.gap:
+                if steady_from is None or answered - last > GAP_SECONDS:
                     steady_from = answered
                 last = seen = answered
             now = time.monotonic()
-            if now - last > self.gap:
+            if now - last > GAP_SECONDS:
                 steady_from = None
             if steady_from is not None and now - steady_from >= STEADY_SECONDS and now - since >= at_least:
-                return self.interruption(since, within)
+                return self.interruption(since)
         return None
 
     def record(self, kind, seconds, limit, since):
@@ -238,7 +228,7 @@ class Chaos:
                 self.signal(victim, signal.SIGKILL)
             kind, limit = "kill two", RESTART_LIMIT
         replaced = await self.wait_new_pid(daemon, old)
-        took = await self.wait_steady(since, within=BEGINS_SECONDS + (fault.second_after or 0.0)) if replaced else None
+        took = await self.wait_steady(since) if replaced else None
         if kind.endswith("electiond"):
             self.check_unnoticed("electiond", kind, since)
             self.record_unnoticed(kind, took, since)
