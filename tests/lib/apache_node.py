@@ -32,8 +32,11 @@ def classpath():
 class ApacheNode:
     """The same with-statement, port, hosts, word and client as zkd_node.Node."""
 
-    def __init__(self, port=None, keys=None, properties=None, folder=None):
+    def __init__(self, port=None, keys=None, properties=None, folder=None, host="127.0.0.1", wrap=None):
+        """host, wrap: as in zkd_node.Node."""
         self.port = port or free_port()
+        self.host = host
+        self.wrap = wrap or (lambda command: command)
         self.own_folder = folder is None
         self.folder = folder or tempfile.mkdtemp(prefix="apache-zk-test-")
         self.data = os.path.join(self.folder, "data")
@@ -42,7 +45,7 @@ class ApacheNode:
             "tickTime": 2000,
             "dataDir": self.data,
             "clientPort": self.port,
-            "clientPortAddress": "127.0.0.1",
+            "clientPortAddress": host,
             "4lw.commands.whitelist": "*",
             "admin.enableServer": "false",
             **(keys or {}),
@@ -64,7 +67,7 @@ class ApacheNode:
 
     @property
     def hosts(self):
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def launch(self):
         """Starts it and does not wait: a server of an ensemble serves when it has a quorum."""
@@ -73,17 +76,19 @@ class ApacheNode:
             f.writelines(f"{k}={v}\n" for k, v in self.keys.items() if v is not None)
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [
-                    JAVA,
-                    "-Xmx128m",
-                    "-XX:+UseSerialGC",
-                    "-XX:TieredStopAtLevel=1",
-                    *(f"-D{k}={v}" for k, v in self.properties.items()),
-                    "-cp",
-                    classpath(),
-                    "org.apache.zookeeper.server.quorum.QuorumPeerMain",
-                    config,
-                ],
+                self.wrap(
+                    [
+                        JAVA,
+                        "-Xmx128m",
+                        "-XX:+UseSerialGC",
+                        "-XX:TieredStopAtLevel=1",
+                        *(f"-D{k}={v}" for k, v in self.properties.items()),
+                        "-cp",
+                        classpath(),
+                        "org.apache.zookeeper.server.quorum.QuorumPeerMain",
+                        config,
+                    ]
+                ),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -123,7 +128,7 @@ class ApacheNode:
             return "".join(f.readlines()[-lines:])
 
     def word(self, word, timeout=5.0):
-        return four_letter(self.port, word, timeout)
+        return four_letter(self.port, word, timeout, self.host)
 
     def client(self, start=True, **options):
         from kazoo.client import KazooClient

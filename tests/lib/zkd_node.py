@@ -89,9 +89,14 @@ def alive(pid):
 
 
 class Node:
-    def __init__(self, port=None, folder=None, keys=None, build=BUILD, start=False):
-        """keys: lines of zoo.cfg over the defaults below. folder: kept at the end when given, else a new one."""
+    def __init__(self, port=None, folder=None, keys=None, build=BUILD, start=False, host="127.0.0.1", wrap=None):
+        """
+        keys: lines of zoo.cfg over the defaults below. folder: kept at the end when given, else a new one. host, wrap:
+        for a node on a machine of netlab's: its address, and what makes a command line run there.
+        """
         self.port = port or free_port()
+        self.host = host
+        self.wrap = wrap or (lambda command: command)
         self.own_folder = folder is None
         self.folder = folder or tempfile.mkdtemp(prefix="zkd-test-")
         self.build = build
@@ -104,7 +109,7 @@ class Node:
             "dataDir": self.data,
             "runtimeDir": self.runtime,
             "clientPort": self.port,
-            "clientPortAddress": "127.0.0.1",
+            "clientPortAddress": host,
             "4lw.commands.whitelist": "*",
             **(keys or {}),
         }
@@ -136,7 +141,7 @@ class Node:
 
     @property
     def hosts(self):
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     # life
 
@@ -146,7 +151,7 @@ class Node:
             f.writelines(f"{k}={v}\n" for k, v in self.keys.items() if v is not None)
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [os.path.join(self.build, "supervisor", "zkd"), "-c", self.config_path, *extra],
+                self.wrap([os.path.join(self.build, "supervisor", "zkd"), "-c", self.config_path, *extra]),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -274,7 +279,7 @@ class Node:
         return wait_until(restarted, seconds, f"{daemon} is back")
 
     def word(self, word, timeout=5.0):
-        return four_letter(self.port, word, timeout)
+        return four_letter(self.port, word, timeout, self.host)
 
     def mode(self):
         """What `srvr` says after "Mode: ", "" while the node does not serve."""

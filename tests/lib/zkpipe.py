@@ -11,6 +11,9 @@ or there was none.
 A session itself checks what every client may rely on, and tells its judge, judge.violation(name, text), otherwise:
 replies in the order of requests; reply zxids that never fall, also over reconnects; no answer later than HANG_SECONDS;
 no session expired while its client kept coming back.
+
+Beside an ensemble a client has several addresses, and patience: a server that is silent for that many seconds is left
+for another, as every client does, and is no violation.
 """
 
 import asyncio
@@ -19,9 +22,10 @@ import contextlib
 import struct
 import time
 
-CREATE, DELETE, EXISTS, GET_DATA, SET_DATA, GET_CHILDREN = 1, 2, 3, 4, 5, 8
+CREATE, DELETE, EXISTS, GET_DATA, SET_DATA, GET_CHILDREN, SYNC = 1, 2, 3, 4, 5, 8, 9
+SET_WATCHES = 101
 PING, CLOSE_SESSION = 11, -11
-OK, NO_NODE, NODE_EXISTS = 0, -101, -110
+OK, NO_NODE, BAD_VERSION, NODE_EXISTS = 0, -101, -103, -110
 EPHEMERAL = 1
 
 HANG_SECONDS = 5.0
@@ -58,6 +62,15 @@ def set_data(path, data, version=-1):
 
 def path_watch(path, watch=False):
     return ustring(path) + (b"\x01" if watch else b"\x00")
+
+
+def delete(path, version=-1):
+    return ustring(path) + struct.pack(">i", version)
+
+
+def set_watches(zxid, data=(), exist=(), child=()):
+    vectors = (struct.pack(">i", len(paths)) + b"".join(map(ustring, paths)) for paths in (data, exist, child))
+    return struct.pack(">q", zxid) + b"".join(vectors)
 
 
 def take_buffer(body, at=0):
@@ -152,8 +165,11 @@ class Connection(asyncio.Protocol):
 
 
 class Session:
-    def __init__(self, name, port, timeout_ms, judge):
-        self.name, self.port, self.timeout_ms, self.judge = name, port, timeout_ms, judge
+    def __init__(self, name, port, timeout_ms, judge, addresses=None, patience=None):
+        self.name, self.timeout_ms, self.judge = name, timeout_ms, judge
+        self.addresses = list(addresses or [("127.0.0.1", port)])
+        self.patience = patience  # None: one server, which must answer
+        self.may_expire = False  # the sessions of clients that are cut off for long do
         self.sid, self.passwd, self.last_zxid = 0, bytes(16), 0
         self.negotiated_ms = 0
         self.touched_at = 0.0  # the server has surely heard of us at this time
@@ -165,6 +181,8 @@ class Session:
         self.running = False
         self.on_up = lambda fresh: None
         self.on_event = lambda event: None
+        self.on_down = lambda: None
+        self.on_expired = lambda: None
         self.on_slow = lambda seconds: None  # an answer took that long
 
     def start(self):
@@ -195,9 +213,10 @@ class Session:
         loop = asyncio.get_running_loop()
         while self.running:
             if self.connection is None and self.dialling is None:
+                self.addresses.append(self.addresses.pop(0))
                 with contextlib.suppress(OSError, asyncio.TimeoutError):
-                    dial = loop.create_connection(lambda: Connection(self), "127.0.0.1", self.port)
-                    await asyncio.wait_for(dial, HANG_SECONDS)
+                    dial = loop.create_connection(lambda: Connection(self), *self.addresses[-1])
+                    await asyncio.wait_for(dial, self.patience or HANG_SECONDS)
             self.watch_clock()
             await asyncio.sleep(REDIAL_SECONDS if self.connection is None else 0.05)
 
@@ -207,7 +226,9 @@ class Session:
         if c is None:
             return
         waiting_since = c.opened_at if not c.established else c.pending[0][1] if c.pending else now
-        if now - waiting_since > HANG_SECONDS:
+        if self.patience is not None and now - waiting_since > self.patience:
+            c.transport.abort()
+        elif now - waiting_since > HANG_SECONDS:
             what = "a call" if c.established else "the handshake"
             self.violation("hang", f"{what} had no answer for {now - waiting_since:.1f} s")
             c.transport.abort()
@@ -217,7 +238,9 @@ class Session:
     def handshake_done(self, c, timeout_ms, sid, passwd):
         if timeout_ms <= 0:
             age = time.monotonic() - self.touched_at
-            self.violation("sessions", f"expired {age:.1f} s after its last answer, with a client that kept dialling")
+            if not self.may_expire:
+                self.violation("sessions", f"expired {age:.1f} s after its last answer, with a client that kept dialling")
+            self.on_expired()
             self.sid, self.passwd = 0, bytes(16)
             c.transport.abort()
             return
@@ -246,6 +269,7 @@ class Session:
         if c is self.connection:
             self.connection = None
             self.closes.append(time.monotonic())
+            self.on_down()
         if c is self.dialling:
             self.dialling = None
         for _, _, done in c.pending:

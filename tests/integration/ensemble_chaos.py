@@ -1,0 +1,406 @@
+#!/usr/bin/python3
+"""Hurts the servers of an ensemble and the wires between them at random, under clients that check every promise.
+
+usage: ensemble_chaos.py [--servers zkd,zkd,zkd] [--observers 4,...] [--seconds N] [--seed S] [--only KIND,...]
+
+Each server runs on a machine of its own (a network namespace, see tests/lib/netlab.py). Writers, readers, lock holders
+and watchers (tests/lib/ensemble_load.py) come back to whichever server takes them. Faults: SIGKILL and SIGSTOP of every
+daemon, of whole servers, of all; partitions, full, one way, with the leader in the minority, and as a bridge; lost
+packets; a full disk; a disk wiped. After each fault the ensemble must take writes again within a limit. At the end the
+history of all calls is checked (tests/lib/history.py), and every server is read.
+
+--servers names the kind of each, zkd or apache: the same test runs on Apache ZooKeeper and on mixtures. The plan of
+faults follows from the seed alone. The last line is "N passed, N failed"; the status is 1 if any failed, 77 where there
+can be no network namespaces.
+"""
+
+import argparse
+import asyncio
+import collections
+import itertools
+import os
+import random
+import signal
+import statistics
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
+
+import ensemble_load as load  # noqa: E402
+import netlab  # noqa: E402
+import zkd_node  # noqa: E402
+import zkpipe as zk  # noqa: E402
+from chaos_base import Judge, Machine  # noqa: E402
+from ensemble import KINDS, Ensemble  # noqa: E402
+from history import History  # noqa: E402
+
+SKIPPED = 77
+BACK_SECONDS = 15.0  # until writes are answered again after everything is healed
+SETTLE_SECONDS = 40.0  # until every server serves again
+PROMISES = {
+    "order": "replies come in the order of requests",
+    "zxid": "the zxids a session sees never fall",
+    "linearizable": "writes are in one order, and it is that of real time",
+    "versions": "every version of a register is made by one write",
+    "compare-and-set": "a compare-and-set finds the version that it expects",
+    "values": "nobody reads what nobody wrote",
+    "monotonic": "no session sees a register go back",
+    "sync": "a read behind a sync shows what was acknowledged before it",
+    "lost": "every acknowledged write is there at the end",
+    "agreement": "all servers hold the same at the end",
+    "watches": "an event comes before the read that shows the change, also over reconnects",
+    "locks": "the lock is never held twice",
+    "ephemerals": "an ephemeral lives as long as its session",
+    "sessions": "sessions of clients that come back live on",
+    "errors": "no call gets an unexpected error",
+    "hang": "no call waits for ever",
+    "recovery": f"writes are answered {BACK_SECONDS:.0f} s after the last fault is healed",
+    "settling": f"every server serves {SETTLE_SECONDS:.0f} s after that",
+}
+
+Fault = collections.namedtuple("Fault", "kind pause hold dice")
+
+
+class Chaos:
+    def __init__(self, args):
+        self.args = args
+        self.judge = Judge()
+        self.ensemble = Ensemble(args.servers, observers=args.observers)
+        self.machine = Machine(self.ensemble.folder)
+        self.history = History(self.judge)
+        addresses = self.ensemble.addresses()
+        self.writers = [load.Writer(i, addresses, self.judge, self.history) for i in range(4)]
+        self.readers = [load.Reader(i, addresses, self.judge, self.history) for i in range(4)]
+        self.watchers = [load.Watcher(i, addresses, self.judge) for i in range(3)]
+        self.holders = [load.Holder(i, addresses, self.judge) for i in range(4)]
+        self.lock = load.Lock(self.judge)
+        self.rivals = [load.Rival(i, addresses, self.judge, self.lock) for i in range(4)]
+        self.away = collections.defaultdict(list)  # kind -> longest time without a write
+        self.faults = 0
+
+    # whom it hits
+
+    def pick(self, fault, role=None):
+        """A server: by the dice, or the leader, or one that follows."""
+        servers = [s for s in self.ensemble.servers if s.running]
+        leader = self.ensemble.leader()
+        if role == "leader" and leader is not None:
+            return leader
+        if role == "follower" and leader is not None:
+            servers = [s for s in servers if s is not leader]
+        return servers[fault.dice % len(servers)]
+
+    def majority(self):
+        return self.ensemble.count // 2 + 1
+
+    # faults: each hurts, waits for fault.hold, and heals
+
+    async def kill_daemon(self, fault, number=signal.SIGKILL):
+        daemons = self.pick(fault).daemons()
+        names = sorted(d for d in daemons if d != "zkd") or ["zkd"]
+        name = names[fault.dice // 7 % len(names)]
+        if name == "java":
+            await self.kill_server(fault)
+            return
+        os.kill(daemons[name], number)
+        await asyncio.sleep(fault.hold)
+
+    async def stop_daemon(self, fault):
+        await self.kill_daemon(fault, signal.SIGSTOP)
+
+    async def kill_server(self, fault, role=None):
+        server = self.pick(fault, role)
+        await self.in_thread(server.kill)
+        await asyncio.sleep(fault.hold)
+        server.launch()
+
+    async def kill_leader(self, fault):
+        await self.kill_server(fault, "leader")
+
+    async def stop_server(self, fault, role=None):
+        server = self.pick(fault, role)
+        server.signal_all(signal.SIGSTOP)
+        await asyncio.sleep(fault.hold)
+        server.signal_all(signal.SIGCONT)
+
+    async def stop_leader(self, fault):
+        await self.stop_server(fault, "leader")
+
+    async def kill_most(self, fault):
+        """So many that no quorum is left; the rest must not go on alone."""
+        victims = random.Random(fault.dice).sample(self.ensemble.servers, self.majority())
+        for server in victims:
+            await self.in_thread(server.kill)
+        await asyncio.sleep(fault.hold)
+        for server in victims:
+            server.launch()
+
+    async def kill_all(self, fault):
+        for server in self.ensemble.servers:
+            server.signal_all(signal.SIGKILL)
+        for server in self.ensemble.servers:
+            await self.in_thread(server.kill)
+        for server in self.ensemble.servers:
+            server.launch()
+
+    async def wipe(self, fault):
+        """One that follows comes back with an empty disk."""
+        server = self.pick(fault, "follower")
+        await self.in_thread(server.kill)
+        server.wipe()
+        await asyncio.sleep(fault.hold)
+        server.launch()
+
+    def split(self, fault, role=None):
+        """A minority with the picked server in it, and the rest."""
+        first = self.pick(fault, role).number
+        others = [n for n in self.ensemble.numbers() if n != first]
+        random.Random(fault.dice).shuffle(others)
+        minority = {first, *others[: self.ensemble.count - self.majority() - 1]}
+        return minority, set(self.ensemble.numbers()) - minority
+
+    async def part(self, fault, role=None):
+        minority, rest = self.split(fault, role)
+        self.ensemble.lab.isolate(minority, rest)
+        await asyncio.sleep(fault.hold)
+        self.ensemble.lab.heal()
+
+    async def part_leader(self, fault):
+        await self.part(fault, "leader")
+
+    async def deafen(self, fault):
+        """One that is heard by all and hears nobody, or the other way round."""
+        victim = self.pick(fault).number
+        for n in self.ensemble.numbers():
+            if n != victim:
+                self.ensemble.lab.block(*((n, victim) if fault.dice & 8 else (victim, n)))
+        await asyncio.sleep(fault.hold)
+        self.ensemble.lab.heal()
+
+    async def bridge(self, fault):
+        """Two that cannot reach each other, and a third that reaches both."""
+        a, b = random.Random(fault.dice).sample(list(self.ensemble.numbers()), 2)
+        self.ensemble.lab.isolate({a}, {b})
+        await asyncio.sleep(fault.hold)
+        self.ensemble.lab.heal()
+
+    async def lose_packets(self, fault):
+        for a, b in itertools.permutations(self.ensemble.numbers(), 2):
+            self.ensemble.lab.lose(a, b, 5)
+        await asyncio.sleep(fault.hold)
+        self.ensemble.lab.heal()
+
+    async def in_thread(self, call):
+        await asyncio.get_running_loop().run_in_executor(None, call)
+
+    KINDS = {
+        "kill daemon": (kill_daemon, 8),
+        "stop daemon": (stop_daemon, 3),
+        "kill server": (kill_server, 2),
+        "kill leader": (kill_leader, 3),
+        "stop server": (stop_server, 1),
+        "stop leader": (stop_leader, 2),
+        "kill most": (kill_most, 1),
+        "kill all": (kill_all, 1),
+        "wipe": (wipe, 1),
+        "part": (part, 2),
+        "part leader": (part_leader, 2),
+        "deafen": (deafen, 2),
+        "bridge": (bridge, 2),
+        "lose packets": (lose_packets, 1),
+    }
+
+    # the course of the test
+
+    def clients(self):
+        return [*self.writers, *self.readers, *self.watchers, *self.holders, *self.rivals]
+
+    def last_ack(self):
+        return max((w.acked_at[-1] for w in self.writers if w.acked_at), default=0.0)
+
+    def longest_pause(self, since):
+        """Without an acknowledged write, from `since` to now."""
+        times = sorted(t for w in self.writers for t in w.acked_at if t >= since)
+        return max(b - a for a, b in itertools.pairwise([since, *times, time.monotonic()]))
+
+    async def wait_writes(self, what):
+        since = time.monotonic()
+        while self.last_ack() < since + 0.2:
+            if time.monotonic() - since > BACK_SECONDS + self.machine.leave(since):
+                self.judge.violation("recovery", f"no write since {what} was healed {BACK_SECONDS:.0f} s ago")
+                return
+            await asyncio.sleep(0.01)
+
+    async def wait_all(self, what):
+        since = time.monotonic()
+        while not await asyncio.get_running_loop().run_in_executor(None, self.ensemble.all_serve):
+            if time.monotonic() - since > SETTLE_SECONDS:
+                modes = {s.number: s.mode() or "-" for s in self.ensemble.servers}
+                self.judge.violation("settling", f"after {what}: {modes}")
+                return
+            await asyncio.sleep(0.05)
+
+    async def inflict(self, fault):
+        since = time.monotonic()
+        how, _ = self.KINDS[fault.kind]
+        await how(self, fault)
+        self.faults += 1
+        await self.wait_writes(fault.kind)
+        self.away[fault.kind].append(self.longest_pause(since))
+        # Now and then the next fault comes while the last one's victim is still coming back.
+        if fault.dice % 3:
+            await self.wait_all(fault.kind)
+
+    async def prepare(self):
+        s = zk.Session("prepare", 0, 20000, self.judge, self.ensemble.addresses(), load.PATIENCE)
+        up = asyncio.Event()
+        s.on_up = lambda fresh: up.set()
+        s.start()
+        await asyncio.wait_for(up.wait(), 20)
+        for path in ("/r", "/c", "/l", *(f"/r/{i}" for i in range(load.REGISTERS))):
+            reply = await s.call(zk.CREATE, zk.create(path))
+            if reply is None or reply.err != zk.OK:
+                raise zkd_node.NodeError(f"create {path}: {reply}")
+        await s.close()
+
+    async def report(self):
+        while True:
+            await asyncio.sleep(5)
+            acks, reads = sum(w.acks for w in self.writers), sum(r.reads for r in self.readers)
+            print(
+                f"{time.monotonic() - self.judge.began:.0f} s: {self.faults} faults, {acks} writes, {reads} reads, "
+                f"{self.lock.grants} locks, {self.judge.count} violations",
+                flush=True,
+            )
+
+    def plan(self):
+        rng = random.Random(self.args.seed)
+        kinds = [k for k in self.KINDS if not self.args.only or k in self.args.only]
+        weights = [self.KINDS[k][1] for k in kinds]
+        while True:
+            kind = rng.choices(kinds, weights)[0]
+            yield Fault(kind, rng.uniform(0.2, 1.5), rng.uniform(0.3, 5.0), rng.randrange(1 << 30))
+
+    async def run(self):
+        self.ensemble.start()
+        await self.in_thread(self.ensemble.wait_serving)
+        tasks = [asyncio.ensure_future(self.machine.watch_loop())]
+        await self.prepare()
+        for c in self.clients():
+            c.start()
+        await self.wait_writes("the start")
+        tasks.append(asyncio.ensure_future(self.report()))
+        end = time.monotonic() + self.args.seconds
+        for fault in self.plan():
+            if time.monotonic() >= end:
+                break
+            await asyncio.sleep(fault.pause)
+            if self.args.verbose:
+                leader = self.ensemble.leader()
+                print(f"{time.monotonic() - self.judge.began:.2f} s: {fault.kind}, leader {leader and leader.number}")
+            await self.inflict(fault)
+        await self.wait_writes("everything")
+        await self.wait_all("everything")
+        await self.finish()
+        for task in tasks:
+            task.cancel()
+        self.machine.running = False
+
+    async def finish(self):
+        for c in self.clients():
+            c.session.running = False
+        await asyncio.sleep(0.5)
+        for c in self.clients():
+            await c.stop()
+        states = [await self.read_server(s) for s in self.ensemble.servers]
+        self.history.check(states)
+        for w in self.writers:
+            for path, zxid in w.created.items():
+                for n, state in enumerate(states, 1):
+                    if path not in state:
+                        self.judge.violation("lost", f"{path} (0x{zxid:x}) is not on server {n}")
+
+    async def read_server(self, server):
+        """path -> (data, version, mzxid) of every znode that the writers made, behind a sync."""
+        s = zk.Session(f"final-{server.number}", 0, 20000, self.judge, [server_address(server)])
+        up = asyncio.Event()
+        s.on_up = lambda fresh: up.set()
+        s.start()
+        await asyncio.wait_for(up.wait(), 20)
+        await s.call(zk.SYNC, zk.ustring("/"))
+        paths = [f"/r/{i}" for i in range(load.REGISTERS)]
+        reply = await s.call(zk.GET_CHILDREN, zk.path_watch("/c"))
+        paths += [f"/c/{name}" for name in zk.take_children(reply.body)]
+        found = {}
+        for path in paths:
+            reply = await s.call(zk.GET_DATA, zk.path_watch(path))
+            data, stat = zk.take_data(reply.body)
+            found[path] = (data or None, stat.version, stat.mzxid)
+        await s.close()
+        return found
+
+    def print_result(self):
+        print(f"faults: {self.faults}; longest time without an acknowledged write, median and worst:")
+        for kind, times in sorted(self.away.items()):
+            print(f"  {kind:14} {len(times):4} times  {statistics.median(times):7.3f} s  {max(times):7.3f} s")
+        print(
+            f"{len(self.history.writes)} writes and {len(self.history.reads)} reads on record, "
+            f"{sum(w.events for w in self.watchers)} events, {self.lock.grants} locks, worst stall {self.machine.worst:.2f} s"
+        )
+        failed = 0
+        for name, text in PROMISES.items():
+            broken = self.judge.violations.get(name, [])
+            failed += bool(broken)
+            print(f"{'FAILED' if broken else 'ok':6} {text}" + (f" ({len(broken)} times)" if broken else ""))
+        print(f"{len(PROMISES) - failed} passed, {failed} failed")
+        return failed
+
+
+def server_address(server):
+    return server.ensemble.addresses()[server.number - 1]
+
+
+def parse(argv):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--servers", type=lambda s: s.split(","), default=["zkd"] * 3, help="the kind of each")
+    parser.add_argument("--observers", type=lambda s: [int(n) for n in s.split(",")], default=[])
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
+    parser.add_argument("--only", type=lambda s: s.split(","), default=None, help="kinds of faults")
+    parser.add_argument("--keep-logs", metavar="FOLDER", help="copy the servers' logs there at the end")
+    parser.add_argument("--verbose", action="store_true", help="a line for each fault")
+    args = parser.parse_args(argv)
+    if any(s not in KINDS for s in args.servers):
+        parser.error(f"a server is one of {', '.join(KINDS)}")
+    if args.only and any(k not in Chaos.KINDS for k in args.only):
+        parser.error(f"a fault is one of {', '.join(Chaos.KINDS)}")
+    return args
+
+
+def main():
+    args = parse(sys.argv[1:])
+    why = netlab.usable()
+    if why is not None:
+        print(f"skipped: {why}")
+        return SKIPPED
+    netlab.enter()
+    print(f"servers {','.join(args.servers)}, {args.seconds:.0f} s, seed {args.seed}", flush=True)
+    chaos = Chaos(args)
+    try:
+        asyncio.run(chaos.run())
+    finally:
+        if args.keep_logs:
+            os.makedirs(args.keep_logs, exist_ok=True)
+            for s in chaos.ensemble.servers:
+                os.system(f"cp {s.node.log_path} {os.path.join(args.keep_logs, str(s.number))}.log")
+        chaos.ensemble.close()
+    failed = chaos.print_result()
+    if failed:
+        print(f"replay the faults: {sys.argv[0]} --servers {','.join(args.servers)} --seed {args.seed} "
+              f"--seconds {args.seconds:.0f}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
