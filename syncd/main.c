@@ -47,6 +47,7 @@ send_role(struct link *l, const struct zab_role_told *r)
 	m.window_txns = r->window_txns;
 	m.window_bytes = r->window_bytes;
 	m.sid = r->sid;
+	m.reload = r->reload;
 	link_send_proto(l, MSG_ROLE, r->number, 0, &m.base);
 }
 
@@ -230,6 +231,8 @@ on_up(void *owner, struct link *l, const Zkd__Hello *theirs)
 
 	e.hello = (struct zab_hello){
 		.durable = theirs->durable_zxid,
+		.epochs = { .accepted = theirs->accepted_epoch, .current = theirs->current_epoch },
+		.partial = theirs->partial,
 		.applied = theirs->applied_zxid,
 		.has_tree = theirs->has_tree,
 		.disk = disk_of(theirs->disk),

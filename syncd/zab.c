@@ -199,6 +199,38 @@ on_tick(struct zab *z, const struct zab_event *event)
 	zab_act(z, ZAB_ROLE_CHANGED, ZAB_LOGD);
 }
 
+/* A server that stands alone has no peers. */
+static void
+on_peer_opened(struct zab *z, const struct zab_event *event)
+{
+	struct zab_action *a = zab_act(z, ZAB_PEER_CLOSE, ZAB_LOGD);
+
+	a->peer = event->peer;
+	a->reason = "this server has no ensemble";
+}
+
+static void
+on_nothing(struct zab *z, const struct zab_event *event)
+{
+	(void)z;
+	(void)event;
+}
+
+struct slice
+zab_peer_output(const struct zab *z, uint32_t peer)
+{
+	(void)z;
+	(void)peer;
+	return SLICE_LIT("");
+}
+
+struct slice
+zab_install_output(const struct zab *z)
+{
+	(void)z;
+	return SLICE_LIT("");
+}
+
 void
 zab_step(struct zab *z, const struct zab_event *event)
 {
@@ -207,9 +239,18 @@ zab_step(struct zab *z, const struct zab_event *event)
 		[ZAB_UP] = on_up,
 		[ZAB_FRAME] = on_frame,
 		[ZAB_TICK] = on_tick,
+		[ZAB_PEER_OPENED] = on_peer_opened,
+		[ZAB_PEER_INPUT] = on_nothing,
+		[ZAB_PEER_WROTE] = on_nothing,
+		[ZAB_PEER_CLOSED] = on_nothing,
+		[ZAB_DIAL_FAILED] = on_nothing,
+		[ZAB_CHANNEL_FRAME] = on_nothing,
+		[ZAB_CHANNEL_CLOSED] = on_nothing,
+		[ZAB_INSTALL_WROTE] = on_nothing,
+		[ZAB_INSTALL_CLOSED] = on_nothing,
 	};
 
-	ASSERT(event->type < sizeof on / sizeof on[0] && event->link < ZAB_LINKS);
+	ASSERT(event->type < ZAB_EVENTS && event->link < ZAB_LINKS);
 	z->now_ms = event->now_ms;
 	z->nactions = 0;
 	on[event->type](z, event);

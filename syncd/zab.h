@@ -1,21 +1,42 @@
 /*
- * The zab core: the order of everything. It stands between three siblings (logd, clientd, electiond) and
- * decides what is sent to whom, in which order. Pure: the shell tells it events, it answers with actions.
+ * The zab core: the order of everything. It stands between three siblings (logd, clientd, electiond) and the other
+ * servers of an ensemble, and decides what is sent to whom, in which order. Pure: the shell tells it events, it
+ * answers with actions.
  *
  *	zab_init(&z, &config);
  *	zab_step(&z, &event);			one event
  *	actions = zab_actions(&z, &n);		carry them out in this order
  *	zab_deadline(&z)			when to step with ZAB_TICK at the latest
  *
- * Ownership: bodies and strings in an event are borrowed for the step. Bodies in actions are valid until the
- * next step. A descriptor that comes with an event leaves in exactly one action of that step, ZAB_SEND or
- * ZAB_CLOSE_FD.
+ * Ownership: bodies and strings in an event are borrowed for the step. Bodies in actions are valid until the next
+ * step. A descriptor that comes with an event leaves in exactly one action of that step: ZAB_SEND, ZAB_CHANNEL_OPEN
+ * or ZAB_CLOSE_FD.
  *
- * The order of the actions is the contract: an append leaves before any commit that rests on it.
+ * Peers are connections on the quorum port: one for each learner of a leader, which dialled us, and one to the leader
+ * of a learner, which we dialled. The shell gives each a number (never 0, never that of one which is open) and moves
+ * bytes; the core finds the packets in them. What is to be sent lies in zab_peer_output and is announced by
+ * ZAB_PEER_FLUSH once; the shell writes as much as the socket takes, says ZAB_PEER_WROTE, and waits for writability
+ * where something is left. After ZAB_PEER_CLOSE, and after ZAB_PEER_CLOSED, the number means nothing any more; events
+ * of such a peer have no effect.
  *
- * What it keeps: zxids are proposed without a gap, each once; commit rises
- * strictly in order and never passes what a quorum holds on disk; what was committed is never taken back,
- * whichever sibling dies.
+ * A channel is a bulk channel of logd from which a peer of a leader is fed: after ZAB_CHANNEL_OPEN the shell reads
+ * frames from it and tells each. It is the peer's, at most one at a time, and ends by ZAB_CHANNEL_CLOSE or
+ * ZAB_CHANNEL_CLOSED, always before the peer does.
+ *
+ * Installing: ZAB_INSTALL_OPEN lets the shell make a socketpair and send logd one end with MSG_INSTALL. The core's
+ * frames for it lie in zab_install_output and are announced and taken as those of a peer, until ZAB_INSTALL_CLOSE.
+ *
+ * Limits and what happens there: garbage, a packet out of its turn, a length past PACKET_DATA_MAX and output past
+ * ZAB_OUT_MAX close that connection, with one reason; so do requests past ZAB_REQUESTS_MAX or ZAB_REQUEST_BYTES_MAX
+ * that clientd has not consumed. A channel is not read while its peer has ZAB_OUT_PAUSE to send, a leader not while a
+ * snapshot's bytes wait for logd. Connections beyond ZAB_PEERS_MAX are refused.
+ *
+ * The order of the actions is the contract: an append leaves before any commit or ack that rests on it. Nothing is
+ * acked that logd has not called durable.
+ *
+ * What it keeps: zxids are proposed without a gap, each once; commit rises strictly in order and never passes what a
+ * quorum holds on disk; what was committed is never taken back, whichever sibling dies. A learner's history is on
+ * disk before its epoch, its epoch before its ack of NEWLEADER.
  */
 #ifndef SYNCD_ZAB_H
 #define SYNCD_ZAB_H
@@ -25,6 +46,8 @@
 #include <stdint.h>
 
 #include "acks.h"
+#include "base/arena.h"
+#include "base/buf.h"
 #include "base/quorum.h"
 #include "base/trace.h"
 #include "ipc/frame.h"
@@ -40,19 +63,33 @@ enum {
 	ZAB_ERROR_BYTES = 160, /* of a disk's trouble in words, with its NUL */
 	/* What is proposed may pass the credit by this factor (sockets read, expiry); then the link ends. */
 	ZAB_CREDIT_SLACK = 2,
-	/* logd may be away for so long before it is worth a warning. */
+	/* logd may be away for so long before it is worth a warning; a leader then gives up. */
 	ZAB_LOGD_ABSENT_MS = 2000,
+	ZAB_PEERS_MAX = 512,
+	ZAB_OUT_PAUSE = 1 << 20,  /* bytes waiting for a peer that stop the sources of its synchronisation */
+	ZAB_OUT_MAX = 128 << 20,  /* that close it */
+	ZAB_REQUESTS_MAX = 10000, /* of one learner, not consumed by clientd */
+	ZAB_REQUEST_BYTES_MAX = 64 << 20,
 };
 
 struct zab_config {
 	uint64_t sid; /* of this server */
 	bool standalone;
+	bool observer;              /* this server only follows, and does not vote */
 	struct quorum_pair quorums; /* standalone: this server alone */
-	uint32_t window_txns;       /* credit: proposed but not committed */
+	struct slice
+	    members; /* text of the ensemble (PROTOCOLS 18.3), version 0 where it comes from zoo.cfg; copied */
+	uint64_t members_version;
+	uint32_t tick_ms, init_limit, sync_limit; /* of an ensemble; limits in ticks */
+	uint32_t clientd_absent_ms;               /* a leader whose clientd is away for longer gives up */
+	uint32_t max_snap_syncs;  /* snapshots on their way before an observer has to wait for one */
+	bool force_snapshot_sync; /* zookeeper.forceSnapshotSync */
+	uint32_t window_txns;     /* credit: proposed but not committed */
 	uint64_t window_bytes;
 	size_t commit_log_count; /* committed txns kept in memory, and at most so many bytes of them */
 	size_t commit_log_bytes;
-	uint32_t role_base;  /* random: role numbers start above it, so that none of an older syncd matches */
+	/* Random: role numbers, and numbers of connections, start above it, so that none of an older syncd matches. */
+	uint32_t role_base;
 	struct trace *trace; /* or NULL */
 };
 
@@ -61,19 +98,49 @@ struct zab_disk {
 	const char *error; /* what failed, for people; never NULL */
 };
 
+struct zab_epochs {
+	uint32_t accepted, current;
+};
+
 /* A sibling's HELLO. The exchange, and the comparison of suite and configuration, are the shell's. */
 struct zab_hello {
-	uint64_t durable; /* logd */
-	uint64_t applied; /* clientd, if has_tree */
+	uint64_t durable;         /* logd */
+	struct zab_epochs epochs; /* logd */
+	bool partial;             /* logd */
+	uint64_t applied;         /* clientd, if has_tree */
 	bool has_tree;
 	struct zab_disk disk; /* logd */
+};
+
+/* As in control.proto. */
+struct zab_result {
+	uint64_t leader, election_epoch, zxid;
+	enum zab_role state;
+	uint32_t epoch;
+};
+
+struct zab_look {
+	uint64_t sid, zxid; /* zxid UINT64_MAX: this server cannot vouch for what it has, and does not vote */
+	uint32_t epoch;
+	bool observer;
 };
 
 enum zab_event_type {
 	ZAB_UP,    /* a link is there and HELLOs are exchanged: hello is the sibling's */
 	ZAB_DOWN,  /* a link ended, by the sibling or by the shell; not told after ZAB_CLOSE of that link */
-	ZAB_FRAME, /* any other frame: frame, fd; for MSG_DISK also disk */
+	ZAB_FRAME, /* any other frame: frame, fd; for MSG_DISK also disk, for MSG_RESULT also result */
 	ZAB_TICK,  /* time has passed */
+
+	ZAB_PEER_OPENED, /* peer is a new connection: inbound, or what the dial `attempt` (not 0) has brought */
+	ZAB_PEER_INPUT,     /* peer has sent bytes */
+	ZAB_PEER_WROTE,     /* count bytes were taken from zab_peer_output(peer) */
+	ZAB_PEER_CLOSED,    /* peer's connection ended */
+	ZAB_DIAL_FAILED,    /* attempt */
+	ZAB_CHANNEL_FRAME,  /* frame from peer's channel */
+	ZAB_CHANNEL_CLOSED, /* its other end is closed, or it carried no frame */
+	ZAB_INSTALL_WROTE,  /* count bytes were taken from zab_install_output */
+	ZAB_INSTALL_CLOSED, /* logd reads no more */
+	ZAB_EVENTS,
 };
 
 struct zab_event {
@@ -83,7 +150,11 @@ struct zab_event {
 	struct zab_hello hello;
 	struct frame frame;
 	struct zab_disk disk;
+	struct zab_result result;
 	int fd; /* came with the frame, or -1 */
+	uint32_t peer, attempt;
+	struct slice bytes;
+	size_t count;
 };
 
 enum zab_action_type {
@@ -93,12 +164,36 @@ enum zab_action_type {
 	ZAB_CLOSE_FD,
 	ZAB_CLOSE,        /* the link; reason says why. The shell dials it again. */
 	ZAB_ROLE_CHANGED, /* what the node is has changed: log it, renew the status line */
+
+	ZAB_SEND_EPOCHS,   /* MSG_EPOCHS with frame.seq: epochs */
+	ZAB_SEND_LOOK,     /* MSG_LOOK with frame.seq: look */
+	ZAB_SEND_RESULT,   /* MSG_RESULT with seq 0: result */
+	ZAB_SEND_LEARNERS, /* MSG_LEARNERS: learners */
+
+	/*
+	 * Connect to the quorum port of server sid; answered by ZAB_PEER_OPENED or ZAB_DIAL_FAILED with this attempt. A
+	 * newer dial replaces one that is under way; of the older attempt nothing need be told.
+	 */
+	ZAB_DIAL,
+	ZAB_PEER_FLUSH, /* peer has output */
+	ZAB_PEER_READ,  /* read peer's socket, or not, as `on` says; at first on */
+	ZAB_PEER_CLOSE, /* peer; reason */
+
+	ZAB_CHANNEL_OPEN,  /* peer is fed from fd */
+	ZAB_CHANNEL_READ,  /* read peer's channel, or not, as `on` says; at first on */
+	ZAB_CHANNEL_CLOSE, /* peer's channel is done with */
+
+	ZAB_INSTALL_OPEN,  /* a new channel for MSG_INSTALL with frame.seq; it replaces an older one */
+	ZAB_INSTALL_FLUSH, /* zab_install_output has bytes */
+	ZAB_INSTALL_CLOSE, /* all is written, or given up: close the channel */
+	ZAB_ACTIONS,
 };
 
 struct zab_role_told {
 	uint32_t number;
 	enum zab_role role;
 	bool standalone;
+	bool reload;
 	uint32_t epoch;
 	uint64_t proposed, committed;
 	uint32_t window_txns;
@@ -106,14 +201,29 @@ struct zab_role_told {
 	uint64_t sid;
 };
 
+/* As in control.proto. */
+struct zab_learners {
+	uint32_t learners, synced_followers, synced_non_voting_followers, synced_observers, pending_syncs;
+};
+
 struct zab_action {
 	enum zab_action_type type;
 	enum zab_link link;
 	int fd;
+	uint32_t peer;
 	struct frame frame;
 	union {
 		struct zab_role_told role;
 		struct zab_disk disk;
+		struct zab_epochs epochs;
+		struct zab_look look;
+		struct zab_result result;
+		struct zab_learners learners;
+		struct {
+			uint64_t sid;
+			uint32_t attempt;
+		} dial;
+		bool on;
 		const char *reason; /* a constant */
 	};
 };
@@ -179,6 +289,11 @@ void zab_step(struct zab *z, const struct zab_event *event);
 const struct zab_action *zab_actions(const struct zab *z, size_t *n);
 /* Monotonic ms at which ZAB_TICK is due; UINT64_MAX when nothing waits for time. */
 uint64_t zab_deadline(const struct zab *z);
+
+/* What is to be sent to a peer; empty where there is none of that number. Valid until the next step. */
+struct slice zab_peer_output(const struct zab *z, uint32_t peer);
+/* Frames for the channel of MSG_INSTALL. Valid until the next step. */
+struct slice zab_install_output(const struct zab *z);
 
 /* One sentence for people about what the node is doing; returns text. */
 const char *zab_describe(const struct zab *z, char *text, size_t size);

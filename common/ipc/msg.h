@@ -31,8 +31,9 @@ enum msg_type {
 	/*
 	 * clientd -> syncd -> logd: bring me the data. flags LOAD_HAVE_TREE: only txns above zxid are wanted, if the
 	 * log reaches back to it (else a snapshot comes, and clientd starts from that). seq is chosen by syncd, which
-	 * also asks for learners of its own (LOAD_LEARNER: zxid is the learner's last; a snapshot comes also where the
-	 * txns would be more than snapshotSizeFactor allows; LOAD_SNAPSHOT: a snapshot comes in any case).
+	 * also asks for learners of its own (LOAD_LEARNER: zxid is the learner's last; a snapshot comes also where it is
+	 * newer than zxid and the txns would be more than snapshotSizeFactor allows; LOAD_SNAPSHOT: a snapshot comes in
+	 * any case).
 	 */
 	MSG_LOAD = 4,
 	/* logd -> syncd -> clientd: seq = that of LOAD; carries one descriptor, the reading end of a bulk channel. */
@@ -104,7 +105,9 @@ enum msg_type {
 	MSG_TRUNCATE = 17,
 	/*
 	 * syncd -> logd: store the epochs, proto Epochs; answered by the same type and seq when on disk. flags
-	 * STORE_REFUSED: they could not be stored, and what was there still is.
+	 * STORE_REFUSED: they could not be stored, and what was there still is. A learner's txns are appended before the
+	 * current epoch is raised, never after: so a log may reach into epochs above the current one, up to the accepted
+	 * one, where the learner died meanwhile, and such a log is in order.
 	 */
 	MSG_EPOCHS = 18,
 	/* logd -> syncd -> clientd: proto Disk: the disk failed, or works again (zxid = what is durable then). */
@@ -130,7 +133,9 @@ enum msg_type {
 	 * a bulk channel with BULK_SNAPSHOT (zxid), BULK_DATA (of the leader's stream: session table to the final "/",
 	 * without file header and trailer), BULK_SNAPSHOT_END. Answered by the same type and seq when it is the newest
 	 * snapshot and on disk, zxid = its zxid; what was beyond it is set aside. flags STORE_REFUSED: it did not come
-	 * whole or could not be stored, and what was there still is.
+	 * whole or could not be stored, and what was there still is. Where the log went beyond the snapshot the node has
+	 * less now than it has acked: until the next EPOCHS is stored logd says in its HELLO, also after a crash, that it
+	 * is partial, and the node does not vote.
 	 */
 	MSG_INSTALL = 24,
 	/* syncd -> clientd, on a leader: who follows, for the words srvr and mntr. proto Learners; when it changes. */

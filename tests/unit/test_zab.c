@@ -128,6 +128,8 @@ say_action(const struct zab_action *a)
 	case ZAB_ROLE_CHANGED:
 		say("changed");
 		break;
+	default:
+		ck_abort_msg("action %d in a server that stands alone", a->type);
 	}
 }
 

@@ -271,6 +271,8 @@ carry_out(const struct zab_action *a)
 		return;
 	case ZAB_ROLE_CHANGED:
 		return;
+	default:
+		ck_abort_msg("action %d in a server that stands alone", a->type);
 	}
 	if (l->dialled && l->accepted && !l->eof)
 		queue_put(&l->to_sibling, &m);
