@@ -1,10 +1,9 @@
 /*
- * TRUNC and the epoch files. Invariant: a crash at any point of a cut leaves a log that ends at or behind the target
+ * TRUNC. Invariant: a crash at any point of a cut leaves a log that ends at or behind the target
  * and snapshots that it reaches, so that the cut can be asked for again.
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 
 #include "store_internal.h"
 
@@ -172,28 +171,5 @@ store_truncate(struct store *s, uint64_t zxid)
 	files_free(&f);
 	if (ret == 0)
 		begin_anew(s, &c);
-	return ret;
-}
-
-static int
-write_epoch(struct store *s, const char *name, uint32_t epoch)
-{
-	char text[16];
-	int n = snprintf(text, sizeof text, "%" PRIu32, epoch);
-
-	return files_replace(s->disk, STORE_SNAP, name, slice_of(text, (size_t)n));
-}
-
-int
-store_set_epochs(struct store *s, uint32_t accepted, uint32_t current)
-{
-	int ret = write_epoch(s, "acceptedEpoch", accepted);
-
-	if (ret == 0)
-		ret = write_epoch(s, "currentEpoch", current);
-	if (ret == 0) {
-		s->accepted_epoch = accepted;
-		s->current_epoch = current;
-	}
 	return ret;
 }

@@ -89,7 +89,13 @@ on_load(void *owner, struct link *l, const struct frame *f)
 	return 0;
 }
 
-/* What a half-done cut or epoch file means only a new start can tell. */
+static void
+answer(struct link *l, const struct frame *f, uint16_t flags, uint64_t zxid)
+{
+	link_send(l, &(struct frame){ .type = f->type, .flags = flags, .seq = f->seq, .zxid = zxid });
+}
+
+/* What a half-done cut means only a new start can tell. */
 static int
 give_up(struct logd *g, const char *what, int error)
 {
@@ -124,12 +130,14 @@ on_epochs(void *owner, struct link *l, const struct frame *f)
 	struct logd *g = owner;
 	int ret;
 
-	if (m == NULL || m->accepted < m->current)
+	if (m == NULL)
 		return link_refuse(l, "malformed body");
-	ret = store_set_epochs(g->store, m->accepted, m->current);
-	if (ret != 0)
-		return give_up(g, "EPOCHS", ret);
-	link_send_short(l, MSG_EPOCHS, f->seq, 0);
+	commit(g); /* history before epoch */
+	ret = store_set_epochs(g->store, m->accepted, m->current, clock_mono_ms());
+	if (ret == -EPROTO)
+		return link_refuse(l, "epochs %" PRIu32 ", %" PRIu32 " do not follow", m->accepted,
+				   m->current);
+	answer(l, f, ret == 0 ? 0 : STORE_REFUSED, 0);
 	return 0;
 }
 

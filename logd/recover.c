@@ -21,7 +21,8 @@ enum { FROM_MARK_BYTES = 4 << 20, PIECE_BYTES = 64 << 10 };
 	"let the "                                                                                           \
 	"server fetch its data from the leader"
 
-static int __attribute__((format(printf, 2, 3))) refuse(char why[FILES_TEXT_BYTES], const char *fmt, ...)
+int
+store_refuse(char why[FILES_TEXT_BYTES], const char *fmt, ...)
 {
 	va_list ap;
 
@@ -41,9 +42,9 @@ refuse_with(char why[FILES_TEXT_BYTES], const char *more)
 	return -EUCLEAN;
 }
 
-static int
-disk_error(char why[FILES_TEXT_BYTES], int error, const char *doing, const struct store *s,
-	   enum store_folder folder)
+int
+store_disk_error(char why[FILES_TEXT_BYTES], int error, const char *doing, const struct store *s,
+		 enum store_folder folder)
 {
 	if (why[0] == '\0')
 		snprintf(why, FILES_TEXT_BYTES, "cannot %s in %s: %s", doing, s->disk->names[folder],
@@ -90,95 +91,6 @@ clean_folder(struct store *s, enum store_folder folder)
 	return ret;
 }
 
-/* A number in decimal, as the epoch files hold it. -ENOENT: no file; -EBADMSG: no number. */
-static int
-read_epoch(struct store *s, const char *name, uint32_t *epoch)
-{
-	struct buf b;
-	uint64_t v = 0;
-	int ret;
-
-	buf_init(&b, 1 << 16);
-	ret = files_read_small(s->disk, STORE_SNAP, name, &b);
-	while (ret == 0 && buf_len(&b) > 0 && (b.data[b.end - 1] == '\n' || b.data[b.end - 1] == '\r'))
-		buf_truncate(&b, buf_len(&b) - 1);
-	if (ret == 0 && (buf_len(&b) == 0 || buf_len(&b) > 10))
-		ret = -EBADMSG;
-	for (size_t i = b.off; ret == 0 && i < b.end; i++) {
-		if (b.data[i] < '0' || b.data[i] > '9')
-			ret = -EBADMSG;
-		v = v * 10 + (uint64_t)(b.data[i] - '0');
-	}
-	if (ret == 0 && v > INT32_MAX)
-		ret = -EBADMSG;
-	if (ret == 0)
-		*epoch = (uint32_t)v;
-	buf_free(&b);
-	return ret;
-}
-
-static int
-epoch_error(struct store *s, int error, const char *name, char why[FILES_TEXT_BYTES])
-{
-	if (error == -EBADMSG)
-		return refuse(why,
-			      "%s/%s holds no decimal number: restore it, or remove both epoch files of a "
-			      "standalone server",
-			      s->disk->names[STORE_SNAP], name);
-	return disk_error(why, error, "read the epoch files", s, STORE_SNAP);
-}
-
-/* A crash between log and epoch: currentEpoch.tmp already names the epoch of the last zxid (ZooKeeper: QuorumPeer.loadDataBase). */
-static int
-finish_epoch(struct store *s, uint32_t needed, char why[FILES_TEXT_BYTES])
-{
-	uint32_t next;
-	int ret = read_epoch(s, "currentEpoch.tmp", &next);
-
-	if (ret != 0 || next != needed)
-		return refuse(
-		    why,
-		    "%s/currentEpoch is %" PRIu32 ", but the log goes to zxid 0x%" PRIx64 " of epoch %" PRIu32
-		    ": the file is older than the log; restore it, or in an ensemble move the version-2 "
-		    "folders away and let the server fetch its data from the leader",
-		    s->disk->names[STORE_SNAP], s->current_epoch, s->durable, needed);
-	ret = s->disk->ops->rename(s->disk, STORE_SNAP, "currentEpoch.tmp", "currentEpoch");
-	if (ret == 0)
-		ret = s->disk->ops->sync_folder(s->disk, STORE_SNAP);
-	if (ret != 0)
-		return disk_error(why, ret, "finish currentEpoch", s, STORE_SNAP);
-	s->current_epoch = next;
-	return 0;
-}
-
-static int
-recover_epochs(struct store *s, char why[FILES_TEXT_BYTES])
-{
-	uint32_t of_log = (uint32_t)(s->durable >> 32);
-	int ret;
-
-	s->current_epoch = s->accepted_epoch = of_log;
-	ret = read_epoch(s, "currentEpoch", &s->current_epoch);
-	if (ret != 0 && ret != -ENOENT)
-		return epoch_error(s, ret, "currentEpoch", why);
-	if (s->current_epoch < of_log) {
-		ret = finish_epoch(s, of_log, why);
-		if (ret != 0)
-			return ret;
-	}
-	if (s->accepted_epoch < s->current_epoch)
-		s->accepted_epoch = s->current_epoch;
-	ret = read_epoch(s, "acceptedEpoch", &s->accepted_epoch);
-	if (ret != 0 && ret != -ENOENT)
-		return epoch_error(s, ret, "acceptedEpoch", why);
-	if (s->accepted_epoch < s->current_epoch)
-		return refuse(why,
-			      "%s/acceptedEpoch is %" PRIu32 ", below currentEpoch %" PRIu32
-			      ": one of the two files is from another time; restore them",
-			      s->disk->names[STORE_SNAP], s->accepted_epoch, s->current_epoch);
-	return 0;
-}
-
 /* The newest snapshot that looks whole; its zxid, or -ENOENT. Others are named once. */
 static int
 find_snapshot(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES])
@@ -211,16 +123,17 @@ refuse_without_snapshot(const struct store *s, const struct files *f, char why[F
 	const struct file_name *newest = f->nsnapshots == 0 ? NULL : &f->snapshots[f->nsnapshots - 1];
 
 	if (newest == NULL)
-		return refuse(
+		return store_refuse(
 		    why,
 		    "%s holds transaction logs, but %s no snapshot: starting would serve an incomplete "
 		    "database; restore the snapshots, or set snapshot.trust.empty=true once if the logs "
 		    "are known to be complete (a server upgraded from ZooKeeper 3.4)",
 		    s->disk->names[STORE_LOG], s->disk->names[STORE_SNAP]);
 	disk_name_make(name, newest->kind, newest->zxid);
-	return refuse(why, "%s holds %zu snapshots, newest %s, and none of them is whole%s; " WHY_DATA,
-		      s->disk->names[STORE_SNAP], f->nsnapshots, name,
-		      newest->kind == DISK_SNAPSHOT_SNAPPY ? " (snappy compression cannot be read yet)" : "");
+	return store_refuse(why, "%s holds %zu snapshots, newest %s, and none of them is whole%s; " WHY_DATA,
+			    s->disk->names[STORE_SNAP], f->nsnapshots, name,
+			    newest->kind == DISK_SNAPSHOT_SNAPPY ? " (snappy compression cannot be read yet)"
+								 : "");
 }
 
 /* What to do with the end of the newest log. */
@@ -390,18 +303,18 @@ recover_log(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES])
 		mark = have_mark == 0 ? &m : NULL;
 		ret = read_log(s, zxid, &mark, &end, &last);
 		if (ret != 0)
-			return disk_error(why, ret, "read the newest log", s, STORE_LOG);
+			return store_disk_error(why, ret, "read the newest log", s, STORE_LOG);
 		j = judge_end(&end, mark);
 		if (j == REFUSE)
 			return refuse_log(s, zxid, &end, mark, why);
 		if (end.good > TXNLOG_HEADER_BYTES) {
 			s->marked = mark == NULL ? 0 : mark->zxid;
 			ret = open_log(s, zxid, &end, j == CUT, find_doubtful(&end, mark, last));
-			return ret == 0 ? 0 : disk_error(why, ret, "open the newest log", s, STORE_LOG);
+			return ret == 0 ? 0 : store_disk_error(why, ret, "open the newest log", s, STORE_LOG);
 		}
 		ret = remove_empty(s, zxid);
 		if (ret != 0)
-			return disk_error(why, ret, "remove an empty log", s, STORE_LOG);
+			return store_disk_error(why, ret, "remove an empty log", s, STORE_LOG);
 	}
 	return 0;
 }
@@ -438,7 +351,7 @@ begin_database(struct store *s, char why[FILES_TEXT_BYTES])
 	int ret;
 
 	if (!s->settings.db_autocreate && !may_initialize(s))
-		return refuse(
+		return store_refuse(
 		    why,
 		    "%s is empty and db.autocreate=false: make a file named initialize in %s to begin a new "
 		    "database, or restore the data",
@@ -447,7 +360,7 @@ begin_database(struct store *s, char why[FILES_TEXT_BYTES])
 	if (ret == 0)
 		trace(s->trace, TRACE_NOTICE, "store", "new database", "folder=%s",
 		      s->disk->names[STORE_SNAP]);
-	return ret == 0 ? 0 : disk_error(why, ret, "write snapshot.0", s, STORE_SNAP);
+	return ret == 0 ? 0 : store_disk_error(why, ret, "write snapshot.0", s, STORE_SNAP);
 }
 
 static int
@@ -509,7 +422,7 @@ recover_files(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES]
 	if (s->end.exists && s->marked != s->end.zxid)
 		s->mark_ms = 0;
 	count_since_snapshot(s);
-	return recover_epochs(s, why);
+	return epochs_recover(s, why);
 }
 
 int
@@ -529,5 +442,5 @@ recover(struct store *s, char why[FILES_TEXT_BYTES])
 		ret = clean_folder(s, STORE_LOG);
 	if (ret == 0)
 		ret = sync_folders(s);
-	return ret == 0 ? 0 : disk_error(why, ret, "clean up", s, STORE_SNAP);
+	return ret == 0 ? 0 : store_disk_error(why, ret, "clean up", s, STORE_SNAP);
 }

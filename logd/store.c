@@ -139,20 +139,28 @@ store_failed(const struct store *s)
 	return s->failed[0] == '\0' ? NULL : s->failed;
 }
 
-/* The disk failed: everything that is not durable is forgotten, the file with it. */
-static void
-fail(struct store *s, uint64_t now_ms, const char *what, int error)
+void
+store_fail(struct store *s, uint64_t now_ms, const char *what, const char *where, int error)
 {
-	snprintf(s->failed, sizeof s->failed, "%s %s/log.%" PRIx64 ": %s", what, s->disk->names[STORE_LOG],
-		 s->failed_log, strerror(-error));
+	snprintf(s->failed, sizeof s->failed, "%s %s: %s", what, where, strerror(-error));
 	trace(s->trace, TRACE_ERROR, "store", "disk failed", "%s durable=0x%" PRIx64, s->failed, s->durable);
 	store_drop_log(s);
 	buf_reset(&s->batch, BATCH_KEEP);
 	s->batch_txns = 0;
 	s->last = s->durable;
-	s->cut_pending = true;
 	s->retry_ms = now_ms + STORE_RETRY_MS;
 	s->mark_ms = UINT64_MAX;
+}
+
+/* A batch could not be made durable: its file is to be cut, or goes. */
+static void
+fail_batch(struct store *s, uint64_t now_ms, const char *what, int error)
+{
+	char where[FILES_TEXT_BYTES / 2];
+
+	snprintf(where, sizeof where, "%s/log.%" PRIx64, s->disk->names[STORE_LOG], s->failed_log);
+	s->cut_pending = true;
+	store_fail(s, now_ms, what, where, error);
 }
 
 static bool
@@ -307,7 +315,7 @@ store_commit(struct store *s, uint64_t now_ms)
 	if (ret == 0)
 		ret = write_batch(s, at, fresh, &what);
 	if (ret != 0) {
-		fail(s, now_ms, what, ret);
+		fail_batch(s, now_ms, what, ret);
 		return false;
 	}
 	note_sync(s, s->disk->ops->now_us(s->disk) - began_us);
@@ -340,16 +348,16 @@ cut_failed_log(struct store *s)
 	return ret;
 }
 
-/* A file is made, filled, synced and removed: only then the disk is said to work. */
+/* A file is made, filled, synced and removed: only then a folder is said to work. */
 static int
-probe_disk(struct store_disk *d)
+probe_folder(struct store_disk *d, enum store_folder folder)
 {
-	int ret = files_remove(d, STORE_LOG, PROBE_NAME), h;
+	int ret = files_remove(d, folder, PROBE_NAME), h;
 	uint8_t *bytes;
 
 	if (ret != 0)
 		return ret;
-	h = d->ops->open(d, STORE_LOG, PROBE_NAME, STORE_CREATE);
+	h = d->ops->open(d, folder, PROBE_NAME, STORE_CREATE);
 	if (h < 0)
 		return h;
 	bytes = mem_zalloc(1, PROBE_BYTES);
@@ -359,10 +367,18 @@ probe_disk(struct store_disk *d)
 	d->ops->close(d, h);
 	mem_free(bytes);
 	if (ret == 0)
-		ret = files_remove(d, STORE_LOG, PROBE_NAME);
+		ret = files_remove(d, folder, PROBE_NAME);
 	else
-		files_remove(d, STORE_LOG, PROBE_NAME);
-	return ret == 0 ? d->ops->sync_folder(d, STORE_LOG) : ret;
+		files_remove(d, folder, PROBE_NAME);
+	return ret == 0 ? d->ops->sync_folder(d, folder) : ret;
+}
+
+static int
+probe_disk(struct store_disk *d)
+{
+	int ret = probe_folder(d, STORE_LOG);
+
+	return ret == 0 && !d->one_folder ? probe_folder(d, STORE_SNAP) : ret;
 }
 
 static void

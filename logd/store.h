@@ -64,7 +64,10 @@ int store_open(struct store **s, struct store_disk *d, const struct store_settin
 /* Writes the mark and closes; what was appended and not committed is gone. NULL is harmless. */
 void store_close(struct store *s);
 
-/* Positions. Epochs come from their files, or from the last zxid where there are none. */
+/*
+ * Positions. Epochs come from their files, or from the last zxid where there are none; epochs.c says what is made of
+ * files that do not fit together.
+ */
 uint64_t store_durable(const struct store *s);
 uint64_t store_snapshot_zxid(const struct store *s);
 uint32_t store_accepted_epoch(const struct store *s);
@@ -97,8 +100,12 @@ uint64_t store_deadline(const struct store *s);
  * failed half-way, the store must be opened anew.
  */
 int store_truncate(struct store *s, uint64_t zxid);
-/* Stores the epochs, acceptedEpoch first. Errors as the disk said; then what is stored is unknown. */
-int store_set_epochs(struct store *s, uint32_t accepted, uint32_t current);
+/*
+ * Stores the epochs, acceptedEpoch first; the batch must be committed. -EPROTO: they are below what is stored, or the
+ * accepted one is below the current one. Other -errno: the disk failed, and counts as failed from now on; what the
+ * positions say stays, although a new start may find the new epochs, which is no lie: the history came before.
+ */
+int store_set_epochs(struct store *s, uint32_t accepted, uint32_t current, uint64_t now_ms);
 
 /* Whether a snapshot should be begun now: enough txns or bytes since the last, and none under way. */
 bool store_snapshot_due(const struct store *s, uint64_t now_ms);

@@ -33,6 +33,7 @@ struct store {
 
 	uint64_t snapshot_zxid;
 	uint32_t accepted_epoch, current_epoch;
+	bool stored[2]; /* epochs.c: which of them its file holds for certain */
 
 	uint64_t since_txns, since_bytes; /* since the last snapshot was begun */
 	uint64_t due_txns, due_bytes;     /* when the next one is; UINT64_MAX: never by bytes */
@@ -59,6 +60,16 @@ struct store {
 /* recover.c: fills in positions and end of a fresh store. As store_open. */
 int recover(struct store *s, char why[FILES_TEXT_BYTES]);
 
+/* Explains a refusal; -EUCLEAN. */
+int store_refuse(char why[FILES_TEXT_BYTES], const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Explains what the disk said, unless that was done already; the error. */
+int store_disk_error(char why[FILES_TEXT_BYTES], int error, const char *doing, const struct store *s,
+		     enum store_folder folder);
+/* epochs.c: the epochs, of their files or of the durable zxid. As store_open. */
+int epochs_recover(struct store *s, char why[FILES_TEXT_BYTES]);
+
+/* store.c: the disk failed at what, in where; everything that is not durable is forgotten, the open log with it. */
+void store_fail(struct store *s, uint64_t now_ms, const char *what, const char *where, int error);
 /* store.c: when snapshots are due anew, from now on. */
 void store_schedule_snapshot(struct store *s);
 /* Closes the log in use, if any. */

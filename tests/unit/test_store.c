@@ -341,7 +341,7 @@ do_chores(struct fake_disk *f, struct store *s)
 static void
 set_epochs(struct store *s, struct progress *p, uint32_t accepted, uint32_t current)
 {
-	if (store_set_epochs(s, accepted, current) != 0)
+	if (store_set_epochs(s, accepted, current, 0) != 0)
 		return;
 	p->accepted = accepted;
 	p->current = current;
@@ -905,12 +905,37 @@ static const struct epoch_case {
 	int result;
 	uint32_t current_is, accepted_is;
 } epoch_cases[] = {
-	{ NULL, NULL, NULL, false, 0, 0, 0 },      { NULL, NULL, NULL, true, 0, 3, 3 },
-	{ "3", "5", NULL, true, 0, 3, 5 },         { "7\n", "7\n", NULL, true, 0, 7, 7 },
-	{ "2", "3", "3", true, 0, 3, 3 },          { "2", "3", "4", true, -EUCLEAN, 0, 0 },
-	{ "2", "3", NULL, true, -EUCLEAN, 0, 0 },  { "5", "4", NULL, true, -EUCLEAN, 0, 0 },
-	{ "x", "4", NULL, false, -EUCLEAN, 0, 0 }, { "", "4", NULL, false, -EUCLEAN, 0, 0 },
-	{ "4", NULL, NULL, false, 0, 4, 4 },
+	/* None: a standalone server, or one that never began. */
+	{ NULL, NULL, NULL, false, 0, 0, 0 },
+	{ NULL, NULL, NULL, true, 0, 3, 3 },
+	/* Both, and they fit. */
+	{ "3", "5", NULL, true, 0, 3, 5 },
+	{ "7\n", "7\r\n", NULL, true, 0, 7, 7 },
+	/* A crash between log and current epoch, between accepted and current (ZOOKEEPER-1653). */
+	{ "2", "3", "3", true, 0, 3, 3 },
+	{ "2", "3", "4", true, 0, 3, 3 },
+	{ "2", "5", NULL, true, 0, 3, 5 },
+	{ "5", "4", NULL, true, 0, 5, 5 },
+	{ "3", "2", NULL, true, 0, 3, 3 },
+	/* Older than the log. */
+	{ "2", "2", NULL, true, -EUCLEAN, 0, 0 },
+	{ "1", "2", "3", true, -EUCLEAN, 0, 0 },
+	/* The current one is lost: only where log and promise leave one. */
+	{ NULL, "3", NULL, true, 0, 3, 3 },
+	{ "x", "3", NULL, true, 0, 3, 3 },
+	{ NULL, "4", NULL, true, -EUCLEAN, 0, 0 },
+	{ "", "4", NULL, true, -EUCLEAN, 0, 0 },
+	{ "3x", "2", NULL, true, -EUCLEAN, 0, 0 },
+	/* The promise is lost: never, but where the server had just begun. */
+	{ "3", NULL, NULL, true, 0, 3, 3 },
+	{ "4", NULL, NULL, true, -EUCLEAN, 0, 0 },
+	{ "2", NULL, NULL, true, -EUCLEAN, 0, 0 },
+	{ "3", "x", NULL, true, -EUCLEAN, 0, 0 },
+	{ "3", "-1", NULL, true, -EUCLEAN, 0, 0 },
+	{ "3", "2147483648", NULL, true, -EUCLEAN, 0, 0 },
+	{ "3", "12345678901", NULL, true, -EUCLEAN, 0, 0 },
+	{ "y", "x", NULL, false, -EUCLEAN, 0, 0 },
+	{ "y", NULL, NULL, false, -EUCLEAN, 0, 0 },
 };
 
 START_TEST(epochs)
@@ -932,18 +957,118 @@ START_TEST(epochs)
 	if (c->temporary != NULL)
 		fake_disk_put(&f, STORE_SNAP, "currentEpoch.tmp", c->temporary, strlen(c->temporary));
 	ck_assert_int_eq(store_open(&s, &f.disk, &ordinary, NULL, why), c->result);
-	if (c->result == 0) {
+	if (c->result != 0)
+		ck_assert_ptr_nonnull(strstr(why, "Epoch"));
+	/* Again: what was raised stays so. */
+	for (int again = 0; c->result == 0 && again < 2; again++) {
 		ck_assert_uint_eq(store_current_epoch(s), c->current_is);
 		ck_assert_uint_eq(store_accepted_epoch(s), c->accepted_is);
 		ck_assert_ptr_null(fake_disk_find(&f, STORE_SNAP, "currentEpoch.tmp"));
-		ck_assert_int_eq(store_set_epochs(s, 9, 8), 0);
 		store_close(s);
+		fake_disk_power_loss(&f);
+		s = must_open(&f);
+	}
+	if (c->result == 0) {
+		ck_assert_int_eq(store_set_epochs(s, 9, 8, 0), 0);
+		ck_assert_int_eq(store_set_epochs(s, 9, 7, 0), -EPROTO);
+		ck_assert_int_eq(store_set_epochs(s, 8, 8, 0), -EPROTO);
+		ck_assert_int_eq(store_set_epochs(s, 9, 10, 0), -EPROTO);
+		store_close(s);
+		fake_disk_power_loss(&f);
 		s = must_open(&f);
 		ck_assert_uint_eq(store_current_epoch(s), 8);
 		ck_assert_uint_eq(store_accepted_epoch(s), 9);
 		store_close(s);
 	}
 	fake_disk_free(&f);
+}
+END_TEST
+
+/* What a cut takes away is not what raised the epoch. */
+START_TEST(epochs_outlive_the_log)
+{
+	uint64_t high = UINT64_C(3) << 32 | 1;
+	struct fake_disk f;
+	struct store *s;
+
+	fake_disk_init(&f, true, 5);
+	s = must_open(&f);
+	append_range(s, 1, 2, 1);
+	append_range(s, high, high, 1);
+	store_close(s);
+	fake_disk_put(&f, STORE_SNAP, "currentEpoch", "2", 1);
+	fake_disk_put(&f, STORE_SNAP, "acceptedEpoch", "3", 1);
+	s = must_open(&f);
+	ck_assert_int_eq(store_truncate(s, 2), 0);
+	store_close(s);
+	fake_disk_power_loss(&f);
+	s = must_open(&f);
+	ck_assert_uint_eq(store_durable(s), 2);
+	ck_assert_uint_eq(store_current_epoch(s), 3);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/*
+ * Three pairs in a row with a crash or a failure at each call, in a folder with and without the files: what was answered
+ * is there, what is there was asked for, the accepted one is never below the current one, and it always opens.
+ */
+static void
+store_three_pairs(struct fake_disk *f, uint32_t sure[2])
+{
+	static const uint32_t pairs[][2] = { { 4, 3 }, { 4, 4 }, { 6, 4 } };
+	uint64_t now_ms = 0;
+	struct store *s;
+
+	if (store_open(&s, &f->disk, &ordinary, NULL, why) != 0)
+		return;
+	for (size_t i = 0; i < 3; i++) {
+		int ret = store_set_epochs(s, pairs[i][0], pairs[i][1], now_ms);
+		if (ret == 0)
+			memcpy(sure, pairs[i], sizeof pairs[i]);
+		ck_assert((ret == 0) == (store_failed(s) == NULL));
+		ck_assert(ret == 0 || store_set_epochs(s, 20, 20, now_ms) == -EIO);
+		now_ms += STORE_RETRY_MS;
+		store_tick(s, now_ms);
+	}
+	store_close(s);
+}
+
+static void
+check_pairs(struct fake_disk *f, const uint32_t sure[2])
+{
+	struct store *s = must_open(f);
+
+	ck_assert_uint_ge(store_accepted_epoch(s), sure[0]);
+	ck_assert_uint_ge(store_current_epoch(s), sure[1]);
+	ck_assert_uint_ge(store_accepted_epoch(s), store_current_epoch(s));
+	ck_assert_uint_le(store_accepted_epoch(s), 6);
+	ck_assert_uint_le(store_current_epoch(s), 4);
+	store_close(s);
+}
+
+START_TEST(epochs_at_every_call)
+{
+	static const enum fake_fault faults[] = { FAKE_CRASH, FAKE_FAIL_ONCE, FAKE_FAIL_SOME };
+	uint64_t high = UINT64_C(3) << 32 | 1;
+
+	for (uint64_t at = 1; at < 40; at++) {
+		for (uint64_t seed = 1; seed <= 10; seed++) {
+			uint32_t sure[2] = { 3, 3 };
+			struct fake_disk f;
+			fake_disk_init(&f, _i % 2 == 0, seed * 100 + at);
+			struct store *s = must_open(&f);
+			append_range(s, high, high, 1);
+			store_close(s);
+			f.fault_at = f.calls + at;
+			f.fault = faults[_i / 2];
+			store_three_pairs(&f, sure);
+			fake_disk_power_loss(&f);
+			check_pairs(&f, sure);
+			fake_disk_free(&f);
+		}
+	}
 }
 END_TEST
 
@@ -1288,6 +1413,7 @@ make_suite(void)
 	tcase_add_test(t, wrong_folder);
 	tcase_add_test(t, foreign_files_stay);
 	tcase_add_loop_test(t, epochs, 0, sizeof epoch_cases / sizeof *epoch_cases);
+	tcase_add_test(t, epochs_outlive_the_log);
 	tcase_add_loop_test(t, truncate, 0, sizeof cuts / sizeof *cuts);
 	tcase_add_test(t, truncate_at_no_entry);
 	tcase_add_loop_test(t, purge, 0, 2);
@@ -1302,6 +1428,7 @@ make_suite(void)
 	tcase_add_loop_test(faults, power_lost_at_every_call, 0, 2);
 	tcase_add_test(faults, power_lost_twice);
 	tcase_add_loop_test(faults, failure_at_every_call, 0, sizeof failures / sizeof *failures);
+	tcase_add_loop_test(faults, epochs_at_every_call, 0, 6);
 	tcase_add_test(faults, truncate_power_lost);
 	tcase_set_timeout(faults, 120);
 	suite_add_tcase(suite, faults);
