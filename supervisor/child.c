@@ -85,7 +85,7 @@ child_open_programs(struct child children[WATCH_DAEMONS])
 struct inheritance {
 	int fds[SOCKETS_MAX + 1];
 	unsigned n;
-	char names[256];
+	char names[512];
 };
 
 static void

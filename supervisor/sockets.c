@@ -23,10 +23,12 @@
 
 enum {
 	CLIENT_BACKLOG = 4096, /* the kernel cuts it to net.core.somaxconn */
+	PEER_BACKLOG = 1024,
 	UNIX_BACKLOG = 64,
 	NOTIFY_BUFFER_BYTES = 256 << 10,
 	TAKEN_WAIT_MS = 1500, /* how long a taken port is tried */
 	TAKEN_PAUSE_US = 20000,
+	ATTEMPT_MS = 1000,
 };
 
 #define CONTROL_GROUP "zkd"
@@ -152,16 +154,16 @@ bind_tcp(const char *host, int port, int backlog)
 }
 
 /*
- * The same, but where the port is taken it may be that a zkd died a moment ago and its clientd is still giving back its
- * memory: that one lets go by itself.
+ * The same, but where the port is taken it may be that a zkd died a moment ago and one of its daemons is still giving
+ * back its memory: that one lets go by itself.
  */
 static int
-bind_tcp_patiently(const char *host, int port, int backlog)
+bind_tcp_patiently(const char *host, int port, int backlog, uint64_t patience_ms)
 {
-	uint64_t until = clock_mono_ms() + TAKEN_WAIT_MS;
+	uint64_t began = clock_mono_ms();
 	int fd;
 
-	while ((fd = bind_tcp(host, port, backlog)) == -EADDRINUSE && clock_mono_ms() < until)
+	while ((fd = bind_tcp(host, port, backlog)) == -EADDRINUSE && clock_mono_ms() - began < patience_ms)
 		usleep(TAKEN_PAUSE_US);
 	return fd;
 }
@@ -187,22 +189,92 @@ tell_bind_failure(const char *key, const char *host, int port, int error)
 	return EXIT_BIND;
 }
 
+static void
+add_network_socket(struct sockets *s, enum watch_daemon d, const char *name, int fd)
+{
+	struct socket *k = add_socket(s, d, name, fd);
+
+	k->network = true;
+	print_address(fd, k->address, sizeof k->address);
+}
+
+static bool
+is_wildcard(const char *host)
+{
+	return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0 ||
+	       strcmp(host, "0:0:0:0:0:0:0:0") == 0;
+}
+
 static int
 bind_client(struct sockets *s, const struct config *c)
 {
 	int backlog = c->client_port_listen_backlog > 0 ? c->client_port_listen_backlog : CLIENT_BACKLOG;
-	struct socket *k;
 	int fd;
 
 	if (c->client_port < 0)
 		return 0;
-	fd = bind_tcp_patiently(c->client_port_address, c->client_port, backlog);
+	fd = bind_tcp_patiently(c->client_port_address, c->client_port, backlog, TAKEN_WAIT_MS);
 	if (fd < 0)
 		return tell_bind_failure("clientPort", c->client_port_address, c->client_port, fd);
-	k = add_socket(s, WATCH_CLIENTD, "client", fd);
-	k->network = true;
-	print_address(fd, k->address, sizeof k->address);
+	add_network_socket(s, WATCH_CLIENTD, "client", fd);
 	return 0;
+}
+
+/* How long a taken port is tried: ZooKeeper makes so many attempts, a second apart. */
+static uint64_t
+peer_patience_ms(const struct config *c)
+{
+	if (c->election_port_bind_retry == 0)
+		return UINT64_MAX;
+	return c->election_port_bind_retry == 1 ? TAKEN_WAIT_MS
+						: (uint64_t)c->election_port_bind_retry * ATTEMPT_MS;
+}
+
+/* Whether an earlier address of this server has led to the same listener. */
+static bool
+is_bound_already(const struct config *c, const struct config_server *own, size_t i, bool election)
+{
+	for (size_t k = 0; k < i; k++) {
+		const struct config_server_address *a = &own->addresses[k], *b = &own->addresses[i];
+		bool same_port =
+		    election ? a->election_port == b->election_port : a->quorum_port == b->quorum_port;
+
+		if (same_port && (c->quorum_listen_on_all_ips || strcmp(a->host, b->host) == 0))
+			return true;
+	}
+	return false;
+}
+
+static int
+bind_peers(struct sockets *s, const struct config *c, const struct config_server *own, bool election)
+{
+	for (size_t i = 0; i < own->naddresses; i++) {
+		const struct config_server_address *a = &own->addresses[i];
+		int port = election ? a->election_port : a->quorum_port, fd;
+		const char *host = c->quorum_listen_on_all_ips || is_wildcard(a->host) ? NULL : a->host;
+
+		if (is_bound_already(c, own, i, election))
+			continue;
+		fd = bind_tcp_patiently(host, port, PEER_BACKLOG, peer_patience_ms(c));
+		if (fd < 0)
+			return tell_bind_failure(election ? "electionPort" : "quorumPort", host, port, fd);
+		add_network_socket(s, election ? WATCH_ELECTIOND : WATCH_SYNCD,
+				   election ? "election" : "quorum", fd);
+	}
+	return 0;
+}
+
+/* Where this server's peers reach it. A standalone node has none. */
+static int
+bind_all_peers(struct sockets *s, const struct config *c)
+{
+	const struct config_server *own = config_find_server(c, c->myid);
+	int status;
+
+	if (!config_is_ensemble(c) || own == NULL)
+		return 0;
+	status = bind_peers(s, c, own, true);
+	return status != 0 ? status : bind_peers(s, c, own, false);
 }
 
 /*
@@ -256,6 +328,8 @@ sockets_open(struct sockets *s, const struct settings *set, const struct runtime
 
 	*s = (struct sockets){ .control_fd = -1, .notify_fd = -1 };
 	status = bind_client(s, set->config);
+	if (status == 0)
+		status = bind_all_peers(s, set->config);
 	if (status == 0)
 		status = bind_all_unix(s, set, f);
 	if (status != 0)

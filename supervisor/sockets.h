@@ -12,7 +12,11 @@
 #include "io/acceptor.h"
 #include "settings.h"
 
-enum { SOCKETS_MAX = 16, SOCKET_ADDRESS_BYTES = 64 };
+enum {
+	/* Seven Unix sockets, the one for clients, and two for each of this server's addresses. */
+	SOCKETS_MAX = 8 + 2 * CONFIG_ADDRESSES_MAX,
+	SOCKET_ADDRESS_BYTES = 64,
+};
 
 struct socket {
 	int fd;           /* -1: closed */

@@ -334,6 +334,27 @@ same_text(const char *a, const char *b)
 	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
+/* Where this server listens for its peers. */
+static bool
+same_own_addresses(const struct config *a, const struct config *b)
+{
+	const struct config_server *x = config_find_server(a, a->myid), *y = config_find_server(b, b->myid);
+
+	if (config_is_ensemble(a) != config_is_ensemble(b) ||
+	    a->quorum_listen_on_all_ips != b->quorum_listen_on_all_ips)
+		return false;
+	if (!config_is_ensemble(a) || x == NULL || y == NULL)
+		return x == y || !config_is_ensemble(a);
+	if (x->naddresses != y->naddresses)
+		return false;
+	for (size_t i = 0; i < x->naddresses; i++)
+		if (strcmp(x->addresses[i].host, y->addresses[i].host) != 0 ||
+		    x->addresses[i].quorum_port != y->addresses[i].quorum_port ||
+		    x->addresses[i].election_port != y->addresses[i].election_port)
+			return false;
+	return true;
+}
+
 /* What was bound or locked at the start stays as long as zkd does. */
 static bool
 needs_new_zkd(const struct settings *old, const struct settings *new)
@@ -346,6 +367,8 @@ needs_new_zkd(const struct settings *old, const struct settings *new)
 		key = "clientPortAddress";
 	else if (!same_text(old->runtime_key, new->runtime_key))
 		key = "runtimeDir";
+	else if (!same_own_addresses(old->config, new->config))
+		key = "server.N";
 	if (key != NULL)
 		log_event(LOG_ERR, "reload refused: this key needs a restart of zkd", "key=%s", key);
 	return key != NULL;

@@ -310,6 +310,10 @@ syncd_step(struct daemon *d, uint64_t now_ms)
 static int
 syncd_open(struct daemon *d)
 {
+	if (config_is_ensemble(d->config)) {
+		log_plain(LOG_ERR, "ensembles are not built yet");
+		return EXIT_BAD_INVOCATION;
+	}
 	d->sandbox.grants |= SANDBOX_DIAL_UNIX;
 	return 0;
 }

@@ -26,12 +26,14 @@ enum {
 	CONFIG_FINDINGS_MAX = 100, /* findings kept; after that parsing ends, and not well */
 	CONFIG_HASH_BYTES = 32,
 	CONFIG_DAEMONS = 4,
+	CONFIG_ADDRESSES_MAX = 16, /* of one server */
 };
 
 /* The order of config.user[]. */
 enum config_daemon { CONFIG_ELECTIOND, CONFIG_SYNCD, CONFIG_CLIENTD, CONFIG_LOGD };
 
 enum config_failure_detection { CONFIG_FAILURE_NORMAL, CONFIG_FAILURE_FAST };
+enum config_peer_type { CONFIG_PARTICIPANT, CONFIG_OBSERVER };
 enum config_compression { CONFIG_COMPRESSION_NONE, CONFIG_COMPRESSION_GZ, CONFIG_COMPRESSION_SNAPPY };
 
 /* One of a server's addresses; an IPv6 literal stands here without its brackets. */
@@ -132,6 +134,20 @@ struct config {
 	bool hierarchical; /* group.N or weight.N lines are there */
 	bool standalone_enabled;
 	int64_t myid; /* -1: not known */
+	const char *
+	    dynamic_config_file; /* where the list stands instead; NULL: in the file itself, or read already */
+	uint64_t
+	    servers_version; /* of the list: the zxid that put it in force, 0 for one that was written by hand */
+	enum config_peer_type peer_type; /* what the file says; the list decides */
+
+	/* The ports for peers. */
+	bool quorum_listen_on_all_ips;
+	int election_port_bind_retry; /* attempts, 0: without end */
+	int cnx_timeout_ms;
+	int quorum_cnxn_timeout_ms; /* <= 0: syncLimit ticks */
+	bool tcp_keep_alive;
+	bool multi_address_enabled;
+	int min_notification_interval_ms, max_notification_interval_ms;
 
 	/* User each daemon runs as when zkd was started by root; NULL: the rule of zkd(8). */
 	const char *user[CONFIG_DAEMONS];
@@ -176,16 +192,27 @@ struct config_source {
 /*
  * Pure: reads text (and overrides) into *c, to be released with config_free. Returns 0, also with notices in
  * r, or -EINVAL with every error in r and *c NULL. r was initialised by config_report_init. file is for
- * messages. An ensemble is parsed in full; its myid may still be missing (see config_take_myid).
+ * messages. An ensemble is parsed in full; its myid may still be missing (see config_take_myid). The server list of a
+ * file that dynamicConfigFile names is not looked for: see config_parse_with_list.
  */
 int config_parse(struct slice text, const char *file, const char *const *overrides, size_t noverrides,
 		 struct config **c, struct config_report *r);
+
+/* The text of a dynamic configuration file: server, group and weight lines and nothing else. */
+struct config_list {
+	struct slice text;
+	const char *file; /* its version is read from its name (ZooKeeper: getVersionFromFilename) */
+};
+
+/* The same with the server list in a file of its own; then text may hold none. */
+int config_parse_with_list(struct slice text, const char *file, const struct config_list *list,
+			   const char *const *overrides, size_t noverrides, struct config **c,
+			   struct config_report *r);
 void config_free(struct config *c);
 
 /*
  * What a program calls at its start: reads the source, parses it, reads dataDir/myid where an ensemble needs
- * it, and refuses what this version cannot run (an ensemble). Returns 0, -EINVAL with errors in r, also where
- * the file cannot be read.
+ * it. Returns 0, -EINVAL with errors in r, also where the file cannot be read.
  */
 int config_load(const struct config_source *s, struct config **c, struct config_report *r);
 /* The text of the source as config_load would read it, appended to text; what zkd seals for its daemons. 0 or

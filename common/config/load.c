@@ -105,16 +105,39 @@ load_myid(struct config *c, struct config_report *r)
 	return rc;
 }
 
+/* The file, then once more with the list that it names. */
 static int
-refuse_ensemble(const struct config *c, const char *file, struct config_report *r)
+parse_source(const struct config_source *s, struct slice text, struct config **c, struct config_report *r)
 {
-	if (!config_is_ensemble(c))
-		return 0;
-	report_error(r, (struct origin){ file, 0 }, NULL,
-		     "%zu servers are listed, and ensembles are not built yet; to run a "
-		     "standalone node remove the server.N lines",
-		     c->nservers);
-	return -EINVAL;
+	const char *file = source_name(s);
+	struct config_report first;
+	struct config_list list;
+	struct buf content;
+	int rc;
+
+	config_report_init(&first);
+	rc = config_parse(text, file, s->overrides, s->noverrides, c, &first);
+	if (rc < 0 || (*c)->dynamic_config_file == NULL) {
+		config_report_free(r);
+		*r = first;
+		return rc;
+	}
+	config_report_free(&first);
+	buf_init(&content, CONFIG_TEXT_MAX + 2 * READ_STEP);
+	list.file = (*c)->dynamic_config_file;
+	rc = read_path(list.file, CONFIG_TEXT_MAX, &content);
+	if (rc < 0) {
+		report_error(r, (struct origin){ file, 0 }, "dynamicConfigFile", "%s cannot be read: %s",
+			     list.file, strerror(-rc));
+		buf_free(&content);
+		return -EINVAL;
+	}
+	struct config *outer = *c;
+	list.text = buf_slice(&content);
+	rc = config_parse_with_list(text, file, &list, s->overrides, s->noverrides, c, r);
+	config_free(outer); /* its name was in use */
+	buf_free(&content);
+	return rc;
 }
 
 int
@@ -131,13 +154,11 @@ config_load(const struct config_source *s, struct config **c, struct config_repo
 		report_error(r, (struct origin){ file, 0 }, NULL, "cannot be read: %s", strerror(-rc));
 		rc = -EINVAL;
 	} else {
-		rc = config_parse(buf_slice(&text), file, s->overrides, s->noverrides, c, r);
+		rc = parse_source(s, buf_slice(&text), c, r);
 	}
 	buf_free(&text);
 	if (rc == 0)
 		rc = load_myid(*c, r);
-	if (rc == 0)
-		rc = refuse_ensemble(*c, file, r);
 	if (rc < 0) {
 		config_free(*c);
 		*c = NULL;

@@ -29,7 +29,8 @@ struct parser {
 	struct config *c;
 	struct config_report *r;
 	const char *file;
-	struct setting *settings; /* in the order in which the keys first came */
+	const struct config_list *list; /* or NULL */
+	struct setting *settings;       /* in the order in which the keys first came */
 	size_t nsettings;
 	size_t suggestions;
 };
@@ -77,8 +78,41 @@ collect(struct parser *p, struct origin o, const char *key, const char *value)
 	*s = (struct setting){ name, value, k, o };
 }
 
+/* Whether k is a line of the server list. */
+static bool
+is_of_list(const struct config_key *k)
+{
+	static const char *const names[] = { "server.*", "group.*", "weight.*", "version" };
+
+	for (size_t i = 0; k != NULL && i < sizeof names / sizeof names[0]; i++)
+		if (strcmp(k->name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/* A list stands in one place: in its own file where there is one. */
 static void
-collect_text(struct parser *p, struct slice text)
+collect_line(struct parser *p, struct origin o, bool in_list, const char *key, const char *value)
+{
+	const struct config_key *k = config_key_find(canonical_name(key));
+	bool of_list = is_of_list(k);
+
+	if (in_list && strcmp(key, "version") == 0)
+		report_error(p->r, o, key,
+			     "may not stand in a dynamic configuration file; its name has the version");
+	else if (in_list && !of_list)
+		report_error(p->r, o, key,
+			     "may not stand in a dynamic configuration file; allowed: server.N, "
+			     "group.N, weight.N");
+	else if (!in_list && of_list && p->list != NULL)
+		report_error(p->r, o, key, "may not stand beside dynamicConfigFile; allowed: in %s",
+			     p->list->file);
+	else
+		collect(p, o, key, value);
+}
+
+static void
+collect_text(struct parser *p, struct slice text, const char *file, bool in_list)
 {
 	struct properties in;
 	struct property e;
@@ -86,15 +120,27 @@ collect_text(struct parser *p, struct slice text)
 
 	properties_init(&in, text);
 	while (p->r->nfindings < CONFIG_FINDINGS_MAX && (rc = properties_next(&in, &e, &p->c->arena)) != 0) {
-		struct origin o = { p->file, e.line };
+		struct origin o = { file, e.line };
 		if (rc < 0)
 			report_error(p->r, o, e.key, "%s", e.problem);
 		else if (e.key[0] == '\0')
 			report_error(p->r, o, NULL, "a value without a key; allowed: key=value");
 		else
-			collect(p, o, e.key, e.value);
+			collect_line(p, o, in_list, e.key, e.value);
 	}
 	properties_free(&in);
+}
+
+/* "zoo.cfg.dynamic.100000003": what a server wrote there when that version came into force. */
+static void
+collect_list(struct parser *p)
+{
+	const char *dot = strrchr(p->list->file, '.');
+	uint64_t version;
+
+	collect_text(p, p->list->text, p->list->file, true);
+	if (dot != NULL && server_read_version(slice_str(dot + 1), &version))
+		collect(p, (struct origin){ p->list->file, 0 }, "version", dot + 1);
 }
 
 static char *
@@ -266,6 +312,16 @@ take_words(struct parser *p)
 		add_word(c, words, "isro");
 }
 
+/* Who loads the file reads the list that it names; once it has, nothing is left to be read. */
+static void
+take_dynamic_file(struct parser *p)
+{
+	const struct setting *s = find_setting(p, "dynamicConfigFile", config_key_find("dynamicConfigFile"));
+
+	if (s != NULL && s->value[0] != '\0' && p->list == NULL)
+		p->c->dynamic_config_file = s->value;
+}
+
 static void
 set_defaults(struct config *c)
 {
@@ -288,12 +344,15 @@ parse(struct parser *p, struct slice text, const char *const *overrides, size_t 
 			     text.len, CONFIG_TEXT_MAX);
 		return;
 	}
-	collect_text(p, text);
+	collect_text(p, text, p->file, false);
+	if (p->list != NULL)
+		collect_list(p);
 	for (size_t i = 0; i < noverrides && p->r->nfindings < CONFIG_FINDINGS_MAX; i++)
 		collect_override(p, overrides[i]);
 	set_defaults(p->c);
 	take_settings(p);
 	take_words(p);
+	take_dynamic_file(p);
 	servers_read(p->c, p->settings, p->nsettings, p->r);
 	relations_check(p->c, (struct origin){ p->file, 0 }, p->settings, p->nsettings, p->r);
 	name_ignored(p);
@@ -303,7 +362,15 @@ int
 config_parse(struct slice text, const char *file, const char *const *overrides, size_t noverrides,
 	     struct config **c, struct config_report *r)
 {
-	struct parser p = { .r = r, .file = file };
+	return config_parse_with_list(text, file, NULL, overrides, noverrides, c, r);
+}
+
+int
+config_parse_with_list(struct slice text, const char *file, const struct config_list *list,
+		       const char *const *overrides, size_t noverrides, struct config **c,
+		       struct config_report *r)
+{
+	struct parser p = { .r = r, .file = file, .list = list };
 
 	*c = NULL;
 	p.c = mem_zalloc(1, sizeof *p.c);

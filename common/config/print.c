@@ -188,10 +188,25 @@ put_weights(struct buf *out, const struct config *c)
 }
 
 static void
+put_version(struct buf *out, const struct config *c)
+{
+	char line[64];
+
+	if (c->servers_version == 0)
+		return;
+	snprintf(line, sizeof line, "version=%" PRIx64 "\n", c->servers_version);
+	put_text(out, line);
+}
+
+static void
 put_special(struct buf *out, const struct config *c, const struct config_key *k)
 {
 	if (strcmp(k->name, "4lw.commands.whitelist") == 0) {
 		put_words(out, c);
+	} else if (strcmp(k->name, "version") == 0) {
+		put_version(out, c);
+	} else if (strcmp(k->name, "dynamicConfigFile") == 0) {
+		/* the list itself is printed */
 	} else if (strcmp(k->name, "server.*") == 0) {
 		for (size_t i = 0; i < c->nservers; i++)
 			put_server(out, &c->servers[i]);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/quorum.h"
 #include "room.h"
 
 /* Largest server number that fits beside the TTL in an ephemeral owner (ZooKeeper: EphemeralType). */
@@ -130,6 +131,30 @@ is_missing(const struct check *k, const char *name)
 	return s == NULL || s->value[0] == '\0';
 }
 
+/* ZooKeeper: QuorumPeerConfig.parseDynamicConfig. */
+static void
+note_tolerance(const struct check *k, size_t participants)
+{
+	if (participants <= 2)
+		report_notice(k->r, k->file, NULL,
+			      "%zu participant%s: the failure of no server is tolerated; that takes three",
+			      participants, participants == 1 ? "" : "s");
+	else if (participants % 2 == 0)
+		report_notice(k->r, k->file, NULL, "%zu participants tolerate no more failures than %zu do",
+			      participants, participants - 1);
+}
+
+/* Session ids have one byte for the server that made them, and so has every set of servers here. */
+static void
+check_sids(const struct check *k)
+{
+	for (size_t i = 0; i < k->c->nservers; i++)
+		if (k->c->servers[i].sid >= SID_LIMIT)
+			report_error(k->r, k->file, NULL,
+				     "server.%lld: the number is too high; allowed: server.N with N 0..%d",
+				     (long long)k->c->servers[i].sid, SID_LIMIT - 1);
+}
+
 static void
 check_ensemble(const struct check *k)
 {
@@ -147,6 +172,22 @@ check_ensemble(const struct check *k)
 		if (find(k, limits[i]) == NULL)
 			report_error(k->r, k->file, limits[i],
 				     "missing; an ensemble needs it; allowed: 1..2147483647 (ticks)");
+	if (config_is_ensemble(k->c)) {
+		check_sids(k);
+		note_tolerance(k, participants);
+	}
+}
+
+static void
+check_intervals(const struct check *k)
+{
+	static const char least[] = "fastleader.minNotificationInterval";
+
+	if (k->c->min_notification_interval_ms > k->c->max_notification_interval_ms)
+		report_error(
+		    k->r, where(k, least), least,
+		    "\"%d\" is above fastleader.maxNotificationInterval \"%d\"; allowed: at most that",
+		    k->c->min_notification_interval_ms, k->c->max_notification_interval_ms);
 }
 
 static void
@@ -160,6 +201,19 @@ check_myid(const struct config *c, struct origin o, struct config_report *r)
 	if (c->extended_types_enabled && c->myid > SID_MAX_EXTENDED)
 		report_error(r, o, "myid", "\"%lld\" is too high with extendedTypesEnabled; allowed: 0..%d",
 			     (long long)c->myid, SID_MAX_EXTENDED);
+}
+
+/* The list decides which role this server has (ZooKeeper: setupPeerType). */
+static void
+note_peer_type(const struct config *c, struct origin o, struct config_report *r)
+{
+	const struct config_server *s = c->myid < 0 ? NULL : config_find_server(c, c->myid);
+
+	if (s == NULL || !config_is_ensemble(c) || s->observer == (c->peer_type == CONFIG_OBSERVER))
+		return;
+	report_notice(r, o, "peerType", "%s, but server.%lld is %s in the list, which decides",
+		      c->peer_type == CONFIG_OBSERVER ? "observer" : "participant", (long long)s->sid,
+		      s->observer ? "an observer" : "a participant");
 }
 
 /* The client part of this server's own line is where it listens (ZooKeeper: setupClientPort). */
@@ -220,9 +274,13 @@ relations_check(struct config *c, struct origin file, const struct setting *sett
 	if (is_missing(&k, "dataDir"))
 		report_error(r, where(&k, "dataDir"), "dataDir", "missing; allowed: the path of a folder");
 	check_session_timeouts(&k);
+	if (c->dynamic_config_file != NULL)
+		return; /* the list is still to come */
 	check_ensemble(&k);
+	check_intervals(&k);
 	check_myid(c, where(&k, "myid"), r);
 	take_own_client_part(c, where(&k, "clientPort"), r);
+	note_peer_type(c, where(&k, "peerType"), r);
 	check_client_port(&k);
 	if (!c->force_sync)
 		report_notice(r, where(&k, "forceSync"), "forceSync",
@@ -257,5 +315,6 @@ config_take_myid(struct config *c, struct slice content, const char *file, struc
 	}
 	check_myid(c, o, r);
 	take_own_client_part(c, o, r);
+	note_peer_type(c, o, r);
 	return r->nerrors > before ? -EINVAL : 0;
 }

@@ -41,6 +41,11 @@ struct setting {
 	struct origin origin;
 };
 
+/* Reads the value of a server.N line into *s, whose sid stays; arena owns what it points at. NULL, or what is wrong. */
+const char *server_read(struct arena *arena, struct config_server *s, const char *value);
+/* Hexadecimal digits; false where they are none or too many. */
+bool server_read_version(struct slice text, uint64_t *version);
+
 /* Reads all server.N, group.N and weight.N settings into c->servers. Errors are reported. */
 void servers_read(struct config *c, const struct setting *settings, size_t n, struct config_report *r);
 

@@ -2,6 +2,7 @@
  * The server list: server.N, group.N and weight.N. Source: ZooKeeper, QuorumPeer.QuorumServer and
  * QuorumHierarchical. Invariant: c->servers is sorted by sid, each sid once.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +11,6 @@
 
 #include "base/assert.h"
 #include "room.h"
-
-enum { ADDRESSES_MAX = 16 }; /* of one server */
 
 static const char FORM[] = "allowed: host:quorumPort:electionPort[:participant|:observer][|more addresses]"
 			   "[;[host:]clientPort]";
@@ -119,9 +118,9 @@ read_address(char *part, struct config_server_address *out, int *role)
 }
 
 static const char *
-read_addresses(struct config *c, struct config_server *s, char *list)
+read_addresses(struct arena *arena, struct config_server *s, char *list)
 {
-	struct config_server_address *a = arena_array(&c->arena, ADDRESSES_MAX, sizeof *a);
+	struct config_server_address *a = arena_array(arena, CONFIG_ADDRESSES_MAX, sizeof *a);
 	char *part;
 	int known = -1;
 
@@ -129,7 +128,7 @@ read_addresses(struct config *c, struct config_server *s, char *list)
 	s->addresses = a;
 	while ((part = cut(&list, '|')) != NULL) {
 		int role;
-		if (s->naddresses == ADDRESSES_MAX)
+		if (s->naddresses == CONFIG_ADDRESSES_MAX)
 			return "has more than 16 addresses";
 		const char *problem = read_address(part, &a[s->naddresses], &role);
 		if (problem != NULL)
@@ -143,22 +142,41 @@ read_addresses(struct config *c, struct config_server *s, char *list)
 	return NULL;
 }
 
-/* NULL, or what is wrong with the value. */
-static const char *
-read_server(struct config *c, struct config_server *s, const char *value)
+const char *
+server_read(struct arena *arena, struct config_server *s, const char *value)
 {
-	struct slice copy = arena_copy(&c->arena, slice_of(value, strlen(value) + 1));
+	struct slice copy = arena_copy(arena, slice_of(value, strlen(value) + 1));
 	char *rest = (char *)copy.data, *addresses;
 	const char *problem;
 
 	ASSERT(rest != NULL);
+	*s = (struct config_server){
+		.sid = s->sid, .group = -1, .weight = 1, .client = { NULL, -1 }, .secure_client = { NULL, -1 }
+	};
 	addresses = cut(&rest, ';');
-	problem = read_addresses(c, s, addresses);
+	problem = read_addresses(arena, s, addresses);
 	if (problem == NULL)
 		problem = read_client_part(cut(&rest, ';'), &s->client);
 	if (problem == NULL)
 		problem = read_client_part(cut(&rest, ';'), &s->secure_client);
 	return problem == NULL && rest != NULL ? "has too many parts" : problem;
+}
+
+bool
+server_read_version(struct slice text, uint64_t *version)
+{
+	uint64_t n = 0;
+
+	if (text.len == 0 || text.len > 16)
+		return false;
+	for (size_t i = 0; i < text.len; i++) {
+		if (!isxdigit(text.data[i]))
+			return false;
+		n = n << 4 |
+		    (uint64_t)(isdigit(text.data[i]) ? text.data[i] - '0' : (text.data[i] | 0x20) - 'a' + 10);
+	}
+	*version = n;
+	return true;
 }
 
 /* The number behind the dot of server.N, group.N, weight.N. */
@@ -180,9 +198,7 @@ take_server(struct config *c, struct config_server *list, const struct setting *
 {
 	char quoted[QUOTED_BYTES];
 	const char *problem;
-	struct config_server s = {
-		.group = -1, .weight = 1, .client = { NULL, -1 }, .secure_client = { NULL, -1 }
-	};
+	struct config_server s = { .sid = -1 };
 	size_t at = c->nservers;
 
 	if (!read_suffix(set, &s.sid)) {
@@ -190,7 +206,7 @@ take_server(struct config *c, struct config_server *list, const struct setting *
 			     "the server's number is missing; allowed: server.N with N 0 or above");
 		return;
 	}
-	problem = read_server(c, &s, set->value);
+	problem = server_read(&c->arena, &s, set->value);
 	if (problem != NULL) {
 		report_error(r, set->origin, set->name, "%s %s; %s", quote_value(set->value, quoted), problem,
 			     FORM);
@@ -230,9 +246,9 @@ take_group(struct config *c, const struct setting *set, struct config_report *r)
 	int64_t gid, sid;
 
 	ASSERT(rest != NULL);
-	if (!read_suffix(set, &gid)) {
+	if (!read_suffix(set, &gid) || gid > UINT32_MAX) {
 		report_error(r, set->origin, set->name,
-			     "the group's number is missing; allowed: group.N with N 0 or above");
+			     "the group's number is missing; allowed: group.N with N 0..4294967295");
 		return;
 	}
 	c->hierarchical = true;
@@ -270,6 +286,17 @@ take_weight(struct config *c, const struct setting *set, struct config_report *r
 }
 
 static void
+take_version(struct config *c, const struct setting *set, struct config_report *r)
+{
+	char quoted[QUOTED_BYTES];
+
+	if (!server_read_version(slice_str(set->value), &c->servers_version))
+		report_error(r, set->origin, set->name,
+			     "%s is no version; allowed: 1 to 16 hexadecimal digits",
+			     quote_value(set->value, quoted));
+}
+
+static void
 check_groups(struct config *c, struct origin o, struct config_report *r)
 {
 	for (size_t i = 0; c->hierarchical && i < c->nservers; i++)
@@ -295,6 +322,8 @@ servers_read(struct config *c, const struct setting *settings, size_t n, struct 
 	for (size_t i = 0; i < n; i++)
 		if (has_prefix(&settings[i], "server."))
 			take_server(c, list, &settings[i], r);
+		else if (strcmp(settings[i].name, "version") == 0)
+			take_version(c, &settings[i], r);
 	for (size_t i = 0; i < n; i++) {
 		if (has_prefix(&settings[i], "group."))
 			take_group(c, &settings[i], r);

@@ -11,7 +11,7 @@
 #include <sys/types.h>
 
 enum {
-	LISTEN_MAX = 16, /* descriptors a daemon may be given */
+	LISTEN_MAX = 24, /* descriptors a daemon may be given */
 	LISTEN_NAME_BYTES = 32,
 };
 

@@ -91,7 +91,7 @@ static const struct {
 	{ "server.1=a:1:2\nserver.01=a:1:2",
 	  "zoo.cfg:3: server.01: server 1 is there twice, written differently" },
 	{ "server.1=a:1:2\ngroup.x=1",
-	  "zoo.cfg:3: group.x: the group's number is missing; allowed: group.N with N 0 or above" },
+	  "zoo.cfg:3: group.x: the group's number is missing; allowed: group.N with N 0..4294967295" },
 	{ "weight.9=1",
 	  "zoo.cfg:2: weight.9: there is no such server in the list; allowed: weight.N for a server.N" },
 	{ "server.1=a:1:2\ngroup.1=1:2",
@@ -131,9 +131,13 @@ static const struct {
 	{ "DigestAuthenticationProvider.enabled=false",
 	  "zoo.cfg:2: DigestAuthenticationProvider.enabled: \"false\"" CANNOT
 	  "the digest scheme cannot be switched off yet; remove the key" },
-	{ "dynamicConfigFile=/x",
-	  "zoo.cfg:2: dynamicConfigFile: \"/x\"" CANNOT
-	  "a membership file is not read yet; put its server.N lines into this file" },
+	{ "version=1g", "zoo.cfg:2: version: \"1g\" is no version; allowed: 1 to 16 hexadecimal digits" },
+	{ "initLimit=5\nsyncLimit=2\nserver.1=a:1:2\nserver.256=b:1:2",
+	  "zoo.cfg: server.256: the number is too high; allowed: server.N with N 0..255" },
+	{ "peerType=leader", "zoo.cfg:2: peerType: \"leader\" is not known; allowed: participant, observer" },
+	{ "fastleader.minNotificationInterval=70000", "zoo.cfg:2: fastleader.minNotificationInterval: "
+						      "\"70000\" is above fastleader.maxNotificationInterval "
+						      "\"60000\"; allowed: at most that" },
 	{ "server.1=a:1:2;3;4",
 	  "zoo.cfg:2: server.1: \"a:1:2;3;4\" has a TLS client port; TLS is not built yet; remove "
 	  "the part behind the second ';'" },
@@ -171,7 +175,7 @@ END_TEST
 START_TEST(a_bad_value_is_reported_once)
 {
 	ck_assert_int_lt(parse("dataDir=/d\nclientPort=x\nclientPortAddress=::1\ninitLimit=x\nsyncLimit=x\n"
-			       "server.1=a:1:2\nserver.2=b:1:2\n"),
+			       "server.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2\n"),
 			 0);
 	ck_assert_uint_eq(report.nerrors, 3);
 	ck_assert_uint_eq(report.nfindings, 3);
@@ -327,6 +331,29 @@ START_TEST(a_file_too_large_is_refused)
 }
 END_TEST
 
+START_TEST(what_an_ensemble_tolerates_is_said)
+{
+#define LIMITS "dataDir=/d\nclientPort=1\ninitLimit=5\nsyncLimit=2\nserver.1=a:1:2\nserver.2=b:1:2\n"
+	must_parse(LIMITS);
+	assert_found(CONFIG_NOTICE,
+		     "zoo.cfg: 2 participants: the failure of no server is tolerated; that takes three");
+	must_parse(LIMITS "server.3=c:1:2\n");
+	ck_assert_uint_eq(report.nfindings, 0);
+	must_parse(LIMITS "server.3=c:1:2\nserver.4=d:1:2\n");
+	assert_found(CONFIG_NOTICE, "zoo.cfg: 4 participants tolerate no more failures than 3 do");
+	must_parse(LIMITS "server.3=c:1:2\nserver.4=d:1:2:observer\nmyid=4\n");
+	assert_found(
+	    CONFIG_NOTICE,
+	    "zoo.cfg: peerType: participant, but server.4 is an observer in the list, which decides");
+	must_parse(LIMITS "server.3=c:1:2\nserver.4=d:1:2:observer\nmyid=3\npeerType=observer\n");
+	assert_found(
+	    CONFIG_NOTICE,
+	    "zoo.cfg:10: peerType: observer, but server.3 is a participant in the list, which decides");
+	must_parse(LIMITS "server.3=c:1:2\nserver.4=d:1:2:observer\nmyid=4\npeerType=observer\n");
+	ck_assert_uint_eq(report.nfindings, 0);
+}
+END_TEST
+
 START_TEST(notices_tell_what_does_not_stop_the_start)
 {
 	must_parse("dataDir=/d\nclientPort=1\nclientPort=2\nwhat.is.this=1\nadmin.serverPort=8081\n"
@@ -409,6 +436,7 @@ suite(void)
 	tcase_add_test(t, a_nul_byte_is_refused);
 	tcase_add_test(t, a_value_in_a_message_is_cut_and_clean);
 	tcase_add_test(t, a_file_too_large_is_refused);
+	tcase_add_test(t, what_an_ensemble_tolerates_is_said);
 	tcase_add_test(t, notices_tell_what_does_not_stop_the_start);
 	tcase_add_test(t, errors_of_overrides_name_them);
 	tcase_add_test(t, a_secret_stays_out_of_messages_and_shown_text);

@@ -96,6 +96,61 @@ START_TEST(a_descriptor_is_read_from_its_start_every_time)
 }
 END_TEST
 
+START_TEST(the_list_may_stand_in_a_file_of_its_own)
+{
+	char text[512], expected[512];
+
+	write_file("myid", "2\n");
+	snprintf(text, sizeof text,
+		 "dataDir=%s\nclientPort=1\ninitLimit=5\nsyncLimit=2\ndynamicConfigFile=%s/list.dynamic.1f\n",
+		 folder, folder);
+	write_file("zoo.cfg", text);
+	ck_assert_int_lt(load("zoo.cfg"), 0);
+	snprintf(
+	    expected, sizeof expected,
+	    "%s/zoo.cfg: dynamicConfigFile: %s/list.dynamic.1f cannot be read: No such file or directory",
+	    folder, folder);
+	assert_found(CONFIG_ERROR, expected);
+	config_report_free(&report);
+
+	write_file("list.dynamic.1f", "server.1=a:1:2\nserver.2=b:1:2;2182\nserver.3=c:1:2:observer\n");
+	ck_assert_int_lt(load("zoo.cfg"), 0); /* clientPort is 1 here and 2182 there */
+	config_report_free(&report);
+	write_file("list.dynamic.1f", "server.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2:observer\n");
+	ck_assert_int_eq(load("zoo.cfg"), 0);
+	ck_assert_uint_eq(config->nservers, 3);
+	ck_assert_uint_eq(config->servers_version, 0x1f);
+	ck_assert_ptr_null(config->dynamic_config_file);
+	config_free(config);
+	config = NULL;
+
+	write_file("list.dynamic.1f", "server.1=a:1:2\nserver.2=b:1:2\nversion=1f\ntickTime=2000\n");
+	ck_assert_int_lt(load("zoo.cfg"), 0);
+	snprintf(expected, sizeof expected,
+		 "%s/list.dynamic.1f:3: version: may not stand in a dynamic configuration file; its name has "
+		 "the version",
+		 folder);
+	assert_found(CONFIG_ERROR, expected);
+	snprintf(expected, sizeof expected,
+		 "%s/list.dynamic.1f:4: tickTime: may not stand in a dynamic configuration file; allowed: "
+		 "server.N, "
+		 "group.N, weight.N",
+		 folder);
+	assert_found(CONFIG_ERROR, expected);
+	config_report_free(&report);
+
+	write_file("list.dynamic.1f", "server.1=a:1:2\nserver.2=b:1:2\n");
+	snprintf(text + strlen(text), sizeof text - strlen(text), "server.3=c:1:2\n");
+	write_file("zoo.cfg", text);
+	ck_assert_int_lt(load("zoo.cfg"), 0);
+	snprintf(
+	    expected, sizeof expected,
+	    "%s/zoo.cfg:6: server.3: may not stand beside dynamicConfigFile; allowed: in %s/list.dynamic.1f",
+	    folder, folder);
+	assert_found(CONFIG_ERROR, expected);
+}
+END_TEST
+
 START_TEST(no_file_is_the_embedded_default)
 {
 	struct config_source s = { .file = NULL, .fd = -1 };
@@ -105,7 +160,7 @@ START_TEST(no_file_is_the_embedded_default)
 }
 END_TEST
 
-START_TEST(an_ensemble_is_refused_at_start)
+START_TEST(an_ensemble_needs_to_know_who_it_is)
 {
 	char expected[512], text[512];
 
@@ -119,13 +174,9 @@ START_TEST(an_ensemble_is_refused_at_start)
 	assert_found(CONFIG_ERROR, expected);
 	config_report_free(&report);
 	write_file("myid", "2\n");
-	ck_assert_int_lt(load("zoo.cfg"), 0);
-	snprintf(expected, sizeof expected,
-		 "%s/zoo.cfg: 3 servers are listed, and ensembles are not built yet; to run a standalone "
-		 "node remove the "
-		 "server.N lines",
-		 folder);
-	assert_found(CONFIG_ERROR, expected);
+	ck_assert_int_eq(load("zoo.cfg"), 0);
+	ck_assert_int_eq(config->myid, 2);
+	ck_assert(config_is_ensemble(config));
 }
 END_TEST
 
@@ -235,7 +286,8 @@ suite(void)
 	tcase_add_test(t, a_file_that_cannot_be_read_is_an_error);
 	tcase_add_test(t, a_descriptor_is_read_from_its_start_every_time);
 	tcase_add_test(t, no_file_is_the_embedded_default);
-	tcase_add_test(t, an_ensemble_is_refused_at_start);
+	tcase_add_test(t, the_list_may_stand_in_a_file_of_its_own);
+	tcase_add_test(t, an_ensemble_needs_to_know_who_it_is);
 	tcase_add_test(t, a_lone_server_takes_its_client_port_by_myid);
 	tcase_add_test(t, the_runtime_folder_is_made_where_it_is_named);
 	tcase_add_test(t, the_runtime_folder_falls_back_to_the_data_folder);
