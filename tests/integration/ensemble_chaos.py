@@ -20,6 +20,7 @@ import collections
 import itertools
 import os
 import random
+import shutil
 import signal
 import statistics
 import sys
@@ -192,7 +193,7 @@ class Chaos:
         self.ensemble.lab.heal()
 
     async def in_thread(self, call):
-        await asyncio.get_running_loop().run_in_executor(None, call)
+        return await asyncio.get_running_loop().run_in_executor(None, call)
 
     KINDS = {
         "kill daemon": (kill_daemon, 8),
@@ -234,7 +235,7 @@ class Chaos:
 
     async def wait_all(self, what):
         since = time.monotonic()
-        while not await asyncio.get_running_loop().run_in_executor(None, self.ensemble.all_serve):
+        while not await self.in_thread(self.ensemble.all_serve):
             if time.monotonic() - since > SETTLE_SECONDS:
                 modes = {s.number: s.mode() or "-" for s in self.ensemble.servers}
                 self.judge.violation("settling", f"after {what}: {modes}")
@@ -341,20 +342,25 @@ class Chaos:
         return found
 
     def print_result(self):
-        print(f"faults: {self.faults}; longest time without an acknowledged write, median and worst:")
+        print(f"seed {self.args.seed}, {self.faults} faults; longest time without an acknowledged write, median and worst:")
         for kind, times in sorted(self.away.items()):
             print(f"  {kind:14} {len(times):4} times  {statistics.median(times):7.3f} s  {max(times):7.3f} s")
         print(
             f"{len(self.history.writes)} writes and {len(self.history.reads)} reads on record, "
             f"{sum(w.events for w in self.watchers)} events, {self.lock.grants} locks, worst stall {self.machine.worst:.2f} s"
         )
-        failed = 0
-        for name, text in PROMISES.items():
-            broken = self.judge.violations.get(name, [])
-            failed += bool(broken)
-            print(f"{'FAILED' if broken else 'ok':6} {text}" + (f" ({len(broken)} times)" if broken else ""))
-        print(f"{len(PROMISES) - failed} passed, {failed} failed")
-        return failed
+        return print_promises(PROMISES, self.judge)
+
+
+def print_promises(promises, judge):
+    """The number of those that were broken."""
+    failed = 0
+    for name, text in promises.items():
+        broken = judge.violations.get(name, [])
+        failed += bool(broken)
+        print(f"{'FAILED' if broken else 'ok':6} {text}" + (f" ({len(broken)} times)" if broken else ""))
+    print(f"{len(promises) - failed} passed, {failed} failed")
+    return failed
 
 
 def server_address(server):
@@ -378,29 +384,31 @@ def parse(argv):
     return args
 
 
-def main():
-    args = parse(sys.argv[1:])
+def keep_logs(ensemble, folder):
+    os.makedirs(folder, exist_ok=True)
+    for server in ensemble.servers:
+        for log in ("zkd.log", "zookeeper.log"):
+            path = os.path.join(server.folder, log)
+            if os.path.exists(path):
+                shutil.copy(path, os.path.join(folder, f"{server.number}-{log}"))
+
+
+def main(args, kind_of_run):
     why = netlab.usable()
     if why is not None:
         print(f"skipped: {why}")
         return SKIPPED
     netlab.enter()
-    print(f"servers {','.join(args.servers)}, {args.seconds:.0f} s, seed {args.seed}", flush=True)
-    chaos = Chaos(args)
+    print(" ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]]), flush=True)
+    run = kind_of_run(args)
     try:
-        asyncio.run(chaos.run())
+        asyncio.run(run.run())
     finally:
         if args.keep_logs:
-            os.makedirs(args.keep_logs, exist_ok=True)
-            for s in chaos.ensemble.servers:
-                os.system(f"cp {s.node.log_path} {os.path.join(args.keep_logs, str(s.number))}.log")
-        chaos.ensemble.close()
-    failed = chaos.print_result()
-    if failed:
-        print(f"replay the faults: {sys.argv[0]} --servers {','.join(args.servers)} --seed {args.seed} "
-              f"--seconds {args.seconds:.0f}")
-    return 1 if failed else 0
+            keep_logs(run.ensemble, args.keep_logs)
+        run.ensemble.close()
+    return 1 if run.print_result() else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(parse(sys.argv[1:]), Chaos))

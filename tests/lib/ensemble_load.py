@@ -31,6 +31,7 @@ class Client:
         self.session.on_down = self.went_down
         self.random = random.Random(name)
         self.name, self.judge = name, judge
+        self.lost = 0  # calls that a lost connection left without an answer
 
     def start(self):
         self.session.start()
@@ -63,10 +64,11 @@ class Writer(Client):
         self.versions = {}  # register -> version last seen
         self.created = {}  # path -> zxid
         self.acked_at = []
+        self.paused = False
 
     async def run(self):
         while self.session.running:
-            while self.session.up and self.in_flight < DEPTH:
+            while self.session.up and self.in_flight < DEPTH and not self.paused:
                 self.act()
             await asyncio.sleep(BEAT_SECONDS)
 
@@ -99,6 +101,7 @@ class Writer(Client):
             self.in_flight -= 1
             now = time.monotonic()
             if reply is None:
+                self.lost += 1
                 self.history.write(key, value, expected, started, now, None, 0)
             elif reply.err == zk.BAD_VERSION and expected >= 0:
                 self.versions.pop(key, None)
