@@ -15,9 +15,8 @@
 #include "node.h"
 
 enum {
-	NET_MIN_US = 40,
-	NET_MAX_US = 900,
 	ANSWER_US = 3 * SECOND, /* to a connect request */
+	CONNECT_US = SECOND,    /* to a dial */
 	THINK_MIN_US = 20 * MS,
 	THINK_MAX_US = 420 * MS,
 	FOLDERS = 4,
@@ -86,8 +85,18 @@ static void
 dial(struct client *c)
 {
 	struct sim *s = c->proc.sim;
-	struct node *n = s->nodes[rng_below(&s->load, (uint64_t)s->nnodes)];
-	struct conn *conn = conn_new(s, NET_MIN_US, NET_MAX_US);
+
+	c->node = (int)rng_below(&s->load, (uint64_t)s->nnodes);
+	net_dial(&c->dial, &c->proc, PLACE_CLIENTS, s->nodes[c->node], &s->nodes[c->node]->client_port);
+	c->dialled_us = s->now_us;
+	c->dial.conn->session = c->session;
+	sim_trace(s, &c->proc, "dials", "node=%d session=0x%" PRIx64 " seen=0x%" PRIx64, c->node + 1,
+		  (uint64_t)c->session, c->last_zxid);
+}
+
+static void
+say_connect(struct client *c)
+{
 	struct jute_connect_request rq = {
 		.last_zxid_seen = (int64_t)c->last_zxid,
 		.time_out = c->timeout_ms,
@@ -97,22 +106,35 @@ dial(struct client *c)
 	};
 	struct buf b;
 
-	if (!listener_dial(&n->client_port, conn, s->now_us + rng_range(&s->net, NET_MIN_US, NET_MAX_US))) {
-		conn_close(conn, 1, false);
-		conn_close(conn, 0, false);
-		c->next_us = s->now_us + SECOND;
-		return;
-	}
-	c->conn = conn;
-	conn->session = c->session;
-	conn_own(conn, 0, &c->proc);
-	c->dialled_us = s->now_us;
 	buf_init(&b, 1 << 16);
 	buf_put_be32(&b, 0);
 	jute_write_connect_request(&b, &rq);
 	say(c, &b);
-	sim_trace(s, &c->proc, "dials", "session=0x%" PRIx64 " seen=0x%" PRIx64, (uint64_t)c->session,
-		  c->last_zxid);
+}
+
+/* How the dial went. */
+static void
+look_at_dial(struct client *c)
+{
+	struct sim *s = c->proc.sim;
+
+	if (c->dial.conn == NULL)
+		return;
+	switch (net_dialled(&c->dial, s)) {
+	case DIAL_GOING:
+		if (s->now_us - c->dialled_us < CONNECT_US)
+			return;
+		net_hang_up(&c->dial, false);
+		break;
+	case DIAL_UP:
+		c->conn = c->dial.conn;
+		c->dial.conn = NULL;
+		say_connect(c);
+		return;
+	default:
+		break;
+	}
+	c->next_us = s->now_us + rng_range(&s->load, 1 * MS, 200 * MS);
 }
 
 /* ---- Requests ---- */
@@ -403,7 +425,7 @@ is_refusal(struct client *c, struct ask *a, const struct jute_reply_header *h)
 {
 	if (h->err != ZK_NOTREADONLY || a->committed)
 		return false;
-	if (h->zxid > model_zxid(c->proc.sim->model) || c->proc.sim->nodes[0]->disk.failures == 0)
+	if (h->zxid > model_shown(c->proc.sim->model) || c->proc.sim->nodes[c->node]->disk.failures == 0)
 		fail(c, a, "refused without reason");
 	a->refused = true;
 	return true;
@@ -458,7 +480,7 @@ hear_reply(struct client *c, const struct jute_reply_header *h, struct jute_read
 	s->counts.answers++;
 	c->worked++;
 	sim_trace(s, &c->proc, "answer", "xid=%d zxid=0x%" PRIx64 " err=%d", h->xid, h->zxid, h->err);
-	if (h->zxid < c->last_zxid || h->zxid > model_zxid(s->model))
+	if (h->zxid < c->last_zxid || h->zxid > model_shown(s->model))
 		fail(c, a,
 		     h->zxid < c->last_zxid ? "the session goes back in time"
 					    : "a zxid that is not committed");
@@ -611,13 +633,16 @@ client_turn(struct proc *p)
 	struct sim *s = p->sim;
 	uint64_t due;
 
+	look_at_dial(c);
 	listen(c);
-	if (c->conn == NULL && c->next_us <= s->now_us)
+	if (c->conn == NULL && c->dial.conn == NULL && c->next_us <= s->now_us)
 		dial(c);
 	if (c->conn != NULL)
 		keep_alive(c);
 	if (c->connected && c->next_us <= s->now_us)
 		do_something(c);
+	if (c->dial.conn != NULL)
+		return c->dial.known_us < c->dialled_us + CONNECT_US ? c->dial.known_us : c->dialled_us + CONNECT_US;
 	if (c->conn == NULL)
 		return c->next_us;
 	due = c->connected ? c->said_us + (uint64_t)c->timeout_ms * MS / 3 : c->dialled_us + ANSWER_US;
@@ -635,6 +660,7 @@ client_start(struct proc *p)
 static void
 client_die(struct proc *p)
 {
+	net_hang_up(&client_of(p)->dial, true);
 	disconnect(client_of(p), "end of the simulation");
 }
 

@@ -6,6 +6,7 @@
 #define SIM_CLIENT_H
 
 #include "ask.h"
+#include "net.h"
 #include "pipe.h"
 
 enum { WATCHES_MAX = 128, PIPELINE_MAX = 6, PASSWORD_BYTES = 16 };
@@ -19,6 +20,8 @@ struct watch_held {
 struct client {
 	struct proc proc;
 	int number;
+	int node; /* where it dialled last, from 0 */
+	struct dial dial;
 	struct conn *conn;
 	bool connected; /* the server has answered */
 	uint64_t dialled_us, heard_us, said_us, next_us;

@@ -8,6 +8,7 @@ enum {
 	SUPERVISE_US = 20 * MS,
 	BACK_MAX_US = 250 * MS,
 	POWER_BACK_US = 800 * MS,
+	AWAY_MAX_US = 12 * SECOND,
 	PAUSE_MAX_US = 3 * SECOND,
 	FULL_MAX_US = 6 * SECOND,
 	DISK_CALLS = 14, /* a process dies within so many calls of the disk */
@@ -26,7 +27,7 @@ any_proc(struct sim *s)
 {
 	struct node *n = any_node(s);
 
-	return n->procs[rng_below(&s->faults, 4)];
+	return n->procs[rng_below(&s->faults, (uint64_t)n->nprocs)];
 }
 
 /* ---- The supervisor ---- */
@@ -40,6 +41,8 @@ start_again(struct sim *s, void *who, uint64_t tag)
 	(void)tag;
 	if (p->kind == PROC_HELPER && !p->node->logd.proc.alive)
 		return; /* logd brings its own */
+	if (p->node->off || p->node->down)
+		return;
 	proc_start(p);
 }
 
@@ -49,8 +52,8 @@ supervise(struct sim *s, void *who, uint64_t tag)
 	struct node *n = who;
 
 	(void)tag;
-	for (int i = 0; i < 4; i++)
-		if (!n->procs[i]->alive && n->back_us[i] <= s->now_us) {
+	for (int i = 0; i < n->nprocs; i++)
+		if (!n->procs[i]->alive && n->back_us[i] <= s->now_us && !n->off && !n->down) {
 			n->back_us[i] = s->now_us + rng_range(&s->faults, SUPERVISE_US, BACK_MAX_US);
 			sim_at(s, n->back_us[i], start_again, n->procs[i], 0);
 		}
@@ -80,16 +83,48 @@ crash_at_disk_call(struct sim *s)
 	d->crash_in = rng_range(&s->faults, 1, DISK_CALLS);
 }
 
+/* The machine or zkd is back, and starts its daemons one after the other. */
+static void
+node_starts(struct sim *s, void *who, uint64_t tag)
+{
+	struct node *n = who;
+
+	(void)tag;
+	node_up(n);
+	for (int i = 0; i < n->nprocs; i++) {
+		n->back_us[i] = s->now_us + rng_below(&s->faults, BACK_MAX_US);
+		sim_at(s, n->back_us[i], start_again, n->procs[i], 0);
+	}
+}
+
+static void
+lose_power(struct node *n)
+{
+	struct sim *s = n->sim;
+
+	if (n->off || n->down)
+		return;
+	node_power_loss(n);
+	sim_at(s, s->now_us + rng_range(&s->faults, POWER_BACK_US, s->nnodes > 1 ? AWAY_MAX_US : POWER_BACK_US),
+	       node_starts, n, 0);
+}
+
 static void
 power_loss(struct sim *s)
 {
+	lose_power(any_node(s));
+}
+
+/* zkd dies, and its service manager starts it again. */
+static void
+zkd_dies(struct sim *s)
+{
 	struct node *n = any_node(s);
 
-	node_power_loss(n);
-	for (int i = 0; i < 4; i++) {
-		n->back_us[i] = s->now_us + POWER_BACK_US + rng_below(&s->faults, BACK_MAX_US);
-		sim_at(s, n->back_us[i], start_again, n->procs[i], 0);
-	}
+	if (n->off || n->down)
+		return;
+	node_down(n);
+	sim_at(s, s->now_us + rng_range(&s->faults, 100 * MS, s->nnodes > 1 ? AWAY_MAX_US : SECOND), node_starts, n, 0);
 }
 
 /* The machine dies in the middle of what logd or its helper is about to do. */
@@ -179,6 +214,7 @@ static const struct {
 	{ "two crashes", crash_two, 2 },
 	{ "crash at a disk call", crash_at_disk_call, 4 },
 	{ "power loss", power_loss, 2 },
+	{ "zkd dies", zkd_dies, 2 },
 	{ "power loss at a disk call", power_loss_soon, 3 },
 	{ "failed sync", fail_sync, 3 },
 	{ "failed write", fail_write, 2 },
@@ -218,7 +254,7 @@ faults_died(struct proc *p)
 	if (n == NULL || !n->disk.power_follows || (p->kind != PROC_LOGD && p->kind != PROC_HELPER))
 		return;
 	n->disk.power_follows = false;
-	power_loss(p->sim);
+	lose_power(n);
 }
 
 void
@@ -240,7 +276,7 @@ faults_heal(struct sim *s)
 		d->fail_syncs = d->fail_writes = 0;
 		d->crash_in = d->slow_us = 0;
 		d->full = d->power_follows = false;
-		for (int k = 0; k < 4; k++)
+		for (int k = 0; k < s->nodes[i]->nprocs; k++)
 			s->nodes[i]->procs[k]->paused_us = s->now_us;
 	}
 	for (int i = 0; i < s->nclients; i++) {

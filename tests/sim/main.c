@@ -88,13 +88,8 @@ parse_option(const char *name, const char *value, struct options *o)
 	if (strcmp(name, "--nodes") == 0) {
 		if (!parse_number(value, NULL, &n))
 			return bad("not a number of nodes", value);
-		if (n != 1) {
-			fprintf(stderr,
-				"zkdsim: --nodes %s: only servers that stand alone are simulated so far: "
-				"--nodes 1\n",
-				value);
-			return 2;
-		}
+		if (n != 1 && n != 3 && n != 5)
+			return bad("1, 3 or 5 nodes are simulated, not", value);
 		o->nodes = (int)n;
 		return 0;
 	}

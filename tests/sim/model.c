@@ -12,10 +12,12 @@
 #include "base/mem.h"
 #include "client.h"
 #include "node.h"
+#include "platter.h"
 
 enum {
 	HASHES = 1024,
-	ENTRY_HEAD = 12,        /* checksum, length */
+	PROPOSALS = 4096,       /* remembered, by zxid */
+	EPOCHS_MAX = 4096,
 	COMPARE_EVERY = 24,     /* commits */
 	EXPIRY_SLACK_MS = 6000, /* a tick of rounding, and a restart's */
 };
@@ -28,25 +30,35 @@ struct session {
 	uint64_t heard_us;
 };
 
-/* Where the next txn is expected on the platter. */
-struct cursor {
-	const struct disk_file *file;
-	uint64_t id, shrunk, offset;
+/* A committed txn. */
+struct entry {
+	uint64_t zxid;
+	uint32_t sum;
+	uint64_t digest; /* of a tree that was at it; 0: none was seen */
+};
+
+/* A txn that some node has appended, lately. */
+struct proposal {
+	uint64_t zxid;
+	uint32_t sum;
+	int sid;
 };
 
 struct model {
 	struct sim *sim;
 	uint64_t applied;
-	uint32_t *sums; /* of each txn, by zxid */
-	size_t sums_cap;
+	struct entry *history; /* all that is committed, in order */
+	size_t nhistory, history_cap;
+	struct proposal proposals[PROPOSALS];
+	uint64_t epoch; /* highest that has begun */
+	int leaders[EPOCHS_MAX];
 	struct znode *hash[HASHES], **all;
 	size_t nall, all_cap;
 	struct session *sessions;
 	size_t nsessions, sessions_cap;
-	struct cursor cursor;
+	struct cursor cursors[NODES_MAX];
 	uint64_t builtin; /* nodes of an empty tree, as its statistics count */
-	uint64_t compared;
-	uint64_t *digests; /* by zxid, as seen in a tree; 0: not seen */
+	size_t compared[NODES_MAX]; /* length of the history then */
 };
 
 /* ---- Znodes ---- */
@@ -441,7 +453,13 @@ do_ask(struct model *m, const struct txnlog_head *h)
 			 a->xid, h->zxid, h->type, a->err);
 }
 
-/* ---- The platter ---- */
+/* ---- What is final ---- */
+
+static uint32_t
+sum_of(struct slice txn)
+{
+	return (uint32_t)crc32(0, txn.data, (uInt)txn.len);
+}
 
 static void
 apply(struct model *m, struct slice txn)
@@ -449,16 +467,14 @@ apply(struct model *m, struct slice txn)
 	struct txnlog_head h;
 
 	txnlog_peek(txn, &h);
-	if (m->applied + 1 >= m->sums_cap) {
-		size_t cap = m->sums_cap == 0 ? 1024 : m->sums_cap * 2;
-
-		m->sums = mem_realloc(m->sums, cap * sizeof *m->sums);
-		m->digests = mem_realloc(m->digests, cap * sizeof *m->digests);
-		memset(m->digests + m->sums_cap, 0, (cap - m->sums_cap) * sizeof *m->digests);
-		m->sums_cap = cap;
+	if (m->nhistory == m->history_cap) {
+		m->history_cap = m->history_cap == 0 ? 1024 : m->history_cap * 2;
+		m->history = mem_realloc(m->history, m->history_cap * sizeof *m->history);
 	}
-	m->applied++;
-	m->sums[m->applied] = (uint32_t)crc32(0, txn.data, (uInt)txn.len);
+	if (h.zxid != m->applied + 1 && !(h.zxid >> 32 > m->applied >> 32 && (uint32_t)h.zxid == 1))
+		sim_fail(m->sim, "0x%" PRIx64 " is committed behind 0x%" PRIx64, h.zxid, m->applied);
+	m->applied = h.zxid;
+	m->history[m->nhistory++] = (struct entry){ .zxid = h.zxid, .sum = sum_of(txn) };
 	m->sim->counts.txns++;
 	if (h.type == ZK_OP_CREATE_SESSION)
 		open_session(m, h.session, (int32_t)get_be32(txn.data + TXNLOG_TXN_MIN));
@@ -468,128 +484,191 @@ apply(struct model *m, struct slice txn)
 		do_ask(m, &h);
 }
 
-/* The entry at offset of what is on the platter of f; 0: there is no whole one. */
-static uint64_t
-read_entry(const struct disk_file *f, uint64_t offset, struct slice *txn, struct txnlog_head *h)
-{
-	uint32_t len;
-
-	if (offset + ENTRY_HEAD + TXNLOG_TXN_MIN + 1 > f->kept_size)
-		return 0;
-	len = get_be32(f->kept + offset + 8);
-	if (len < TXNLOG_TXN_MIN || offset + ENTRY_HEAD + len + 1 > f->kept_size ||
-	    f->kept[offset + ENTRY_HEAD + len] != 0x42)
-		return 0;
-	*txn = slice_of(f->kept + offset + ENTRY_HEAD, len);
-	if (adler32(1, txn->data, len) != get_be64(f->kept + offset))
-		return 0;
-	txnlog_peek(*txn, h);
-	return offset + ENTRY_HEAD + len + 1;
-}
-
+/* Whether what a majority has on its platters begins with this txn, behind all that is final. */
 static bool
-is_log(const struct disk_name *n, uint64_t *zxid)
+next_of_majority(struct model *m, struct slice *txn, struct txnlog_head *h)
 {
-	if (n->kept == NULL || strncmp(n->name, "log.", 4) != 0)
-		return false;
-	*zxid = strtoull(n->name + 4, NULL, 16);
-	return true;
-}
+	int need = m->sim->nnodes / 2 + 1;
+	struct slice txns[NODES_MAX];
+	struct txnlog_head heads[NODES_MAX];
+	bool there[NODES_MAX];
 
-/* The txn with that zxid, from the log that must hold it by its name. */
-static bool
-seek(struct model *m, const struct sim_disk *d, uint64_t zxid, struct slice *txn)
-{
-	const struct disk_name *best = NULL;
-	uint64_t at = TXNLOG_HEADER_BYTES, next, first, best_first = 0;
-	struct txnlog_head h;
+	for (int i = 0; i < m->sim->nnodes; i++)
+		there[i] = platter_next(&m->sim->nodes[i]->disk, &m->cursors[i], m->applied, &txns[i], &heads[i]);
+	for (int i = 0; i < m->sim->nnodes; i++) {
+		int same = 0;
 
-	for (int i = 0; i < DISK_NAMES; i++)
-		if (is_log(&d->names[i], &first) && first <= zxid && (best == NULL || first > best_first)) {
-			best = &d->names[i];
-			best_first = first;
-		}
-	if (best == NULL)
-		return false;
-	while ((next = read_entry(best->kept, at, txn, &h)) > 0 && h.zxid < zxid)
-		at = next;
-	if (next == 0 || h.zxid != zxid)
-		return false;
-	m->cursor = (struct cursor){ best->kept, best->kept->id, best->kept->shrunk, next };
-	return true;
-}
-
-static bool
-still_there(const struct model *m, const struct sim_disk *d)
-{
-	for (int i = 0; i < DISK_NAMES; i++)
-		if (d->names[i].kept != NULL && d->names[i].kept == m->cursor.file)
-			return m->cursor.file->id == m->cursor.id &&
-			       m->cursor.file->shrunk == m->cursor.shrunk;
-	return false;
-}
-
-static bool
-read_next(struct model *m, const struct sim_disk *d, struct slice *txn)
-{
-	struct txnlog_head h;
-	uint64_t next;
-
-	if (m->cursor.file != NULL && still_there(m, d)) {
-		next = read_entry(m->cursor.file, m->cursor.offset, txn, &h);
-		if (next > 0 && h.zxid == m->applied + 1) {
-			m->cursor.offset = next;
+		for (int k = 0; k < m->sim->nnodes; k++)
+			same += there[i] && there[k] && slice_equal(txns[i], txns[k]);
+		if (same >= need) {
+			*txn = txns[i];
+			*h = heads[i];
 			return true;
 		}
 	}
-	return seek(m, d, m->applied + 1, txn);
+	return false;
 }
 
 void
 model_commit(struct model *m, struct node *n, uint64_t zxid)
 {
+	struct txnlog_head h;
 	struct slice txn;
 
 	while (m->applied < zxid && !m->sim->failed) {
-		if (!read_next(m, &n->disk, &txn)) {
+		if (!next_of_majority(m, &txn, &h) || h.zxid > zxid) {
 			sim_fail(m->sim,
-				 "0x%" PRIx64 " is called committed, but 0x%" PRIx64 " is not on the disk",
-				 zxid, m->applied + 1);
+				 "n%d calls 0x%" PRIx64 " committed, but what follows 0x%" PRIx64
+				 " is not on the disks of a quorum",
+				 n->sid, zxid, m->applied);
 			return;
 		}
 		apply(m, txn);
 	}
+	if (zxid > n->committed)
+		n->committed = zxid;
+}
+
+static struct entry *
+find_entry(const struct model *m, uint64_t zxid)
+{
+	size_t lo = 0, hi = m->nhistory;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (m->history[mid].zxid < zxid)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < m->nhistory && m->history[lo].zxid == zxid ? &m->history[lo] : NULL;
+}
+
+void
+model_deliver(struct model *m, struct node *n, uint64_t zxid, struct slice txn)
+{
+	const struct entry *e;
+
+	model_commit(m, n, zxid);
+	e = find_entry(m, zxid);
+	if (m->sim->failed)
+		return;
+	if (e == NULL || e->sum != sum_of(txn))
+		sim_fail(m->sim, "n%d delivers another txn than the committed one at 0x%" PRIx64, n->sid, zxid);
+	else if (n->delivered != 0 && e > m->history && e[-1].zxid != n->delivered)
+		sim_fail(m->sim, "n%d delivers 0x%" PRIx64 " behind 0x%" PRIx64 ", but 0x%" PRIx64 " is between",
+			 n->sid, zxid, n->delivered, e[-1].zxid);
+	n->delivered = zxid;
+}
+
+/* ---- A node's log as a whole ---- */
+
+struct chain {
+	struct model *m;
+	struct node *n;
+	const struct entry *last; /* the entry before, if it is final */
+	uint64_t before;
+	bool strange; /* it is not final */
+};
+
+/*
+ * What is final lies in each log in its order and without a gap; what is not comes behind it, but for what an older
+ * leader left there that nobody has cut yet.
+ */
+static void
+look_at_entry(void *ctx, struct slice txn, const struct txnlog_head *h)
+{
+	struct chain *c = ctx;
+	struct model *m = c->m;
+	const struct entry *e = find_entry(m, h->zxid);
+
+	if (e != NULL && e->sum != sum_of(txn))
+		sim_fail(m->sim, "another txn than the committed one is at 0x%" PRIx64 " on n%d", h->zxid, c->n->sid);
+	if (h->zxid <= c->before)
+		sim_fail(m->sim, "0x%" PRIx64 " comes behind 0x%" PRIx64 " in the log of n%d", h->zxid, c->before,
+			 c->n->sid);
+	if (e != NULL && c->strange)
+		sim_fail(m->sim,
+			 "the committed 0x%" PRIx64 " comes behind 0x%" PRIx64 ", which never was, in the log of n%d",
+			 h->zxid, c->before, c->n->sid);
+	if (e != NULL && c->last != NULL && e != c->last + 1 && !platter_has_snapshot(&c->n->disk, e[-1].zxid))
+		sim_fail(m->sim, "0x%" PRIx64 " follows 0x%" PRIx64 " in the log of n%d: 0x%" PRIx64 " is missing",
+			 h->zxid, c->last->zxid, c->n->sid, e[-1].zxid);
+	c->last = e;
+	c->strange = e == NULL;
+	c->before = h->zxid;
+}
+
+void
+model_check_log(struct model *m, struct node *n)
+{
+	struct chain c = { .m = m, .n = n };
+
+	platter_each(&n->disk, look_at_entry, &c);
 }
 
 void
 model_recovered(struct model *m, struct node *n, uint64_t durable)
 {
-	const struct sim_disk *d = &n->disk;
-	struct txnlog_head h;
-	struct slice txn;
-	uint64_t first;
-
-	if (durable < m->applied)
+	if (durable < n->acked)
 		sim_fail(m->sim,
-			 "the log ends at 0x%" PRIx64 " after a restart, but 0x%" PRIx64 " was committed",
-			 durable, m->applied);
-	for (int i = 0; i < DISK_NAMES; i++) {
-		uint64_t at = TXNLOG_HEADER_BYTES;
+			 "the log of n%d ends at 0x%" PRIx64 " after a restart, but 0x%" PRIx64 " was durable",
+			 n->sid, durable, n->acked);
+	n->acked = durable;
+	model_check_log(m, n);
+}
 
-		if (!is_log(&d->names[i], &first))
-			continue;
-		while ((at = read_entry(d->names[i].kept, at, &txn, &h)) > 0)
-			if (h.zxid <= m->applied && crc32(0, txn.data, (uInt)txn.len) != m->sums[h.zxid])
-				sim_fail(m->sim,
-					 "another txn than the committed one is at 0x%" PRIx64 " in %s",
-					 h.zxid, d->names[i].name);
+void
+model_durable(struct model *m, struct node *n, uint64_t zxid, bool cut)
+{
+	(void)m;
+	if (cut || zxid > n->acked)
+		n->acked = zxid;
+}
+
+/* ---- Leaders ---- */
+
+void
+model_appended(struct model *m, struct node *n, uint64_t zxid, struct slice txn)
+{
+	struct proposal *p = &m->proposals[(zxid ^ zxid >> 22) % PROPOSALS];
+	uint32_t sum = sum_of(txn);
+
+	if (p->zxid == zxid && p->sum != sum)
+		sim_fail(m->sim, "n%d appends another txn at 0x%" PRIx64 " than n%d did", n->sid, zxid, p->sid);
+	*p = (struct proposal){ zxid, sum, n->sid };
+}
+
+void
+model_leads(struct model *m, struct node *n, uint64_t epoch, uint64_t committed)
+{
+	if (epoch >= EPOCHS_MAX)
+		return;
+	if (m->leaders[epoch] != 0 && m->leaders[epoch] != n->sid)
+		sim_fail(m->sim, "n%d leads in epoch %" PRIu64 ", and so did n%d", n->sid, epoch, m->leaders[epoch]);
+	if (m->leaders[epoch] == 0 && epoch > m->epoch) {
+		m->epoch = epoch;
+		if (committed < m->applied)
+			sim_fail(m->sim,
+				 "n%d begins epoch %" PRIu64 " with 0x%" PRIx64 ", but 0x%" PRIx64 " was committed",
+				 n->sid, epoch, committed, m->applied);
 	}
+	m->leaders[epoch] = n->sid;
 }
 
 uint64_t
 model_zxid(const struct model *m)
 {
 	return m->applied;
+}
+
+uint64_t
+model_shown(const struct model *m)
+{
+	uint64_t begun = m->epoch << 32;
+
+	return m->sim->nnodes > 1 && begun > m->applied ? begun : m->applied;
 }
 
 /* ---- The tree ---- */
@@ -636,17 +715,22 @@ static void
 compare_digest(struct model *m, const struct tree *t, uint64_t zxid)
 {
 	struct tree_stats st;
+	struct entry *e;
 
 	tree_stats(t, &st);
 	if (st.digest_mismatches > 0 || tree_digest_recompute(t) != tree_digest(t) || !tree_check(t))
 		sim_fail(m->sim,
 			 "at 0x%" PRIx64 " the tree is not sound: %" PRIu64 " digests differ from the log's",
 			 zxid, st.digest_mismatches);
-	if (zxid == 0)
+	e = find_entry(m, zxid);
+	if (e == NULL) {
+		if (zxid != 0)
+			sim_fail(m->sim, "a tree is at 0x%" PRIx64 ", which never was", zxid);
 		return;
-	if (m->digests[zxid] != 0 && m->digests[zxid] != tree_digest(t))
+	}
+	if (e->digest != 0 && e->digest != tree_digest(t))
 		sim_fail(m->sim, "two digests at 0x%" PRIx64, zxid);
-	m->digests[zxid] = tree_digest(t);
+	e->digest = tree_digest(t);
 }
 
 void
@@ -656,7 +740,7 @@ model_compare(struct model *m, const struct clientd *d)
 	struct tree_stats st;
 	uint64_t zxid = tree_applied(t), there = 0;
 
-	m->compared = m->applied;
+	m->compared[d->proc.node->sid - 1] = m->nhistory;
 	if (zxid > m->applied) {
 		sim_fail(m->sim, "the tree is at 0x%" PRIx64 ", committed is 0x%" PRIx64, zxid, m->applied);
 		return;
@@ -677,7 +761,7 @@ model_compare(struct model *m, const struct clientd *d)
 void
 model_look(struct model *m, const struct clientd *d)
 {
-	if (d->front->tree != NULL && front_serving(d->front) && m->applied >= m->compared + COMPARE_EVERY)
+	if (d->front->tree != NULL && front_serving(d->front) && m->nhistory >= m->compared[d->proc.node->sid - 1] + COMPARE_EVERY)
 		model_compare(m, d);
 }
 
@@ -709,8 +793,7 @@ model_free(struct model *m)
 		mem_free(m->all[i]);
 	}
 	mem_free(m->all);
-	mem_free(m->sums);
-	mem_free(m->digests);
+	mem_free(m->history);
 	mem_free(m->sessions);
 	mem_free(m);
 }

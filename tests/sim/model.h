@@ -4,8 +4,9 @@
  * session and xid, and judged by ZooKeeper's rules written down here a second time. Each znode keeps all its states,
  * so that any reply can be compared with the state at its zxid.
  *
- * A zxid is final from the moment when syncd calls it committed. Then it must be on the platter, in a file whose name is
- * there too; every later recovery must find the same txn at it.
+ * A zxid is final from the moment when the first syncd calls it committed. Then it must be on the platters of a quorum,
+ * in files whose names are there too, right behind what was final before; every leader that comes has it, every log
+ * that goes as far has it in its place.
  */
 #ifndef SIM_MODEL_H
 #define SIM_MODEL_H
@@ -40,10 +41,20 @@ void model_free(struct model *m);
 
 /* ---- What the world tells ---- */
 
-/* syncd says that all up to zxid is committed. */
+/* syncd says that all up to zxid is committed: a quorum has it on its platters. */
 void model_commit(struct model *m, struct node *n, uint64_t zxid);
+/* A learner's syncd hands that txn to its clientd as committed, behind n->delivered. */
+void model_deliver(struct model *m, struct node *n, uint64_t zxid, struct slice txn);
 /* logd has opened its data, which end at durable. */
 void model_recovered(struct model *m, struct node *n, uint64_t durable);
+/* logd says so; cut: it was told to end there. */
+void model_durable(struct model *m, struct node *n, uint64_t zxid, bool cut);
+/* What lies in the log of n agrees with all that is final. */
+void model_check_log(struct model *m, struct node *n);
+/* syncd gives that txn to its logd: it is the same everywhere. */
+void model_appended(struct model *m, struct node *n, uint64_t zxid, struct slice txn);
+/* syncd says that it leads in that epoch, and that so much is committed. */
+void model_leads(struct model *m, struct node *n, uint64_t epoch, uint64_t committed);
 /* clientd has read something of that session, 0 for none. */
 void model_heard(struct model *m, int64_t session);
 /* clientd proposes a txn. */
@@ -59,6 +70,8 @@ void model_check_sessions(struct model *m);
 /* ---- What clients ask ---- */
 
 uint64_t model_zxid(const struct model *m);
+/* The highest that a server may show: it counts the beginning of an epoch too. */
+uint64_t model_shown(const struct model *m);
 /* NULL: it never existed. */
 const struct znode *model_find(const struct model *m, const char *path);
 /* As it was at zxid; NULL: it was not there, or never. */

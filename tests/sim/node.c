@@ -16,13 +16,26 @@ node_new(struct sim *s, int sid)
 	logd_init(n);
 	syncd_init(n);
 	clientd_init(n);
+	electiond_init(n);
 	n->procs[0] = &n->logd.proc;
 	n->procs[1] = &n->logd.helper.proc;
 	n->procs[2] = &n->syncd.proc;
 	n->procs[3] = &n->clientd.proc;
+	n->procs[4] = &n->electiond.proc;
+	n->nprocs = s->nnodes > 1 ? 5 : 4;
 	n->logd_link.owner = &n->logd.proc;
 	n->clientd_link.owner = n->client_port.owner = &n->clientd.proc;
+	n->electiond_link.owner = n->election_port.owner = &n->electiond.proc;
+	n->quorum_port.owner = &n->syncd.proc;
 	return n;
+}
+
+void
+node_quorum(const struct sim *s, struct quorum *q)
+{
+	quorum_init(q, false);
+	for (int i = 0; i < s->nnodes; i++)
+		quorum_add(q, (uint64_t)i + 1, 0, 1);
 }
 
 static void
@@ -34,26 +47,49 @@ hang_up(struct listener *l, bool crash)
 		conn_close(c, 1, crash);
 }
 
+static void
+kill_all(struct node *n, bool crash)
+{
+	struct listener *all[] = { &n->logd_link,   &n->clientd_link,  &n->electiond_link,
+				   &n->client_port, &n->election_port, &n->quorum_port };
+
+	for (int i = 0; i < n->nprocs; i++)
+		proc_kill(n->procs[i]);
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		hang_up(all[i], crash);
+}
+
+void
+node_down(struct node *n)
+{
+	sim_trace(n->sim, NULL, "zkd dies", "node=%d", n->sid);
+	n->down = true;
+	kill_all(n, true);
+}
+
 void
 node_power_loss(struct node *n)
 {
 	sim_trace(n->sim, NULL, "power loss", "node=%d", n->sid);
-	for (int i = 0; i < 4; i++)
-		proc_kill(n->procs[i]);
-	hang_up(&n->logd_link, true);
-	hang_up(&n->clientd_link, true);
-	hang_up(&n->client_port, true);
+	n->off = true;
+	kill_all(n, true);
 	sim_disk_power_loss(&n->disk);
+}
+
+void
+node_up(struct node *n)
+{
+	bool was_off = n->off;
+
+	n->off = n->down = false;
+	if (was_off)
+		net_node_is_on(n);
 }
 
 void
 node_free(struct node *n)
 {
-	for (int i = 0; i < 4; i++)
-		proc_kill(n->procs[i]);
-	hang_up(&n->logd_link, false);
-	hang_up(&n->clientd_link, false);
-	hang_up(&n->client_port, false);
+	kill_all(n, false);
 	sim_disk_free(&n->disk);
 	mem_free(n);
 }

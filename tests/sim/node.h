@@ -7,9 +7,12 @@
 #define SIM_NODE_H
 
 #include "clientd/front_int.h"
+#include "electiond/election.h"
 #include "logd/load.h"
 #include "logd/snapfile.h"
 #include "logd/store.h"
+#include "net.h"
+#include "pipe.h"
 #include "sim_disk.h"
 #include "star.h"
 #include "syncd/zab.h"
@@ -76,16 +79,45 @@ struct clientd {
 	bool slice_due;
 };
 
+/* ---- electiond (electiond/main.c) ---- */
+
+/* A connection on which a notification comes; at first one that was accepted and has not said whose it is. */
+struct caller {
+	struct list link;
+	struct conn *conn;
+};
+
+struct elector {
+	struct dial dial;
+	struct conn *conn;
+	int side;
+};
+
+struct electiond {
+	struct proc proc;
+	struct election election;
+	struct star syncd;
+	uint64_t look; /* number of the election that syncd asked for */
+	bool looking;
+	struct list callers;
+	struct elector peers[NODES_MAX + 1]; /* by sid */
+};
+
 struct node {
 	struct sim *sim;
 	int sid;
+	bool off, down; /* the machine; zkd on it */
+	/* For the checks: what its logd has called durable, its syncd committed, and handed to clientd last in this role. */
+	uint64_t acked, committed, delivered;
 	struct sim_disk disk;
-	struct listener logd_link, clientd_link, client_port;
+	struct listener logd_link, clientd_link, electiond_link, client_port, election_port, quorum_port;
 	struct logd logd;
 	struct syncd syncd;
 	struct clientd clientd;
-	struct proc *procs[4];
-	uint64_t back_us[4]; /* when the supervisor starts each again */
+	struct electiond electiond;
+	int nprocs;
+	struct proc *procs[PROCS];
+	uint64_t back_us[PROCS]; /* when the supervisor starts each again */
 };
 
 struct node *node_new(struct sim *s, int sid);
@@ -93,9 +125,17 @@ void node_free(struct node *n);
 /* All processes die at once, and of what was not synced any subset is there. */
 void node_power_loss(struct node *n);
 
-extern const struct proc_ops logd_ops, helper_ops, syncd_ops, clientd_ops;
+/* zkd dies, and with it all its processes; what they had to say may be lost. */
+void node_down(struct node *n);
+/* The machine is on, zkd runs: connections come in again. */
+void node_up(struct node *n);
+
+extern const struct proc_ops logd_ops, helper_ops, syncd_ops, clientd_ops, electiond_ops;
 void logd_init(struct node *n);
 void syncd_init(struct node *n);
 void clientd_init(struct node *n);
+void electiond_init(struct node *n);
+/* The voters. */
+void node_quorum(const struct sim *s, struct quorum *q);
 
 #endif

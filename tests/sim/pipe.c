@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "net.h"
 
 enum { BYTES_MAX = 256 << 20, EOF_DELAY_US = 30 * MS };
 
@@ -20,8 +21,43 @@ conn_new(struct sim *s, uint64_t latency_min_us, uint64_t latency_max_us)
 		c->pipes[i].latency_min_us = latency_min_us;
 		c->pipes[i].latency_max_us = latency_max_us;
 		c->held[i] = true;
+		c->places[i] = PLACE_NONE;
 	}
+	list_init(&c->link);
 	return c;
+}
+
+struct conn *
+conn_between(struct sim *s, int from, int to)
+{
+	struct conn *c = conn_new(s, NET_MIN_US, NET_MAX_US);
+
+	c->places[0] = from;
+	c->places[1] = to;
+	list_append(&s->net_conns, &c->link);
+	return c;
+}
+
+static bool
+is_blocked(const struct conn *c, int side)
+{
+	return c->places[side] != PLACE_NONE && net_is_blocked(c->sim, c->places[side], c->places[!side]);
+}
+
+/* When what this side sends at that time is there. */
+static uint64_t
+arrival(struct conn *c, int side, uint64_t sent_us)
+{
+	struct pipe *p = &c->pipes[side];
+	uint64_t at_us = sent_us + rng_range(&c->sim->net, p->latency_min_us, p->latency_max_us);
+
+	if (c->places[side] == PLACE_NONE)
+		return at_us;
+	if (is_blocked(c, side)) {
+		p->waits = true;
+		return NEVER;
+	}
+	return at_us + c->sim->links[c->places[side]][c->places[!side]].slow_us;
 }
 
 static void
@@ -71,7 +107,7 @@ conn_send(struct conn *c, int side, struct proc *from, struct slice bytes, int f
 	struct pipe *p = &c->pipes[side];
 	uint64_t at_us;
 
-	if (p->reader_gone || p->eof_us != NEVER || from->dying) {
+	if (p->reader_gone || p->closed || from->dying) {
 		channel_drop(s, fd);
 		return;
 	}
@@ -81,7 +117,7 @@ conn_send(struct conn *c, int side, struct proc *from, struct slice bytes, int f
 		p->fds[p->nfds++] = (struct pipe_fd){ p->read + buf_len(&p->bytes), fd };
 	}
 	buf_put_slice(&p->bytes, bytes);
-	at_us = s->now_us + from->spent_us + rng_range(&s->net, p->latency_min_us, p->latency_max_us);
+	at_us = arrival(c, side, s->now_us + from->spent_us);
 	add_segment(p, at_us);
 }
 
@@ -143,6 +179,12 @@ conn_reset(const struct conn *c, int side)
 	return c->pipes[side].reader_gone;
 }
 
+bool
+conn_was_reset(const struct conn *c, int side)
+{
+	return c->pipes[!side].reset;
+}
+
 static void
 drop_fds_from(struct sim *s, struct pipe *p, uint64_t offset)
 {
@@ -174,22 +216,61 @@ cut(struct sim *s, struct pipe *p)
 	drop_fds_from(s, p, p->read + keep);
 }
 
+/* Nothing more is sent from this side; the other one is told when all else has arrived. */
+static void
+end_pipe(struct conn *c, int side, bool crash)
+{
+	struct sim *s = c->sim;
+	struct pipe *out = &c->pipes[side];
+	uint64_t last;
+
+	if (out->closed)
+		return;
+	out->closed = true;
+	if (crash) {
+		cut(s, out);
+		out->reset = c->places[side] != PLACE_NONE && rng_once_in(&s->net, 2);
+	}
+	last = out->nsegments > 0 ? out->segments[out->nsegments - 1].at_us : s->now_us;
+	if (last < s->now_us)
+		last = s->now_us;
+	if (last == NEVER || is_blocked(c, side)) {
+		out->waits = true;
+		return;
+	}
+	out->eof_us = last + rng_below(&s->net, crash && rng_once_in(&s->net, 3) ? EOF_DELAY_US : 100);
+	wake_reader(out, out->eof_us);
+}
+
+/* What was held back arrives one latency from now. */
+static void
+let_pass(struct conn *c, int side)
+{
+	struct pipe *p = &c->pipes[side];
+	uint64_t at_us = arrival(c, side, c->sim->now_us);
+
+	p->waits = false;
+	if (p->nsegments > 0 && p->segments[p->nsegments - 1].at_us == NEVER) {
+		if (p->nsegments > 1 && p->segments[p->nsegments - 2].at_us > at_us)
+			at_us = p->segments[p->nsegments - 2].at_us;
+		p->segments[p->nsegments - 1].at_us = at_us;
+		wake_reader(p, at_us);
+	}
+	if (p->closed && p->eof_us == NEVER) {
+		p->eof_us = at_us + 1;
+		wake_reader(p, p->eof_us);
+	}
+}
+
 void
 conn_close(struct conn *c, int side, bool crash)
 {
 	struct sim *s = c->sim;
 	struct pipe *out = &c->pipes[side], *in = &c->pipes[!side];
-	uint64_t last;
 
 	ASSERT(c->held[side]);
 	c->held[side] = false;
-	if (crash)
-		cut(s, out);
-	last = out->nsegments > 0 ? out->segments[out->nsegments - 1].at_us : s->now_us;
-	if (last < s->now_us)
-		last = s->now_us;
-	out->eof_us = last + rng_below(&s->net, crash && rng_once_in(&s->net, 3) ? EOF_DELAY_US : 100);
-	wake_reader(out, out->eof_us);
+	end_pipe(c, side, crash);
 	in->reader_gone = true;
 	in->reader = NULL;
 	drop_fds_from(s, in, 0);
@@ -200,7 +281,29 @@ conn_close(struct conn *c, int side, bool crash)
 	drop_fds_from(s, out, 0);
 	buf_free(&out->bytes);
 	buf_free(&in->bytes);
+	list_remove(&c->link);
 	mem_free(c);
+}
+
+void
+conn_break(struct conn *c)
+{
+	for (int side = 0; side < 2; side++) {
+		end_pipe(c, side, true);
+		c->pipes[side].reset = true;
+	}
+}
+
+void
+conn_let_pass(struct sim *s, int from, int to)
+{
+	list_for_each (e, &s->net_conns) {
+		struct conn *c = container_of(e, struct conn, link);
+
+		for (int side = 0; side < 2; side++)
+			if (c->places[side] == from && c->places[!side] == to && c->pipes[side].waits)
+				let_pass(c, side);
+	}
 }
 
 int

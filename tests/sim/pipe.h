@@ -2,11 +2,14 @@
  * Connections between processes: two FIFOs of bytes, each byte with the time at which it arrives, descriptors that
  * travel with a byte, and an end. When a process dies an arbitrary prefix of what it had sent and nobody has read yet
  * arrives, also half a frame, and the other side sees the end whenever it does.
+ *
+ * Those between two places (net.h) go over the network: what is sent into a partition arrives when that has healed.
  */
 #ifndef SIM_PIPE_H
 #define SIM_PIPE_H
 
 #include "base/buf.h"
+#include "base/list.h"
 #include "sim.h"
 
 enum { PIPE_SEGMENTS = 256, PIPE_FDS = 8 };
@@ -29,7 +32,9 @@ struct pipe {
 	struct pipe_fd fds[PIPE_FDS];
 	size_t nfds;
 	uint64_t eof_us;
+	bool closed, reset; /* no more is sent; reset: its end is told as one */
 	bool reader_gone;
+	bool waits; /* for the partition's end */
 	struct proc *reader; /* NULL until somebody has the other end */
 	uint64_t latency_min_us, latency_max_us;
 };
@@ -37,12 +42,16 @@ struct pipe {
 /* side 0 dialled; pipes[i] carries what side i sends. */
 struct conn {
 	struct sim *sim;
+	struct list link; /* in the network's list */
+	int places[2];    /* of each side; PLACE_NONE: not over the network */
 	struct pipe pipes[2];
 	bool held[2];
 	int64_t session; /* a client's connection: its session once it has one; for the checks */
 };
 
 struct conn *conn_new(struct sim *s, uint64_t latency_min_us, uint64_t latency_max_us);
+/* Over the network, from one place to another. */
+struct conn *conn_between(struct sim *s, int from, int to);
 /* This side is p's from now on; what comes wakes it. */
 void conn_own(struct conn *c, int side, struct proc *p);
 /* Sends; from is the process that does. A dying process sends nothing. fd -1: none. */
@@ -56,8 +65,14 @@ void conn_consume(struct conn *c, int side, size_t n);
 int conn_take_fd(struct conn *c, int side, size_t n);
 /* The other side has let go: whatever is sent is lost. */
 bool conn_reset(const struct conn *c, int side);
+/* Whether the end that conn_open told of was a reset, not an orderly close. */
+bool conn_was_reset(const struct conn *c, int side);
 /* This side is closed. crash: an arbitrary part of what was not read is lost. */
 void conn_close(struct conn *c, int side, bool crash);
+/* The network breaks it: both sides lose an arbitrary part, and find it out. Both still have to close. */
+void conn_break(struct conn *c);
+/* The partition between from and to is over: what waited for that is under way. */
+void conn_let_pass(struct sim *s, int from, int to);
 
 /* Ends of connections as numbers, the simulation's descriptors. */
 struct channel {

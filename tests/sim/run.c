@@ -31,6 +31,7 @@ begin(struct sim *s)
 	s->faults = stream(s->seed, 3);
 	s->load = stream(s->seed, 4);
 	s->mutate = stream(s->seed, 5);
+	list_init(&s->net_conns);
 	s->model = model_new(s);
 	for (int i = 0; i < s->nnodes; i++)
 		s->nodes[i] = node_new(s, i + 1);

@@ -14,11 +14,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/list.h"
 #include "base/trace.h"
 #include "mutate.h"
 
 enum {
-	NODES_MAX = 1,
+	NODES_MAX = 5,
+	PLACES = NODES_MAX + 1, /* of the network: 0 the clients', then the nodes by sid */
+	PLACE_CLIENTS = 0,
+	PROCS = 5, /* of a node */
 	CLIENTS_MAX = 12,
 	MS = 1000, /* microseconds */
 	SECOND = 1000 * MS,
@@ -56,7 +60,7 @@ struct sim_event {
 
 /* ---- Processes ---- */
 
-enum proc_kind { PROC_LOGD, PROC_HELPER, PROC_SYNCD, PROC_CLIENTD, PROC_CLIENT, PROC_KINDS };
+enum proc_kind { PROC_LOGD, PROC_HELPER, PROC_SYNCD, PROC_CLIENTD, PROC_ELECTIOND, PROC_CLIENT, PROC_KINDS };
 
 struct proc_ops {
 	void (*start)(struct proc *p);
@@ -95,6 +99,12 @@ struct model;
 struct client;
 struct channel;
 
+/* One direction between two places. */
+struct net_link {
+	bool blocked;
+	uint64_t slow_us;
+};
+
 struct sim_counts {
 	uint64_t calls, answers, faults, txns, events;
 };
@@ -106,6 +116,9 @@ struct sim {
 	struct sim_event *heap;
 	size_t nheap, heap_cap;
 	uint64_t event_number, lives;
+
+	struct net_link links[PLACES][PLACES];
+	struct list net_conns;
 
 	int nnodes;
 	struct node *nodes[NODES_MAX];
