@@ -642,7 +642,8 @@ client_turn(struct proc *p)
 	if (c->connected && c->next_us <= s->now_us)
 		do_something(c);
 	if (c->dial.conn != NULL)
-		return c->dial.known_us < c->dialled_us + CONNECT_US ? c->dial.known_us : c->dialled_us + CONNECT_US;
+		return c->dial.known_us < c->dialled_us + CONNECT_US ? c->dial.known_us
+								     : c->dialled_us + CONNECT_US;
 	if (c->conn == NULL)
 		return c->next_us;
 	due = c->connected ? c->said_us + (uint64_t)c->timeout_ms * MS / 3 : c->dialled_us + ANSWER_US;

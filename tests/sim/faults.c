@@ -105,7 +105,8 @@ lose_power(struct node *n)
 	if (n->off || n->down)
 		return;
 	node_power_loss(n);
-	sim_at(s, s->now_us + rng_range(&s->faults, POWER_BACK_US, s->nnodes > 1 ? AWAY_MAX_US : POWER_BACK_US),
+	sim_at(s,
+	       s->now_us + rng_range(&s->faults, POWER_BACK_US, s->nnodes > 1 ? AWAY_MAX_US : POWER_BACK_US),
 	       node_starts, n, 0);
 }
 
@@ -124,7 +125,8 @@ zkd_dies(struct sim *s)
 	if (n->off || n->down)
 		return;
 	node_down(n);
-	sim_at(s, s->now_us + rng_range(&s->faults, 100 * MS, s->nnodes > 1 ? AWAY_MAX_US : SECOND), node_starts, n, 0);
+	sim_at(s, s->now_us + rng_range(&s->faults, 100 * MS, s->nnodes > 1 ? AWAY_MAX_US : SECOND),
+	       node_starts, n, 0);
 }
 
 /* The machine dies in the middle of what logd or its helper is about to do. */

@@ -16,7 +16,7 @@
 
 enum {
 	HASHES = 1024,
-	PROPOSALS = 4096,       /* remembered, by zxid */
+	PROPOSALS = 4096, /* remembered, by zxid */
 	EPOCHS_MAX = 4096,
 	COMPARE_EVERY = 24,     /* commits */
 	EXPIRY_SLACK_MS = 6000, /* a tick of rounding, and a restart's */
@@ -56,8 +56,8 @@ struct model {
 	size_t nall, all_cap;
 	struct session *sessions;
 	size_t nsessions, sessions_cap;
-	struct cursor cursors[NODES_MAX];
-	uint64_t builtin; /* nodes of an empty tree, as its statistics count */
+	struct cursor cursors[NODES_MAX], ack_cursors[NODES_MAX];
+	uint64_t builtin;           /* nodes of an empty tree, as its statistics count */
 	size_t compared[NODES_MAX]; /* length of the history then */
 };
 
@@ -494,7 +494,8 @@ next_of_majority(struct model *m, struct slice *txn, struct txnlog_head *h)
 	bool there[NODES_MAX];
 
 	for (int i = 0; i < m->sim->nnodes; i++)
-		there[i] = platter_next(&m->sim->nodes[i]->disk, &m->cursors[i], m->applied, &txns[i], &heads[i]);
+		there[i] =
+		    platter_next(&m->sim->nodes[i]->disk, &m->cursors[i], m->applied, &txns[i], &heads[i]);
 	for (int i = 0; i < m->sim->nnodes; i++) {
 		int same = 0;
 
@@ -555,9 +556,11 @@ model_deliver(struct model *m, struct node *n, uint64_t zxid, struct slice txn)
 	if (m->sim->failed)
 		return;
 	if (e == NULL || e->sum != sum_of(txn))
-		sim_fail(m->sim, "n%d delivers another txn than the committed one at 0x%" PRIx64, n->sid, zxid);
+		sim_fail(m->sim, "n%d delivers another txn than the committed one at 0x%" PRIx64, n->sid,
+			 zxid);
 	else if (n->delivered != 0 && e > m->history && e[-1].zxid != n->delivered)
-		sim_fail(m->sim, "n%d delivers 0x%" PRIx64 " behind 0x%" PRIx64 ", but 0x%" PRIx64 " is between",
+		sim_fail(m->sim,
+			 "n%d delivers 0x%" PRIx64 " behind 0x%" PRIx64 ", but 0x%" PRIx64 " is between",
 			 n->sid, zxid, n->delivered, e[-1].zxid);
 	n->delivered = zxid;
 }
@@ -584,16 +587,20 @@ look_at_entry(void *ctx, struct slice txn, const struct txnlog_head *h)
 	const struct entry *e = find_entry(m, h->zxid);
 
 	if (e != NULL && e->sum != sum_of(txn))
-		sim_fail(m->sim, "another txn than the committed one is at 0x%" PRIx64 " on n%d", h->zxid, c->n->sid);
-	if (h->zxid <= c->before)
-		sim_fail(m->sim, "0x%" PRIx64 " comes behind 0x%" PRIx64 " in the log of n%d", h->zxid, c->before,
+		sim_fail(m->sim, "another txn than the committed one is at 0x%" PRIx64 " on n%d", h->zxid,
 			 c->n->sid);
+	if (h->zxid <= c->before)
+		sim_fail(m->sim, "0x%" PRIx64 " comes behind 0x%" PRIx64 " in the log of n%d", h->zxid,
+			 c->before, c->n->sid);
 	if (e != NULL && c->strange)
 		sim_fail(m->sim,
-			 "the committed 0x%" PRIx64 " comes behind 0x%" PRIx64 ", which never was, in the log of n%d",
+			 "the committed 0x%" PRIx64 " comes behind 0x%" PRIx64
+			 ", which never was, in the log of n%d",
 			 h->zxid, c->before, c->n->sid);
-	if (e != NULL && c->last != NULL && e != c->last + 1 && !platter_has_snapshot(&c->n->disk, e[-1].zxid))
-		sim_fail(m->sim, "0x%" PRIx64 " follows 0x%" PRIx64 " in the log of n%d: 0x%" PRIx64 " is missing",
+	if (e != NULL && c->last != NULL && e != c->last + 1 &&
+	    !platter_has_snapshot(&c->n->disk, e[-1].zxid))
+		sim_fail(m->sim,
+			 "0x%" PRIx64 " follows 0x%" PRIx64 " in the log of n%d: 0x%" PRIx64 " is missing",
 			 h->zxid, c->last->zxid, c->n->sid, e[-1].zxid);
 	c->last = e;
 	c->strange = e == NULL;
@@ -613,7 +620,8 @@ model_recovered(struct model *m, struct node *n, uint64_t durable)
 {
 	if (durable < n->acked)
 		sim_fail(m->sim,
-			 "the log of n%d ends at 0x%" PRIx64 " after a restart, but 0x%" PRIx64 " was durable",
+			 "the log of n%d ends at 0x%" PRIx64 " after a restart, but 0x%" PRIx64
+			 " was durable",
 			 n->sid, durable, n->acked);
 	n->acked = durable;
 	model_check_log(m, n);
@@ -627,6 +635,31 @@ model_durable(struct model *m, struct node *n, uint64_t zxid, bool cut)
 		n->acked = zxid;
 }
 
+/* History before epoch before ack. */
+static void
+check_epoch_ack(struct model *m, struct node *n, uint64_t epoch)
+{
+	uint64_t accepted = platter_number(&n->disk, "acceptedEpoch");
+	uint64_t current = platter_number(&n->disk, "currentEpoch");
+
+	if (accepted < epoch || current != epoch)
+		sim_fail(m->sim,
+			 "n%d acks epoch %" PRIu64 ", but on its disk accepted is %" PRIu64
+			 ", current %" PRIu64,
+			 n->sid, epoch, accepted, current);
+}
+
+void
+model_acked(struct model *m, struct node *n, uint64_t zxid)
+{
+	struct cursor *c = &m->ack_cursors[n->sid - 1];
+
+	if ((uint32_t)zxid == 0)
+		check_epoch_ack(m, n, zxid >> 32);
+	else if (!platter_reaches(&n->disk, c, zxid))
+		sim_fail(m->sim, "n%d acks 0x%" PRIx64 ", which is not on its disk", n->sid, zxid);
+}
+
 /* ---- Leaders ---- */
 
 void
@@ -635,8 +668,9 @@ model_appended(struct model *m, struct node *n, uint64_t zxid, struct slice txn)
 	struct proposal *p = &m->proposals[(zxid ^ zxid >> 22) % PROPOSALS];
 	uint32_t sum = sum_of(txn);
 
-	if (p->zxid == zxid && p->sum != sum)
-		sim_fail(m->sim, "n%d appends another txn at 0x%" PRIx64 " than n%d did", n->sid, zxid, p->sid);
+	if (m->sim->nnodes > 1 && p->zxid == zxid && p->sum != sum)
+		sim_fail(m->sim, "n%d appends another txn at 0x%" PRIx64 " than n%d did", n->sid, zxid,
+			 p->sid);
 	*p = (struct proposal){ zxid, sum, n->sid };
 }
 
@@ -646,12 +680,14 @@ model_leads(struct model *m, struct node *n, uint64_t epoch, uint64_t committed)
 	if (epoch >= EPOCHS_MAX)
 		return;
 	if (m->leaders[epoch] != 0 && m->leaders[epoch] != n->sid)
-		sim_fail(m->sim, "n%d leads in epoch %" PRIu64 ", and so did n%d", n->sid, epoch, m->leaders[epoch]);
+		sim_fail(m->sim, "n%d leads in epoch %" PRIu64 ", and so did n%d", n->sid, epoch,
+			 m->leaders[epoch]);
 	if (m->leaders[epoch] == 0 && epoch > m->epoch) {
 		m->epoch = epoch;
 		if (committed < m->applied)
 			sim_fail(m->sim,
-				 "n%d begins epoch %" PRIu64 " with 0x%" PRIx64 ", but 0x%" PRIx64 " was committed",
+				 "n%d begins epoch %" PRIu64 " with 0x%" PRIx64 ", but 0x%" PRIx64
+				 " was committed",
 				 n->sid, epoch, committed, m->applied);
 	}
 	m->leaders[epoch] = n->sid;
@@ -761,7 +797,8 @@ model_compare(struct model *m, const struct clientd *d)
 void
 model_look(struct model *m, const struct clientd *d)
 {
-	if (d->front->tree != NULL && front_serving(d->front) && m->nhistory >= m->compared[d->proc.node->sid - 1] + COMPARE_EVERY)
+	if (d->front->tree != NULL && front_serving(d->front) &&
+	    m->nhistory >= m->compared[d->proc.node->sid - 1] + COMPARE_EVERY)
 		model_compare(m, d);
 }
 

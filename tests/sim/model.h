@@ -49,9 +49,11 @@ void model_deliver(struct model *m, struct node *n, uint64_t zxid, struct slice 
 void model_recovered(struct model *m, struct node *n, uint64_t durable);
 /* logd says so; cut: it was told to end there. */
 void model_durable(struct model *m, struct node *n, uint64_t zxid, bool cut);
+/* A learner sends this ACK: of a txn, or of a leader's epoch (the lower half is 0) and all that came before. */
+void model_acked(struct model *m, struct node *n, uint64_t zxid);
 /* What lies in the log of n agrees with all that is final. */
 void model_check_log(struct model *m, struct node *n);
-/* syncd gives that txn to its logd: it is the same everywhere. */
+/* syncd gives that txn to its logd: in an ensemble, where each start of a leader is an epoch, no zxid has two. */
 void model_appended(struct model *m, struct node *n, uint64_t zxid, struct slice txn);
 /* syncd says that it leads in that epoch, and that so much is committed. */
 void model_leads(struct model *m, struct node *n, uint64_t epoch, uint64_t committed);

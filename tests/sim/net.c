@@ -27,8 +27,7 @@ net_dial(struct dial *d, struct proc *p, int from, struct node *to, struct liste
 
 	d->conn = conn_between(s, from, place);
 	conn_own(d->conn, 0, p);
-	if (to->off || is_cut(s, from, place) ||
-	    (!to->down && !listener_dial(l, d->conn, there_us))) {
+	if (to->off || is_cut(s, from, place) || (!to->down && !listener_dial(l, d->conn, there_us))) {
 		d->end = DIAL_LOST;
 		d->known_us = s->now_us + DIAL_TIMEOUT_US;
 	} else {
@@ -97,8 +96,8 @@ net_break(struct sim *s, int a, int b, uint64_t once_in)
 {
 	list_for_each_safe (e, &s->net_conns) {
 		struct conn *c = container_of(e, struct conn, link);
-		bool between = (c->places[0] == a && c->places[1] == b) ||
-			       (c->places[0] == b && c->places[1] == a);
+		bool between =
+		    (c->places[0] == a && c->places[1] == b) || (c->places[0] == b && c->places[1] == a);
 
 		if (between && rng_once_in(&s->faults, once_in))
 			conn_break(c);

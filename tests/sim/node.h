@@ -51,10 +51,30 @@ struct logd {
 
 /* ---- syncd (syncd/main.c) ---- */
 
+enum { PEERS_MAX = 64 };
+
+/* A connection on the quorum port: of a leader's learner (side 1), or to the leader (side 0). */
+struct peer {
+	struct list link;
+	uint32_t number;
+	struct conn *conn;
+	int side;
+	bool reads, full; /* full: the socket took less than there was */
+	size_t wrote;     /* and the core was not told yet */
+	struct conn *channel;
+	bool channel_reads;
+};
+
 struct syncd {
 	struct proc proc;
 	struct zab zab;
-	struct star links[2]; /* ZAB_LOGD, ZAB_CLIENTD */
+	struct star links[ZAB_LINKS];
+	int nlinks;
+	struct list peers;
+	uint32_t last_peer, attempt;
+	struct dial dial;
+	struct conn *install;
+	size_t installed; /* written, and the core was not told yet */
 };
 
 /* ---- clientd (clientd/main.c, star.c, clients.c) ---- */

@@ -81,11 +81,14 @@ tell_result(struct electiond *d, const struct election_action *a)
 	star_send_proto(&d->syncd, MSG_RESULT, d->look, 0, &m.base);
 }
 
-/* All configurations are the same here. */
+/* All configurations have the same members; only versions differ. */
 static void
 newer_config(struct electiond *d, const struct election_action *a)
 {
-	sim_fail(d->proc.sim, "%s hears of another configuration from %d", d->proc.name, (int)a->peer);
+	struct frame f = { .type = MSG_CONFIG, .body = a->notification.config };
+
+	if (notification_config_version(f.body, &f.zxid) == 0)
+		star_send(&d->syncd, &f, -1);
 }
 
 /* A socket takes a notification at once; the core is told when the step's actions are done. */
@@ -277,7 +280,8 @@ on_role(struct electiond *d, const struct frame *f)
 {
 	const Zkd__Result *m = proto_take(&d->syncd.arena, &zkd__result__descriptor, f->body);
 	struct election_event e = { .type = ELECTION_ROLE };
-	static const enum vote_state states[] = { VOTE_LOOKING, VOTE_LEADING, VOTE_FOLLOWING, VOTE_OBSERVING };
+	static const enum vote_state states[] = { VOTE_LOOKING, VOTE_LEADING, VOTE_FOLLOWING,
+						  VOTE_OBSERVING };
 
 	if (m == NULL || (unsigned)m->state > ZKD__ROLE_STATE__ROLE_OBSERVER)
 		return "malformed body";
@@ -291,6 +295,16 @@ on_role(struct electiond *d, const struct frame *f)
 	if (d->election.phase == ELECTION_SETTLED)
 		e.type = ELECTION_EPOCH;
 	step(d, &e);
+	return NULL;
+}
+
+static const char *
+on_config(struct electiond *d, const struct frame *f)
+{
+	struct election_members m = { .version = f->zxid, .text = f->body };
+
+	node_quorum(d->proc.sim, &m.quorums.current);
+	step(d, &(struct election_event){ .type = ELECTION_MEMBERS, .members = &m });
 	return NULL;
 }
 
@@ -310,7 +324,7 @@ on_frame(struct proc *p, struct star *l, const struct frame *f, int fd)
 		step(d, &(struct election_event){ .type = ELECTION_LEAVE });
 		return NULL;
 	case MSG_CONFIG:
-		return NULL;
+		return on_config(d, f);
 	default:
 		return "unknown message";
 	}

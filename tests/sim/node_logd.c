@@ -294,6 +294,8 @@ commit(struct logd *g)
 		return;
 	g->told_durable = durable;
 	sim_trace(g->proc.sim, &g->proc, "durable", "zxid=0x%llx", (unsigned long long)durable);
+	if (!g->proc.dying)
+		model_durable(g->proc.sim->model, g->proc.node, durable, false);
 	star_send(&g->syncd, &(struct frame){ .type = MSG_DURABLE, .zxid = durable }, -1);
 }
 
@@ -358,6 +360,61 @@ on_load(struct logd *g, const struct frame *f)
 	return NULL;
 }
 
+static void
+answer(struct logd *g, const struct frame *f, uint16_t flags, uint64_t zxid)
+{
+	struct frame a = { .type = f->type, .flags = flags, .seq = f->seq, .zxid = zxid };
+
+	star_send(&g->syncd, &a, -1);
+}
+
+/* What a half-done cut means only a new start can tell. */
+static const char *
+give_up(struct logd *g, const char *what)
+{
+	sim_trace(g->proc.sim, &g->proc, "gives up", "during=%s", what);
+	g->proc.dying = true;
+	return "the disk failed";
+}
+
+static const char *
+on_truncate(struct logd *g, const struct frame *f)
+{
+	int ret;
+
+	commit(g);
+	ret = store_truncate(g->store, f->zxid);
+	g->cuts += ret == 0;
+	if (ret == -ENOENT) {
+		answer(g, f, STORE_REFUSED, 0);
+		return NULL;
+	}
+	if (ret != 0)
+		return give_up(g, "TRUNCATE");
+	g->told_durable = store_durable(g->store);
+	model_durable(g->proc.sim->model, g->proc.node, g->told_durable, true);
+	answer(g, f, 0, f->zxid);
+	return NULL;
+}
+
+static const char *
+on_epochs(struct logd *g, const struct frame *f)
+{
+	const Zkd__Epochs *m = proto_take(&g->syncd.arena, &zkd__epochs__descriptor, f->body);
+	int ret;
+
+	if (m == NULL)
+		return "malformed body";
+	commit(g);
+	ret = store_set_epochs(g->store, m->accepted, m->current, now_ms(g));
+	if (ret == -EPROTO)
+		return "epochs do not follow";
+	sim_trace(g->proc.sim, &g->proc, "epochs", "accepted=%u current=%u error=%d", m->accepted, m->current,
+		  ret);
+	answer(g, f, ret == 0 ? 0 : STORE_REFUSED, 0);
+	return NULL;
+}
+
 static const char *
 on_frame(struct proc *p, struct star *l, const struct frame *f, int fd)
 {
@@ -365,11 +422,18 @@ on_frame(struct proc *p, struct star *l, const struct frame *f, int fd)
 
 	(void)l;
 	channel_drop(p->sim, fd);
-	if (f->type == MSG_APPEND)
+	switch (f->type) {
+	case MSG_APPEND:
 		return on_append(g, f);
-	if (f->type == MSG_LOAD)
+	case MSG_LOAD:
 		return on_load(g, f);
-	return "unknown message";
+	case MSG_TRUNCATE:
+		return on_truncate(g, f);
+	case MSG_EPOCHS:
+		return on_epochs(g, f);
+	default:
+		return "unknown message";
+	}
 }
 
 static const char *

@@ -1,12 +1,23 @@
-/* syncd's shell in the simulation: see syncd/main.c. electiond has no part in a node that stands alone. */
+/* syncd's shell in the simulation: see syncd/main.c. Peers are connections of the simulated network. */
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bytes.h"
+#include "base/mem.h"
 #include "ipc/msg.h"
 #include "model.h"
 #include "node.h"
 
-enum { WINDOW_TXNS = 64, WINDOW_BYTES = 1 << 20 };
+enum {
+	WINDOW_TXNS = 64,
+	WINDOW_BYTES = 1 << 20,
+	TICK_MS = 2000,
+	INIT_LIMIT = 10,
+	SYNC_LIMIT = 5,
+	SOCKET_BYTES = 64 << 10, /* what a socket takes before it has to be read */
+	FULL_US = 2 * MS,        /* until one that is full is tried again */
+	PACKET_ACK = 3,
+};
 
 static struct syncd *
 syncd_of(struct proc *p)
@@ -16,16 +27,33 @@ syncd_of(struct proc *p)
 
 static const char *step(struct syncd *s, struct zab_event *e);
 
-/* ---- Actions ---- */
+/* ---- The star ---- */
 
-/* What leaves for clientd as committed is final: the model takes it, and looks for it on the disk. */
+static struct node *
+node_of(const struct syncd *s)
+{
+	return s->proc.node;
+}
+
+/* What leaves for clientd as committed is final: the model takes it, and looks for it on the disks. */
+static void
+check_commit(struct syncd *s, const struct frame *f)
+{
+	struct model *m = s->proc.sim->model;
+
+	if (s->zab.role == ZAB_LEADER || f->body.len == 0)
+		model_commit(m, node_of(s), f->zxid);
+	else
+		model_deliver(m, node_of(s), f->zxid, f->body);
+}
+
 static void
 send_frame(struct syncd *s, const struct zab_action *a)
 {
-	struct sim *sim = s->proc.sim;
-
 	if (a->frame.type == MSG_COMMIT)
-		model_commit(sim->model, s->proc.node, a->frame.zxid);
+		check_commit(s, &a->frame);
+	if (a->frame.type == MSG_APPEND)
+		model_appended(s->proc.sim->model, node_of(s), a->frame.zxid, a->frame.body);
 	star_send(&s->links[a->link], &a->frame, a->fd);
 }
 
@@ -33,6 +61,7 @@ static void
 send_role(struct syncd *s, const struct zab_action *a)
 {
 	const struct zab_role_told *r = &a->role;
+	struct model *model = s->proc.sim->model;
 	Zkd__Role m = ZKD__ROLE__INIT;
 
 	m.state = (Zkd__RoleState)r->role;
@@ -43,7 +72,9 @@ send_role(struct syncd *s, const struct zab_action *a)
 	m.window_txns = r->window_txns;
 	m.window_bytes = r->window_bytes;
 	m.sid = r->sid;
-	model_commit(s->proc.sim->model, s->proc.node, r->committed);
+	m.reload = r->reload;
+	model_commit(model, node_of(s), r->committed);
+	node_of(s)->delivered = 0;
 	star_send_proto(&s->links[a->link], MSG_ROLE, r->number, 0, &m.base);
 }
 
@@ -58,26 +89,295 @@ send_disk(struct syncd *s, const struct zab_action *a)
 }
 
 static void
+send_epochs(struct syncd *s, const struct zab_action *a)
+{
+	Zkd__Epochs m = ZKD__EPOCHS__INIT;
+
+	m.accepted = a->epochs.accepted;
+	m.current = a->epochs.current;
+	star_send_proto(&s->links[a->link], MSG_EPOCHS, a->frame.seq, 0, &m.base);
+}
+
+static void
+send_look(struct syncd *s, const struct zab_action *a)
+{
+	Zkd__Look m = ZKD__LOOK__INIT;
+
+	m.sid = a->look.sid;
+	m.zxid = a->look.zxid;
+	m.epoch = a->look.epoch;
+	m.observer = a->look.observer;
+	star_send_proto(&s->links[a->link], MSG_LOOK, a->frame.seq, 0, &m.base);
+}
+
+static void
+send_result(struct syncd *s, const struct zab_action *a)
+{
+	Zkd__Result m = ZKD__RESULT__INIT;
+
+	m.leader = a->result.leader;
+	m.election_epoch = a->result.election_epoch;
+	m.state = (Zkd__RoleState)a->result.state;
+	m.zxid = a->result.zxid;
+	m.epoch = a->result.epoch;
+	star_send_proto(&s->links[a->link], MSG_RESULT, 0, 0, &m.base);
+}
+
+static void
+send_learners(struct syncd *s, const struct zab_action *a)
+{
+	Zkd__Learners m = ZKD__LEARNERS__INIT;
+
+	m.learners = a->learners.learners;
+	m.synced_followers = a->learners.synced_followers;
+	m.synced_observers = a->learners.synced_observers;
+	star_send_proto(&s->links[a->link], MSG_LEARNERS, 0, 0, &m.base);
+}
+
+static void
 close_fd(struct syncd *s, const struct zab_action *a)
 {
 	channel_drop(s->proc.sim, a->fd);
 }
 
-/* A node whose log ends before what it has acknowledged has lost it. */
+/* A node that stands alone and whose log ends before what it has acknowledged has lost it. */
 static void
 role_changed(struct syncd *s, const struct zab_action *a)
 {
+	char text[200];
+
 	(void)a;
-	if (s->zab.trouble != NULL)
+	sim_trace(s->proc.sim, &s->proc, "role", "%s", zab_describe(&s->zab, text, sizeof text));
+	if (s->zab.trouble != NULL && s->zab.config.standalone)
 		sim_fail(s->proc.sim, "the node refuses to lead: %s", s->zab.trouble);
+	if (s->zab.role == ZAB_LEADER)
+		model_leads(s->proc.sim->model, node_of(s), s->zab.epoch, s->zab.committed);
 }
+
+/* ---- Peers ---- */
+
+static struct peer *
+find_peer(struct syncd *s, uint32_t number)
+{
+	list_for_each (e, &s->peers) {
+		struct peer *p = container_of(e, struct peer, link);
+
+		if (p->number == number)
+			return p;
+	}
+	return NULL;
+}
+
+static void
+close_channel(struct peer *p, bool crash)
+{
+	if (p->channel != NULL)
+		conn_close(p->channel, 0, crash);
+	p->channel = NULL;
+}
+
+static void
+drop_peer(struct peer *p, bool crash)
+{
+	close_channel(p, crash);
+	conn_close(p->conn, p->side, crash);
+	list_remove(&p->link);
+	mem_free(p);
+}
+
+static void
+tell_opened(struct syncd *s, struct conn *c, int side, uint32_t attempt)
+{
+	struct peer *p = mem_zalloc(1, sizeof *p);
+
+	p->number = ++s->last_peer;
+	p->conn = c;
+	p->side = side;
+	p->reads = true;
+	conn_own(c, side, &s->proc);
+	list_append(&s->peers, &p->link);
+	step(s,
+	     &(struct zab_event){ .type = ZAB_PEER_OPENED, .fd = -1, .peer = p->number, .attempt = attempt });
+}
+
+static void
+dial_leader(struct syncd *s, const struct zab_action *a)
+{
+	struct node *to = s->proc.sim->nodes[a->dial.sid - 1];
+
+	net_hang_up(&s->dial, false);
+	net_dial(&s->dial, &s->proc, net_place(node_of(s)->sid), to, &to->quorum_port);
+	s->attempt = a->dial.attempt;
+}
+
+/* What a learner acks it has for good: the epoch and all before it, or the txn. */
+static void
+check_acks(struct syncd *s, struct slice out)
+{
+	while (out.len >= 20) {
+		uint32_t type = get_be32(out.data), data = get_be32(out.data + 12);
+		size_t n = 16 + (data == UINT32_MAX ? 0 : data) + 4;
+
+		if (n > out.len)
+			break;
+		if (type == PACKET_ACK)
+			model_acked(s->proc.sim->model, node_of(s), get_be64(out.data + 4));
+		out = slice_of(out.data + n, out.len - n);
+	}
+}
+
+/* Sends what the socket takes. The core is told when the actions of this step are done. */
+static void
+flush_peer(struct syncd *s, struct peer *p)
+{
+	struct slice out = zab_peer_output(&s->zab, p->number);
+	size_t room = conn_unread(p->conn, p->side);
+
+	room = room < SOCKET_BYTES ? SOCKET_BYTES - room : 0;
+	p->full = out.len > room;
+	if (p->full) {
+		out.len = room;
+		proc_wake(&s->proc, s->proc.sim->now_us + FULL_US);
+	}
+	if (out.len == 0)
+		return;
+	if (p->side == 0 && !p->full)
+		check_acks(s, out);
+	conn_send(p->conn, p->side, &s->proc, out, -1);
+	p->wrote += out.len;
+}
+
+static void
+act_flush(struct syncd *s, const struct zab_action *a)
+{
+	struct peer *p = find_peer(s, a->peer);
+
+	if (p != NULL && p->wrote == 0)
+		flush_peer(s, p);
+}
+
+static void
+act_read(struct syncd *s, const struct zab_action *a)
+{
+	struct peer *p = find_peer(s, a->peer);
+
+	if (p != NULL)
+		p->reads = a->on;
+	proc_wake(&s->proc, s->proc.sim->now_us);
+}
+
+static void
+act_close(struct syncd *s, const struct zab_action *a)
+{
+	struct peer *p = find_peer(s, a->peer);
+
+	if (p == NULL)
+		return;
+	sim_trace(s->proc.sim, &s->proc, "peer closed", "peer=%u reason=\"%s\"", a->peer, a->reason);
+	drop_peer(p, false);
+}
+
+static void
+open_channel(struct syncd *s, const struct zab_action *a)
+{
+	struct peer *p = find_peer(s, a->peer);
+
+	if (p == NULL) {
+		channel_drop(s->proc.sim, a->fd);
+		return;
+	}
+	close_channel(p, false);
+	p->channel = channel_take(s->proc.sim, a->fd).conn;
+	p->channel_reads = true;
+	conn_own(p->channel, 0, &s->proc);
+}
+
+static void
+act_channel_read(struct syncd *s, const struct zab_action *a)
+{
+	struct peer *p = find_peer(s, a->peer);
+
+	if (p != NULL)
+		p->channel_reads = a->on;
+	proc_wake(&s->proc, s->proc.sim->now_us);
+}
+
+static void
+act_channel_close(struct syncd *s, const struct zab_action *a)
+{
+	struct peer *p = find_peer(s, a->peer);
+
+	if (p != NULL)
+		close_channel(p, false);
+}
+
+/* ---- Installing ---- */
+
+static void
+close_install(struct syncd *s, bool crash)
+{
+	if (s->install != NULL)
+		conn_close(s->install, 0, crash);
+	s->install = NULL;
+}
+
+static void
+open_install(struct syncd *s, const struct zab_action *a)
+{
+	struct conn *c = conn_new(s->proc.sim, 5, 200);
+
+	close_install(s, false);
+	s->install = c;
+	s->installed = 0;
+	conn_own(c, 0, &s->proc);
+	star_send(&s->links[ZAB_LOGD], &(struct frame){ .type = MSG_INSTALL, .seq = a->frame.seq },
+		  channel_put(s->proc.sim, c, 1));
+}
+
+static void
+flush_install(struct syncd *s, const struct zab_action *a)
+{
+	struct slice out = zab_install_output(&s->zab);
+
+	(void)a;
+	if (s->install == NULL || s->installed > 0 || out.len == 0)
+		return;
+	conn_send(s->install, 0, &s->proc, out, -1);
+	s->installed = out.len;
+}
+
+static void
+act_close_install(struct syncd *s, const struct zab_action *a)
+{
+	(void)a;
+	close_install(s, false);
+}
+
+/* ---- Actions ---- */
 
 static const char *
 act(struct syncd *s, enum zab_link from)
 {
-	static void (*const how[])(struct syncd *, const struct zab_action *) = {
-		[ZAB_SEND] = send_frame,   [ZAB_SEND_ROLE] = send_role,       [ZAB_SEND_DISK] = send_disk,
-		[ZAB_CLOSE_FD] = close_fd, [ZAB_ROLE_CHANGED] = role_changed,
+	static void (*const how[ZAB_ACTIONS])(struct syncd *, const struct zab_action *) = {
+		[ZAB_SEND] = send_frame,
+		[ZAB_SEND_ROLE] = send_role,
+		[ZAB_SEND_DISK] = send_disk,
+		[ZAB_CLOSE_FD] = close_fd,
+		[ZAB_ROLE_CHANGED] = role_changed,
+		[ZAB_SEND_EPOCHS] = send_epochs,
+		[ZAB_SEND_LOOK] = send_look,
+		[ZAB_SEND_RESULT] = send_result,
+		[ZAB_SEND_LEARNERS] = send_learners,
+		[ZAB_DIAL] = dial_leader,
+		[ZAB_PEER_FLUSH] = act_flush,
+		[ZAB_PEER_READ] = act_read,
+		[ZAB_PEER_CLOSE] = act_close,
+		[ZAB_CHANNEL_OPEN] = open_channel,
+		[ZAB_CHANNEL_READ] = act_channel_read,
+		[ZAB_CHANNEL_CLOSE] = act_channel_close,
+		[ZAB_INSTALL_OPEN] = open_install,
+		[ZAB_INSTALL_FLUSH] = flush_install,
+		[ZAB_INSTALL_CLOSE] = act_close_install,
 	};
 	const char *reason = NULL;
 	size_t n;
@@ -94,15 +394,49 @@ act(struct syncd *s, enum zab_link from)
 	return reason;
 }
 
+static void
+step_wrote(struct syncd *s, enum zab_event_type type, uint32_t peer, size_t count)
+{
+	step(s, &(struct zab_event){ .type = type, .fd = -1, .peer = peer, .count = count });
+}
+
+/* Tells what was written in the step before; that may have more written. */
+static void
+tell_wrote(struct syncd *s)
+{
+	list_for_each_safe (e, &s->peers) {
+		struct peer *p = container_of(e, struct peer, link);
+		size_t wrote = p->wrote;
+
+		if (wrote == 0)
+			continue;
+		p->wrote = 0;
+		step_wrote(s, ZAB_PEER_WROTE, p->number, wrote);
+		tell_wrote(s); /* the list may be another one by now */
+		return;
+	}
+	if (s->install != NULL && s->installed > 0) {
+		size_t wrote = s->installed;
+
+		s->installed = 0;
+		step_wrote(s, ZAB_INSTALL_WROTE, 0, wrote);
+		tell_wrote(s);
+	}
+}
+
 static const char *
 step(struct syncd *s, struct zab_event *e)
 {
+	const char *reason;
+
 	e->now_ms = sim_now_ms(s->proc.sim);
 	zab_step(&s->zab, e);
-	return act(s, e->link);
+	reason = act(s, e->link);
+	tell_wrote(s);
+	return reason;
 }
 
-/* ---- Events ---- */
+/* ---- Events of the star ---- */
 
 static enum zab_link
 which(const struct syncd *s, const struct star *l)
@@ -114,6 +448,23 @@ static struct zab_disk
 disk_of(const Zkd__Disk *d)
 {
 	return (struct zab_disk){ .failed = d != NULL && d->failed, .error = d != NULL ? d->error : "" };
+}
+
+static bool
+take_result(struct star *l, struct zab_event *e)
+{
+	const Zkd__Result *r = proto_take(&l->arena, &zkd__result__descriptor, e->frame.body);
+
+	if (r == NULL)
+		return false;
+	e->result = (struct zab_result){
+		.leader = r->leader,
+		.election_epoch = r->election_epoch,
+		.zxid = r->zxid,
+		.state = (enum zab_role)r->state,
+		.epoch = r->epoch,
+	};
+	return true;
 }
 
 static const char *
@@ -130,6 +481,8 @@ on_frame(struct proc *p, struct star *l, const struct frame *f, int fd)
 			return "malformed body";
 		e.disk = disk_of(d);
 	}
+	if (f->type == MSG_RESULT && !take_result(l, &e))
+		return "malformed body";
 	reason = step(s, &e);
 	if (f->type == MSG_PROPOSE && s->proc.sim->mutation == MUTATE_COMMIT_BEYOND_DURABLE && reason == NULL)
 		send_frame(s, &(struct zab_action){ .type = ZAB_SEND,
@@ -155,6 +508,8 @@ on_up(struct proc *p, struct star *l, const Zkd__Hello *theirs)
 
 	e.hello = (struct zab_hello){
 		.durable = theirs->durable_zxid,
+		.epochs = { .accepted = theirs->accepted_epoch, .current = theirs->current_epoch },
+		.partial = theirs->partial,
 		.applied = theirs->applied_zxid,
 		.has_tree = theirs->has_tree,
 		.disk = disk_of(theirs->disk),
@@ -172,8 +527,112 @@ on_down(struct proc *p, struct star *l)
 		step(s, &e);
 }
 
-static const struct star_ops to_logd = { "syncd", "logd", say_hello, on_up, on_down, on_frame };
-static const struct star_ops to_clientd = { "syncd", "clientd", say_hello, on_up, on_down, on_frame };
+static const struct star_ops to_siblings[ZAB_LINKS] = {
+	[ZAB_LOGD] = { "syncd", "logd", say_hello, on_up, on_down, on_frame },
+	[ZAB_CLIENTD] = { "syncd", "clientd", say_hello, on_up, on_down, on_frame },
+	[ZAB_ELECTIOND] = { "syncd", "electiond", say_hello, on_up, on_down, on_frame },
+};
+
+/* ---- Events of peers ---- */
+
+static void
+look_at_dial(struct syncd *s)
+{
+	struct conn *c = s->dial.conn;
+
+	if (c == NULL)
+		return;
+	switch (net_dialled(&s->dial, s->proc.sim)) {
+	case DIAL_GOING:
+		proc_wake(&s->proc, s->dial.known_us);
+		break;
+	case DIAL_UP:
+		s->dial.conn = NULL;
+		tell_opened(s, c, 0, s->attempt);
+		break;
+	default:
+		step(s, &(struct zab_event){ .type = ZAB_DIAL_FAILED, .fd = -1, .attempt = s->attempt });
+	}
+}
+
+static void
+accept_peers(struct syncd *s)
+{
+	struct conn *c;
+
+	while ((c = listener_accept(&node_of(s)->quorum_port)) != NULL)
+		tell_opened(s, c, 1, 0);
+}
+
+/* What has arrived, sometimes in two pieces. */
+static void
+read_peer(struct syncd *s, uint32_t number)
+{
+	struct zab_event e = { .type = ZAB_PEER_INPUT, .fd = -1, .peer = number };
+	struct peer *p = find_peer(s, number);
+	struct slice in = conn_arrived(p->conn, p->side);
+	struct slice pieces[2] = { in };
+	size_t first =
+	    in.len > 1 && rng_once_in(&s->proc.sim->net, 8) ? rng_below(&s->proc.sim->net, in.len) : 0;
+
+	if (first > 0) {
+		pieces[0] = slice_of(in.data, first);
+		pieces[1] = slice_of(in.data + first, in.len - first);
+	}
+	for (int i = 0; i < 2 && p != NULL && pieces[i].len > 0; i++) {
+		e.bytes = pieces[i];
+		step(s, &e);
+		p = find_peer(s, number);
+	}
+	if (p != NULL)
+		conn_consume(p->conn, p->side, in.len);
+}
+
+static void
+read_channel(struct syncd *s, uint32_t number)
+{
+	struct zab_event e = { .type = ZAB_CHANNEL_FRAME, .fd = -1, .peer = number };
+	struct peer *p;
+	int64_t n;
+
+	while ((p = find_peer(s, number)) != NULL && p->channel != NULL && p->channel_reads) {
+		struct conn *c = p->channel;
+
+		n = frame_parse(conn_arrived(c, 0), &e.frame);
+		if (n <= 0)
+			break;
+		step(s, &e);
+		p = find_peer(s, number);
+		if (p != NULL && p->channel == c)
+			conn_consume(c, 0, (size_t)n);
+	}
+	if (p == NULL || p->channel == NULL || !p->channel_reads || conn_open(p->channel, 0))
+		return;
+	close_channel(p, false);
+	step(s, &(struct zab_event){ .type = ZAB_CHANNEL_CLOSED, .fd = -1, .peer = number });
+}
+
+static void
+serve_peer(struct syncd *s, uint32_t number)
+{
+	struct peer *p = find_peer(s, number);
+
+	if (p == NULL)
+		return;
+	if (p->full) {
+		flush_peer(s, p);
+		tell_wrote(s);
+	}
+	p = find_peer(s, number);
+	if (p != NULL && p->reads && conn_arrived(p->conn, p->side).len > 0)
+		read_peer(s, number);
+	read_channel(s, number);
+	p = find_peer(s, number);
+	if (p == NULL || (!p->reads && conn_arrived(p->conn, p->side).len > 0) || conn_open(p->conn, p->side))
+		return;
+	drop_peer(p, false);
+	step(s, &(struct zab_event){ .type = ZAB_PEER_CLOSED, .fd = -1, .peer = number });
+}
 
 /* ---- Life ---- */
 
@@ -182,11 +641,24 @@ syncd_turn(struct proc *p)
 {
 	struct syncd *s = syncd_of(p);
 	struct zab_event tick = { .type = ZAB_TICK, .fd = -1 };
+	uint32_t numbers[PEERS_MAX];
 	uint64_t due = NEVER, want;
+	int n = 0;
 
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < s->nlinks; i++) {
 		want = star_turn(&s->links[i]);
 		due = want < due ? want : due;
+	}
+	look_at_dial(s);
+	accept_peers(s);
+	list_for_each (e, &s->peers)
+		if (n < PEERS_MAX)
+			numbers[n++] = container_of(e, struct peer, link)->number;
+	for (int i = 0; i < n; i++)
+		serve_peer(s, numbers[i]);
+	if (s->install != NULL && conn_reset(s->install, 0)) {
+		close_install(s, false);
+		step(s, &(struct zab_event){ .type = ZAB_INSTALL_CLOSED, .fd = -1 });
 	}
 	if (zab_deadline(&s->zab) <= sim_now_ms(p->sim))
 		step(s, &tick);
@@ -198,9 +670,16 @@ static void
 syncd_start(struct proc *p)
 {
 	struct syncd *s = syncd_of(p);
+	struct node *n = p->node;
 	struct zab_config c = {
-		.sid = 1,
-		.standalone = true,
+		.sid = (uint64_t)n->sid,
+		.standalone = p->sim->nnodes == 1,
+		.members = SLICE_LIT("version=0"),
+		.tick_ms = TICK_MS,
+		.init_limit = INIT_LIMIT,
+		.sync_limit = SYNC_LIMIT,
+		.clientd_absent_ms = 1000,
+		.max_snap_syncs = 10,
 		.window_txns = WINDOW_TXNS,
 		.window_bytes = WINDOW_BYTES,
 		.commit_log_count = 100,
@@ -208,12 +687,19 @@ syncd_start(struct proc *p)
 		.role_base = (uint32_t)rng_below(&p->sim->net, 1 << 20),
 		.trace = &p->trace,
 	};
+	struct listener *to[ZAB_LINKS] = { [ZAB_LOGD] = &n->logd_link,
+					   [ZAB_CLIENTD] = &n->clientd_link,
+					   [ZAB_ELECTIOND] = &n->electiond_link };
 
-	quorum_init(&c.quorums.current, false);
-	quorum_add(&c.quorums.current, c.sid, 0, 1);
+	node_quorum(p->sim, &c.quorums.current);
 	zab_init(&s->zab, &c);
-	star_init(&s->links[ZAB_LOGD], p, &to_logd, &p->node->logd_link, true);
-	star_init(&s->links[ZAB_CLIENTD], p, &to_clientd, &p->node->clientd_link, true);
+	list_init(&s->peers);
+	s->last_peer = c.role_base;
+	s->dial.conn = s->install = NULL;
+	s->installed = 0;
+	s->nlinks = c.standalone ? 2 : ZAB_LINKS;
+	for (int i = 0; i < s->nlinks; i++)
+		star_init(&s->links[i], p, &to_siblings[i], to[i], true);
 }
 
 static void
@@ -221,8 +707,12 @@ syncd_die(struct proc *p)
 {
 	struct syncd *s = syncd_of(p);
 
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < s->nlinks; i++)
 		star_free(&s->links[i]);
+	list_for_each_safe (e, &s->peers)
+		drop_peer(container_of(e, struct peer, link), true);
+	net_hang_up(&s->dial, true);
+	close_install(s, true);
 	zab_free(&s->zab);
 }
 

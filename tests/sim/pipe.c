@@ -173,6 +173,12 @@ conn_take_fd(struct conn *c, int side, size_t n)
 	return fd;
 }
 
+size_t
+conn_unread(const struct conn *c, int side)
+{
+	return buf_len(&c->pipes[side].bytes);
+}
+
 bool
 conn_reset(const struct conn *c, int side)
 {

@@ -34,7 +34,7 @@ struct pipe {
 	uint64_t eof_us;
 	bool closed, reset; /* no more is sent; reset: its end is told as one */
 	bool reader_gone;
-	bool waits; /* for the partition's end */
+	bool waits;          /* for the partition's end */
 	struct proc *reader; /* NULL until somebody has the other end */
 	uint64_t latency_min_us, latency_max_us;
 };
@@ -63,6 +63,8 @@ bool conn_open(const struct conn *c, int side);
 void conn_consume(struct conn *c, int side, size_t n);
 /* The descriptor that came with the first n bytes that are not consumed, or -1. */
 int conn_take_fd(struct conn *c, int side, size_t n);
+/* Bytes that this side has sent and the other has not taken. */
+size_t conn_unread(const struct conn *c, int side);
 /* The other side has let go: whatever is sent is lost. */
 bool conn_reset(const struct conn *c, int side);
 /* Whether the end that conn_open told of was a reset, not an orderly close. */

@@ -76,14 +76,29 @@ point(struct cursor *c, const struct disk_file *f, uint64_t offset, uint64_t aft
 }
 
 static bool
-still_there(const struct cursor *c, const struct sim_disk *d, uint64_t after)
+still_there(const struct cursor *c, const struct sim_disk *d)
 {
-	if (c->file == NULL || c->after != after)
+	if (c->file == NULL)
 		return false;
 	for (int i = 0; i < DISK_NAMES; i++)
 		if (d->names[i].kept != NULL && d->names[i].kept == c->file)
 			return c->file->id == c->id && c->file->shrunk == c->shrunk;
 	return false;
+}
+
+/* The entry behind the cursor, in its file or at the beginning of the next; 0, or where that ends in *f. */
+static uint64_t
+peek(const struct sim_disk *d, const struct cursor *c, const struct disk_file **f, struct slice *txn,
+     struct txnlog_head *h)
+{
+	uint64_t next = read_entry(c->file, c->offset, txn, h), name = 0;
+
+	*f = c->file;
+	if (next == 0 && c->offset > TXNLOG_HEADER_BYTES) {
+		*f = find_log(d, c->after, true, &name);
+		next = *f == NULL ? 0 : read_entry(*f, TXNLOG_HEADER_BYTES, txn, h);
+	}
+	return next > 0 && h->zxid > c->after ? next : 0;
 }
 
 /* Puts the cursor behind the txn `after`. */
@@ -112,27 +127,32 @@ seek(const struct sim_disk *d, struct cursor *c, uint64_t after)
 }
 
 bool
-platter_next(const struct sim_disk *d, struct cursor *c, uint64_t after, struct slice *txn, struct txnlog_head *h)
+platter_reaches(const struct sim_disk *d, struct cursor *c, uint64_t zxid)
 {
 	const struct disk_file *f;
-	uint64_t next, name = 0;
+	struct txnlog_head h;
+	struct slice txn;
+	uint64_t next;
 
-	if (!still_there(c, d, after) && !seek(d, c, after))
-		return false;
-	f = c->file;
-	next = read_entry(f, c->offset, txn, h);
-	if (next == 0 && c->offset > TXNLOG_HEADER_BYTES) {
-		f = find_log(d, after, true, &name);
-		next = f == NULL ? 0 : read_entry(f, TXNLOG_HEADER_BYTES, txn, h);
-	}
-	if (next == 0 || h->zxid <= after)
-		return false;
-	return true;
+	if (!still_there(c, d))
+		return seek(d, c, zxid) || platter_has_snapshot(d, zxid);
+	while (c->after < zxid && (next = peek(d, c, &f, &txn, &h)) > 0)
+		point(c, f, next, h.zxid);
+	return c->after == zxid || seek(d, c, zxid) || platter_has_snapshot(d, zxid);
+}
+
+bool
+platter_next(const struct sim_disk *d, struct cursor *c, uint64_t after, struct slice *txn,
+	     struct txnlog_head *h)
+{
+	const struct disk_file *f;
+
+	return platter_reaches(d, c, after) && c->file != NULL && peek(d, c, &f, txn, h) > 0;
 }
 
 void
-platter_each(const struct sim_disk *d, void (*visit)(void *ctx, struct slice txn, const struct txnlog_head *h),
-	     void *ctx)
+platter_each(const struct sim_disk *d,
+	     void (*visit)(void *ctx, struct slice txn, const struct txnlog_head *h), void *ctx)
 {
 	const struct disk_file *f;
 	uint64_t name = 0; /* no log is named 0: zxids begin at 1 */

@@ -21,9 +21,11 @@ struct cursor {
  */
 bool platter_next(const struct sim_disk *d, struct cursor *c, uint64_t after, struct slice *txn,
 		  struct txnlog_head *h);
+/* Whether the txn with that zxid is there, or a snapshot at it. */
+bool platter_reaches(const struct sim_disk *d, struct cursor *c, uint64_t zxid);
 /* Each whole entry, by rising file and offset. */
-void platter_each(const struct sim_disk *d, void (*visit)(void *ctx, struct slice txn, const struct txnlog_head *h),
-		  void *ctx);
+void platter_each(const struct sim_disk *d,
+		  void (*visit)(void *ctx, struct slice txn, const struct txnlog_head *h), void *ctx);
 /* Whether a snapshot with that zxid has its name there. */
 bool platter_has_snapshot(const struct sim_disk *d, uint64_t zxid);
 /* The number in acceptedEpoch or currentEpoch; 0 where there is no such file. */
