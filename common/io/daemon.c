@@ -385,6 +385,19 @@ take_signals(void)
 	signal(SIGHUP, SIG_IGN);
 }
 
+static int
+fork_resolver(struct daemon *d)
+{
+	int r = resolver_fork(&d->resolver);
+
+	if (r < 0) {
+		log_event(LOG_ERR, "cannot make the resolver", "reason=%s",
+			  log_quote(slice_str(strerror(-r))).text);
+		return EXIT_FAILURE;
+	}
+	return -1;
+}
+
 /* Everything before the lock, and the lock. -1 to go on, else the exit status. */
 static int
 prepare(struct daemon *d, const struct arguments *a, pid_t zkd)
@@ -402,6 +415,8 @@ prepare(struct daemon *d, const struct arguments *a, pid_t zkd)
 		status = change_folder(d);
 	if (status < 0)
 		status = change_user(d, zkd == 0);
+	if (status < 0 && d->spec->resolves && config_is_ensemble(d->config))
+		status = fork_resolver(d);
 	if (status >= 0)
 		return status;
 	die_with(zkd);

@@ -10,7 +10,7 @@
  *	dying with zkd where zkd is the parent (ZKD_PARENT_PID, see below);
  *	spec->open: the room opens what it will need, as whoever started us (root, or its own user);
  *	the working directory becomes runtimeDir for who dials its siblings, / for the others;
- *	own user where started as root; the door is locked (sandbox.h);
+ *	own user where started as root; a child for names where spec->resolves; the door is locked (sandbox.h);
  *	loop, turn, control socket, watchdog; spec->start: links and watchers;
  *	the loop, until SIGTERM or SIGINT, which calls spec->stop; exit status.
  *
@@ -32,6 +32,7 @@
 #include "io/listen.h"
 #include "io/log.h"
 #include "io/notify.h"
+#include "io/resolver.h"
 #include "io/sandbox.h"
 #include "io/turn.h"
 #include "ipc/hello.h"
@@ -51,6 +52,7 @@ struct daemon_spec {
 	const char *name;
 	const char *purpose; /* one line for --help */
 	bool dials;          /* its working directory is runtimeDir after open */
+	bool resolves;       /* in an ensemble it has a child that knows names: daemon.resolver, forked */
 	/* Before the lock. May add to d->sandbox. 0 or an exit status (of the enum above); it has logged why. */
 	int (*open)(struct daemon *d);
 	/* After the lock, with loop and turn. Same. */
@@ -73,6 +75,7 @@ struct daemon {
 	struct hello_identity identity;
 	struct listen_fds listeners; /* to be taken from in open or start */
 	struct sandbox sandbox;      /* filled by open */
+	struct resolver resolver;    /* where spec->resolves, in an ensemble */
 	struct notify notify;
 	struct ev_loop *loop;
 	struct turn turn;

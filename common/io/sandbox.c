@@ -283,8 +283,21 @@ allow_folders(const struct sandbox *s, int ruleset, uint64_t handled)
 	return r;
 }
 
+/* All of the file system, to be read. */
 static int
-lock_landlock(const struct sandbox *s, struct sandbox_report *report)
+allow_reading(int ruleset)
+{
+	int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), r;
+
+	if (root < 0)
+		return -errno;
+	r = allow_folder(ruleset, root, LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR);
+	close(root);
+	return r;
+}
+
+static int
+lock_landlock(const struct sandbox *s, bool reader, struct sandbox_report *report)
 {
 	struct ruleset rules;
 	size_t size;
@@ -302,7 +315,7 @@ lock_landlock(const struct sandbox *s, struct sandbox_report *report)
 	fd = (int)syscall(SYS_landlock_create_ruleset, &rules, size, 0);
 	if (fd < 0)
 		return -errno;
-	r = allow_folders(s, fd, rules.fs);
+	r = reader ? allow_reading(fd) : allow_folders(s, fd, rules.fs);
 	if (r == 0 && syscall(SYS_landlock_restrict_self, fd, 0) != 0)
 		r = -errno;
 	close(fd);
@@ -336,6 +349,18 @@ sandbox_lock(const struct sandbox *s, struct sandbox_report *r)
 	error = hide_memory(s);
 	if (error == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		error = -errno;
-	error = error ?: lock_landlock(s, r);
+	error = error ?: lock_landlock(s, false, r);
 	return error ?: lock_calls(s);
+}
+
+int
+sandbox_lock_reader(void)
+{
+	struct sandbox s = { .grants = SANDBOX_DIAL_INET };
+	struct sandbox_report r = { 0 };
+	int error = hide_memory(&s);
+
+	if (error == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		error = -errno;
+	return error ?: lock_landlock(&s, true, &r);
 }

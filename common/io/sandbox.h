@@ -46,4 +46,10 @@ struct sandbox_report {
 /* 0, or -errno when something that the kernel has could not be put in force; the caller has to exit then. */
 int sandbox_lock(const struct sandbox *s, struct sandbox_report *r);
 
+/*
+ * A weaker lock, for a helper that runs what others wrote (modules of the name service): it may read files and open
+ * sockets, but write, make and run no file, bind no TCP port, signal nobody outside, and gain no right. 0 or -errno.
+ */
+int sandbox_lock_reader(void);
+
 #endif
