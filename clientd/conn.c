@@ -14,6 +14,7 @@
 enum {
 	COMPLAINTS_PER_SECOND = 100,
 	KEEP_BYTES = 16 << 10, /* an empty buffer larger than this gives its memory back */
+	ASKED_MAX = 64 << 20,  /* the credit, and what may wait in a connection, keep it far below */
 };
 
 /* How many connections come from one address. */
@@ -164,6 +165,7 @@ conn_opened(struct front *f, const struct front_event *e)
 	buf_init(&c->out, FRONT_OUT_MAX);
 	buf_init(&c->waiting,
 		 FRONT_WAITING_MAX + FRAME_PREFIX + (size_t)f->config.frame_max + sizeof(struct waiting));
+	buf_init(&c->asked, ASKED_MAX);
 	init_auth(c);
 	watch_join(f->watches, &c->watcher);
 	f->nconns++;
@@ -378,6 +380,14 @@ conn_attach(struct front *f, struct front_conn *c, int64_t session)
 	list_remove(&c->timer);
 }
 
+void
+conn_detach(struct front *f, struct front_conn *c)
+{
+	if (c->session != 0)
+		table_remove(&f->attached, &c->by_session);
+	c->session = 0;
+}
+
 /* ---- The end ---- */
 
 void
@@ -417,9 +427,8 @@ conn_kill(struct front *f, struct front_conn *c, const char *reason)
 		trace(f->trace, TRACE_WARNING, "front", "close", "peer=%s:%u session=0x%llx reason=\"%s\"",
 		      c->peer.text, c->peer.port, (unsigned long long)c->session, reason);
 	c->state = CONN_DEAD;
-	if (c->session != 0)
-		table_remove(&f->attached, &c->by_session);
-	c->session = 0;
+	conn_detach(f, c);
+	learner_conn_gone(f, c);
 	list_remove(&c->link);
 	list_remove(&c->timer);
 	list_remove(&c->stalled);
@@ -431,8 +440,10 @@ conn_kill(struct front *f, struct front_conn *c, const char *reason)
 static void
 release(struct front_conn *c)
 {
-	if (c->close_taken && c->inflight == 0)
-		mem_free(c);
+	if (!c->close_taken || c->inflight > 0)
+		return;
+	buf_free(&c->asked);
+	mem_free(c);
 }
 
 /* Not at once in conn_kill: whoever called that may stand in the middle of the buffers, or of the watches. */

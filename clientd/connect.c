@@ -63,7 +63,7 @@ create_session(struct front *f, struct front_conn *c)
 	conn_attach(f, c, rq.session);
 	c->state = CONN_OPENING;
 	conn_pause(f, c, PAUSE_OPENING);
-	if (write_propose(f, 0, c, &rq, f->now_ms) != 0)
+	if (write_begin(f, c, &rq, f->now_ms) != 0)
 		conn_kill(f, c, "its session cannot be proposed");
 }
 
@@ -86,17 +86,42 @@ connect_created(struct front *f, struct front_conn *c, const struct pending *p)
 	open_session(f, c);
 }
 
+void
+connect_revalidated(struct front *f, struct front_conn *c, bool valid)
+{
+	int64_t session = c->session;
+
+	if (c->state != CONN_OPENING)
+		return;
+	if (valid) {
+		open_session(f, c);
+		return;
+	}
+	conn_detach(f, c);
+	refuse_session(f, c, session);
+}
+
+/* Where this node leads its own table knows; else the leader's, and here only the password is judged. */
+static bool
+may_renew(struct front *f, const struct front_conn *c, const struct jute_connect_request *rq)
+{
+	struct sessions *sessions = tree_sessions(f->tree);
+	struct session_view view;
+
+	if (front_leads(f) &&
+	    (!sessions_get(sessions, rq->session_id, &view) || !view.applied || view.closing))
+		return false;
+	return sessions_renew(sessions, rq->session_id, rq->passwd, 0, c->timeout_ms, (int64_t)f->now_ms);
+}
+
 /* An id is easily guessed, so nothing happens to the session's connection before the password was looked at. */
 static void
 renew_session(struct front *f, struct front_conn *c, const struct jute_connect_request *rq)
 {
-	struct sessions *sessions = tree_sessions(f->tree);
-	struct session_view view;
 	struct front_conn *old;
 
 	f->metrics.connections_renewed++;
-	if (!sessions_get(sessions, rq->session_id, &view) || !view.applied || view.closing ||
-	    !sessions_renew(sessions, rq->session_id, rq->passwd, 0, c->timeout_ms, (int64_t)f->now_ms)) {
+	if (!may_renew(f, c, rq)) {
 		refuse_session(f, c, rq->session_id);
 		return;
 	}
@@ -104,7 +129,13 @@ renew_session(struct front *f, struct front_conn *c, const struct jute_connect_r
 	if (old != NULL)
 		conn_kill(f, old, NULL);
 	conn_attach(f, c, rq->session_id);
-	open_session(f, c);
+	if (front_leads(f)) {
+		open_session(f, c);
+		return;
+	}
+	c->state = CONN_OPENING;
+	conn_pause(f, c, PAUSE_OPENING);
+	learner_revalidate(f, c);
 }
 
 static void

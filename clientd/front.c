@@ -89,6 +89,7 @@ tick(struct front *f, const struct front_event *e)
 	if (f->phase == PHASE_LOADING && f->now_ms >= f->load.retry_ms)
 		load_ask(f);
 	write_tick(f);
+	learner_tick(f);
 }
 
 static void (*const handlers[])(struct front *f, const struct front_event *e) = {
@@ -140,13 +141,14 @@ front_step(struct front *f, const struct front_event *e)
 uint64_t
 front_deadline(struct front *f)
 {
-	uint64_t due = write_deadline(f);
+	uint64_t due = write_deadline(f), touch = learner_deadline(f);
 	struct list *first = list_first(&f->timers);
 
 	if (first != NULL && container_of(first, struct front_conn, timer)->timer_ms < due)
 		due = container_of(first, struct front_conn, timer)->timer_ms;
 	if (f->phase == PHASE_LOADING && f->load.retry_ms < due)
 		due = f->load.retry_ms;
+	due = touch < due ? touch : due;
 	f->due_ms = due;
 	return due;
 }
@@ -170,6 +172,7 @@ front_create(const struct front_config *config)
 	buf_init(&f->link, LINK_MAX);
 	buf_init(&f->pending, PENDING_MAX);
 	buf_init(&f->scratch, 2 * (size_t)config->frame_max);
+	learner_init(f);
 	f->watches = watch_create(config->tree.seed);
 	f->load.retry_ms = f->due_ms = UINT64_MAX;
 	f->trace_mask = TRACE_MASK;
@@ -197,6 +200,7 @@ front_destroy(struct front *f)
 	buf_free(&f->link);
 	buf_free(&f->pending);
 	buf_free(&f->scratch);
+	learner_free(f);
 	mem_free(f->actions.v);
 	mem_free(f);
 }
@@ -214,9 +218,16 @@ front_shown_zxid(const struct front *f)
 static const char *
 mode_of(const struct front *f)
 {
+	static const char *const modes[] = {
+		[ROLE_LEADER] = "leader",
+		[ROLE_FOLLOWER] = "follower",
+		[ROLE_OBSERVER] = "observer",
+		[ROLE_READONLY] = "read-only",
+	};
+
 	if (!front_serving(f))
 		return "not serving";
-	return f->role.standalone ? "standalone" : "leader";
+	return f->role.standalone ? "standalone" : modes[f->role.state];
 }
 
 static void
@@ -241,7 +252,7 @@ front_facts(const struct front *f, struct front_facts *facts)
 	*facts = (struct front_facts){
 		.mode = mode_of(f),
 		.serving = front_serving(f),
-		.ready = front_serving(f) || (f->phase >= PHASE_LOADING && !f->role.leads),
+		.ready = front_serving(f) || (f->phase >= PHASE_LOADING && f->role.state == ROLE_LOOKING),
 		.loading = f->phase == PHASE_LOADING,
 		.disk_failed = f->disk_failed,
 		.snapshot = f->snap.active,
@@ -260,5 +271,5 @@ front_facts(const struct front *f, struct front_facts *facts)
 unsigned
 front_state(const struct front *f)
 {
-	return (unsigned)f->phase << 2 | (unsigned)f->role.leads << 1 | (unsigned)f->disk_failed;
+	return (unsigned)f->phase << 4 | (unsigned)f->role.state << 1 | (unsigned)f->disk_failed;
 }

@@ -1,8 +1,8 @@
 /*
  * What the files of libfront share: the state of the front and of a connection, and the calls between its parts.
  * front.c has the events and actions, conn.c bytes and frames, connect.c the handshake, request.c the order of
- * requests, ops.c the reading ones, write.c proposals and commits, link.c and load.c the talk with syncd, words.c
- * the four-letter words.
+ * requests, ops.c the reading ones, write.c proposals and commits, link.c and load.c the talk with syncd, leader.c and
+ * learner.c what of it only those two say, words.c the four-letter words.
  */
 #ifndef CLIENTD_FRONT_INT_H
 #define CLIENTD_FRONT_INT_H
@@ -66,8 +66,11 @@ struct front_conn {
 	struct buf in;       /* input not worked on yet */
 	struct buf out;
 	struct buf waiting;            /* struct waiting entries, oldest first */
-	struct table_entry by_session; /* front.attached while session != 0 */
+	struct buf asked;              /* on a learner, struct asked: its writes that are with the leader */
+	struct table_entry by_session; /* front.attached while session != 0; learner.gone once dead */
 	int64_t session;
+	int64_t asked_session; /* whose writes are in asked; stays when session is gone */
+	uint64_t touched;      /* learner.touch_round in which its session was put into touches */
 	int32_t timeout_ms;
 	struct watcher watcher;
 	struct auth auth;
@@ -103,6 +106,34 @@ struct pending {
 	int32_t xid, op;
 };
 
+/* A write of an own client that is with the leader: in conn.asked. */
+struct asked {
+	uint64_t start_ms;
+	int32_t xid, op;
+	uint32_t bytes; /* of its frame */
+};
+
+/* A sync or a re-attach that is with the leader: in learner.questions. */
+struct question {
+	struct list link;
+	uint64_t number;
+	bool revalidates;
+	struct front_conn *conn;
+};
+
+/* What a learner has asked its leader; dies with the role. */
+struct learner {
+	uint64_t numbered; /* last number given out */
+	uint32_t nasked;   /* writes with the leader, and the bytes of their frames: credit used */
+	uint64_t asked_bytes;
+	struct list questions; /* oldest first */
+	struct table gone;     /* dead connections with writes asked, by asked_session */
+	struct buf ahead;      /* BULK_TXN frames: what was committed behind the txns that are being loaded */
+	struct buf touches;    /* body of the next TOUCH */
+	uint64_t touch_round;  /* rises with each TOUCH */
+	uint64_t touch_ms;     /* when it is due, while touches is not empty */
+};
+
 /* Where the talk with syncd stands; each ROLE goes back to PHASE_LOADING. */
 enum front_phase {
 	PHASE_DOWN,        /* no link */
@@ -112,9 +143,13 @@ enum front_phase {
 	PHASE_SERVING,
 };
 
+/* As in control.proto. */
+enum role_state { ROLE_LOOKING, ROLE_LEADER, ROLE_FOLLOWER, ROLE_OBSERVER, ROLE_READONLY };
+
 struct front_role {
 	uint64_t number;
-	bool leads, standalone;
+	enum role_state state;
+	bool standalone;
 	uint32_t epoch;
 	uint64_t proposed, committed;
 	uint32_t window_txns;
@@ -184,6 +219,7 @@ struct front {
 	uint64_t committed; /* commit floor of this role */
 	struct buf pending;
 	uint32_t npending;
+	struct learner learner;
 	bool expiry_suspended;
 	uint64_t sweep_ms;        /* next look at containers */
 	uint64_t sweep_minute_ms; /* when the minute began in which sweep_left more may be removed */
@@ -205,6 +241,16 @@ static inline bool
 front_serving(const struct front *f)
 {
 	return f->phase == PHASE_SERVING;
+}
+static inline bool
+front_leads(const struct front *f)
+{
+	return f->role.state == ROLE_LEADER;
+}
+static inline bool
+front_learns(const struct front *f)
+{
+	return f->role.state == ROLE_FOLLOWER || f->role.state == ROLE_OBSERVER;
 }
 
 /* ---- conn.c ---- */
@@ -229,6 +275,7 @@ void conn_landed(struct front_conn *c);
 void conn_expire_timers(struct front *f);
 struct front_conn *conn_of_session(const struct front *f, int64_t session);
 void conn_attach(struct front *f, struct front_conn *c, int64_t session);
+void conn_detach(struct front *f, struct front_conn *c);
 void conn_forget_addresses(struct front *f);
 
 /* ---- connect.c ---- */
@@ -236,6 +283,8 @@ void conn_forget_addresses(struct front *f);
 bool connect_request(struct front *f, struct front_conn *c, struct slice frame);
 /* Its createSession, p, is committed. */
 void connect_created(struct front *f, struct front_conn *c, const struct pending *p);
+/* The leader has said whether its session is still there. */
+void connect_revalidated(struct front *f, struct front_conn *c, bool valid);
 
 /* ---- request.c ---- */
 struct request {
@@ -245,8 +294,12 @@ struct request {
 };
 /* One frame of an established session. False when it has to wait for credit. */
 bool request_frame(struct front *f, struct front_conn *c, struct slice frame);
-/* Queues a sync that write_sync has put among the pending. */
+/* Queues a sync that waits for what is pending, or is with the leader. */
 void request_queue_sync(struct front *f, struct front_conn *c, const struct request *rq);
+/* The leader has answered c's oldest sync: it is answered when its turn comes. */
+void request_synced(struct front *f, struct front_conn *c);
+/* Whether c's oldest waiting entry is this write. */
+bool request_awaits(const struct front_conn *c, const struct asked *a);
 /* Nothing is pending: answers a sync at once. */
 void request_answer(struct front *f, struct front_conn *c, const struct request *rq);
 /* c's oldest waiting entry, a txn or sync, is through: answers a sync (a txn is answered already) and takes it off. */
@@ -281,15 +334,20 @@ void op_sasl(struct front *f, struct front_conn *c, const struct request *rq);
 void notify(struct front *f, struct front_conn *c, uint64_t zxid, enum zk_event event, struct slice path);
 
 /* ---- write.c ---- */
-/* Whether one more own txn may go to syncd. */
+/* Whether one more own write may go to syncd. */
 bool write_credit(const struct front *f);
+/* Sends an own client's write on its way: proposes its txn, or on a learner asks the leader for it. */
+int write_begin(struct front *f, struct front_conn *conn, const struct prep_request *rq, uint64_t start_ms);
 /* Makes a txn and proposes it. seq: the learner's request it answers, 0 for an own one. conn may be NULL. */
 int write_propose(struct front *f, uint64_t seq, struct front_conn *conn, const struct prep_request *rq,
 		  uint64_t start_ms);
 /* The sync of an own client: takes its place behind what is proposed. */
 void write_sync(struct front *f, struct front_conn *c, const struct request *rq);
-/* Adds a txn from the log to what waits for its commit. */
-void write_replayed(struct front *f, uint64_t zxid, struct slice txn);
+/* Adds a txn from the log to what waits for its commit. 0, or -ENOBUFS: too many wait. */
+int write_replayed(struct front *f, uint64_t zxid, struct slice txn);
+/* On a learner: the same for a txn that is committed; a is the write that it answers, of conn, or both are NULL. */
+int write_learned(struct front *f, uint64_t zxid, struct slice txn, struct front_conn *conn,
+		  const struct asked *a);
 /* The newest txn that was proposed, or that the log held. */
 uint64_t write_last(const struct front *f);
 /* All up to zxid is committed. 0, or -errno: what was committed cannot be applied. */
@@ -311,6 +369,32 @@ void link_put(struct front *f, uint16_t type, uint16_t flags, uint64_t seq, uint
 void link_bad(struct front *f, const char *why);
 /* Frames lie in f->link. */
 void link_told(struct front *f);
+
+/* ---- leader.c: what learners ask, and who they are ---- */
+typedef void link_take_fn(struct front *f, const struct frame *frame);
+link_take_fn leader_request, leader_sync, leader_revalidate, leader_touch;
+
+/* ---- learner.c ---- */
+void learner_init(struct front *f);
+void learner_free(struct front *f);
+/* The role ends: nobody waits for an answer any more. */
+void learner_forget(struct front *f);
+bool learner_credit(const struct front *f);
+/* Asks the leader for a write. 0; -errno when it cannot be sent, of which the client is to be told. */
+int learner_write(struct front *f, struct front_conn *c, const struct prep_request *rq, uint64_t start_ms);
+int learner_sync(struct front *f, struct front_conn *c, const struct request *rq);
+/* Asks whether c's session is still there; connect_revalidated brings the answer. */
+void learner_revalidate(struct front *f, struct front_conn *c);
+/* c's session was heard of. */
+void learner_touch(struct front *f, struct front_conn *c);
+/* Sends the touches when they are due. */
+void learner_tick(struct front *f);
+uint64_t learner_deadline(const struct front *f);
+/* All is loaded: what was committed meanwhile follows. 0, or -errno: it cannot be applied. */
+int learner_catch_up(struct front *f);
+/* c died: its writes go on, and their answers are for nobody. */
+void learner_conn_gone(struct front *f, struct front_conn *c);
+link_take_fn learner_commit, learner_synced, learner_revalidated;
 
 /* ---- load.c ---- */
 void load_ask(struct front *f);

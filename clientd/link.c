@@ -1,12 +1,11 @@
 /*
- * What syncd says: the role, the loads, commits, and on a leader the requests of learners. A frame that is malformed
+ * What syncd says: the role, the loads, commits (leader.c and learner.c have the rest). A frame that is malformed
  * or does not belong where we stand ends the link (FRONT_LINK_BAD); syncd then dials again and a new ROLE follows.
  */
 #include <errno.h>
 
 #include "front_int.h"
 
-#include "base/bytes.h"
 #include "ipc/msg.h"
 #include "ipc/proto.h"
 
@@ -48,6 +47,7 @@ end_role(struct front *f)
 {
 	close_sessions(f);
 	write_forget(f);
+	learner_forget(f);
 	load_abort(f);
 	if (f->prep != NULL)
 		prep_destroy(f->prep);
@@ -106,12 +106,12 @@ link_down(struct front *f, const struct front_event *e)
 
 /*
  * A tree that is ahead of everything that was ever proposed in this role is of another history: the log was cut, or
- * put back from a copy. Nothing of it may be shown.
+ * put back from a copy. Nothing of it may be shown. Where that does not show in the zxids syncd says so.
  */
 static void
-drop_foreign_tree(struct front *f)
+drop_foreign_tree(struct front *f, bool reload)
 {
-	if (f->tree == NULL || tree_applied(f->tree) <= f->role.proposed)
+	if (f->tree == NULL || (!reload && tree_applied(f->tree) <= f->role.proposed))
 		return;
 	trace(f->trace, TRACE_WARNING, "front", "tree dropped", "applied=0x%llx proposed=0x%llx",
 	      (unsigned long long)tree_applied(f->tree), (unsigned long long)f->role.proposed);
@@ -125,14 +125,14 @@ take_role(struct front *f, const struct frame *frame)
 {
 	Zkd__Role *r = proto_take(&f->arena, &zkd__role__descriptor, frame->body);
 
-	if (r == NULL) {
+	if (r == NULL || (unsigned)r->state > ROLE_READONLY) {
 		link_bad(f, "malformed ROLE");
 		return;
 	}
 	end_role(f);
 	f->role = (struct front_role){
 		.number = frame->seq,
-		.leads = r->state == ZKD__ROLE_STATE__ROLE_LEADER,
+		.state = (enum role_state)r->state,
 		.standalone = r->standalone,
 		.epoch = r->epoch,
 		.proposed = r->proposed,
@@ -142,7 +142,7 @@ take_role(struct front *f, const struct frame *frame)
 		.sid = r->sid,
 	};
 	f->committed = r->committed;
-	drop_foreign_tree(f);
+	drop_foreign_tree(f, r->reload);
 	f->phase = PHASE_LOADING;
 	trace(f->trace, TRACE_NOTICE, "front", "role",
 	      "number=%llu state=%d epoch=%u proposed=0x%llx committed=0x%llx",
@@ -156,21 +156,25 @@ take_role(struct front *f, const struct frame *frame)
 /* ---- Commits, disk ---- */
 
 static void
+raise_floor(struct front *f, const struct frame *frame)
+{
+	if (frame->zxid > (front_learns(f) || f->phase == PHASE_LOADING ? f->role.proposed : write_last(f)))
+		link_bad(f, "a commit of what was never proposed");
+	else if (f->phase == PHASE_LOADING)
+		f->committed = frame->zxid > f->committed ? frame->zxid : f->committed;
+	else if (write_committed(f, frame->zxid) != 0)
+		link_bad(f, "a committed txn cannot be applied");
+}
+
+static void
 take_commit(struct front *f, const struct frame *frame)
 {
-	if (f->phase == PHASE_LOADING) {
-		if (frame->zxid > f->committed)
-			f->committed = frame->zxid;
+	if (front_learns(f) && frame->body.len > 0)
+		learner_commit(f, frame);
+	else
+		raise_floor(f, frame);
+	if (f->phase < PHASE_CATCHING_UP)
 		return;
-	}
-	if (frame->zxid > write_last(f)) {
-		link_bad(f, "a commit of what was never proposed");
-		return;
-	}
-	if (write_committed(f, frame->zxid) != 0) {
-		link_bad(f, "a committed txn cannot be applied");
-		return;
-	}
 	load_serve(f);
 	write_resume(f);
 }
@@ -216,82 +220,6 @@ take_channel(struct front *f, const struct frame *frame)
 	load_channel(f);
 }
 
-/* ---- On a leader: what learners ask ---- */
-
-static void
-take_request(struct front *f, const struct frame *frame)
-{
-	struct jute_id_vec ids;
-	struct jute_reader r;
-	struct prep_request rq = { .wall_ms = f->wall_ms, .now_ms = (int64_t)f->now_ms };
-
-	jute_reader_init(&r, frame->body, UINT32_MAX);
-	rq.owner = (uint64_t)jute_read_long(&r);
-	jute_read_id_vec(&r, &f->arena, &ids);
-	rq.session = jute_read_long(&r);
-	rq.cxid = jute_read_int(&r);
-	rq.type = jute_read_int(&r);
-	if (!jute_ok(&r)) {
-		link_bad(f, "malformed REQUEST");
-		return;
-	}
-	rq.body = jute_rest(&r);
-	rq.auth = (struct auth){ ids.v, ids.n };
-	/* What no client may ask, its server may not either, but for the sessions that it opens and closes. */
-	if (!prep_takes(rq.type) || rq.type == ZK_OP_DELETE_CONTAINER || rq.type == ZK_OP_CHECK)
-		link_put(f, MSG_DROP, 0, frame->seq, 0, SLICE_NULL);
-	else if (write_propose(f, frame->seq, NULL, &rq, f->now_ms) != 0)
-		link_bad(f, "a learner's request cannot be proposed");
-}
-
-static void
-take_sync(struct front *f, const struct frame *frame)
-{
-	link_put(f, MSG_SYNC, 0, frame->seq, 0, SLICE_NULL);
-}
-
-static void
-take_revalidate(struct front *f, const struct frame *frame)
-{
-	uint8_t answer[8 + 8 + 1];
-	struct jute_reader r;
-	uint64_t origin;
-	int64_t session;
-	int32_t timeout_ms;
-
-	jute_reader_init(&r, frame->body, UINT32_MAX);
-	origin = (uint64_t)jute_read_long(&r);
-	session = jute_read_long(&r);
-	timeout_ms = jute_read_int(&r);
-	if (!jute_ok(&r)) {
-		link_bad(f, "malformed REVALIDATE");
-		return;
-	}
-	put_be64(answer, origin);
-	put_be64(answer + 8, (uint64_t)session);
-	answer[16] =
-	    sessions_revalidate(tree_sessions(f->tree), session, origin, timeout_ms, (int64_t)f->now_ms);
-	link_put(f, MSG_REVALIDATE, 0, frame->seq, 0, slice_of(answer, sizeof answer));
-}
-
-static void
-take_touch(struct front *f, const struct frame *frame)
-{
-	struct jute_reader r;
-
-	jute_reader_init(&r, frame->body, UINT32_MAX);
-	while (jute_left(&r) > 0) {
-		int64_t session = jute_read_long(&r);
-		int32_t timeout_ms = jute_read_int(&r);
-
-		if (!jute_ok(&r)) {
-			link_bad(f, "malformed TOUCH");
-			return;
-		}
-		sessions_touch(tree_sessions(f->tree), session, timeout_ms, (int64_t)f->now_ms);
-	}
-}
-
 /* ---- Dispatch ---- */
 
 enum {
@@ -303,38 +231,58 @@ enum {
 	IN_ANY = IN_IDLE | IN_ROLE,
 };
 
-struct link_message {
-	uint16_t type;
-	uint8_t phases;
-	bool leader_only;
-	void (*take)(struct front *f, const struct frame *frame);
+enum {
+	ON_LEADER = 1 << ROLE_LEADER,
+	ON_LEARNER = 1 << ROLE_FOLLOWER | 1 << ROLE_OBSERVER,
+	ON_ANY = ON_LEADER | ON_LEARNER | 1 << ROLE_LOOKING | 1 << ROLE_READONLY,
 };
 
-static const struct link_message messages[] = {
-	{ MSG_ROLE, IN_ANY, false, take_role },      { MSG_LOAD_CHANNEL, IN_LOADING, false, take_channel },
-	{ MSG_COMMIT, IN_ROLE, true, take_commit },  { MSG_REQUEST, IN_SERVING, true, take_request },
-	{ MSG_SYNC, IN_SERVING, true, take_sync },   { MSG_REVALIDATE, IN_SERVING, true, take_revalidate },
-	{ MSG_TOUCH, IN_SERVING, true, take_touch }, { MSG_DISK, IN_ANY, false, take_disk },
+static const struct link_message {
+	uint16_t type;
+	uint8_t phases, roles;
+	link_take_fn *take;
+} messages[] = {
+	{ MSG_ROLE, IN_ANY, ON_ANY, take_role },
+	{ MSG_LOAD_CHANNEL, IN_LOADING, ON_ANY, take_channel },
+	{ MSG_COMMIT, IN_ROLE, ON_LEADER | ON_LEARNER, take_commit },
+	{ MSG_REQUEST, IN_SERVING, ON_LEADER, leader_request },
+	{ MSG_SYNC, IN_SERVING, ON_LEADER, leader_sync },
+	{ MSG_SYNC, IN_SERVING, ON_LEARNER, learner_synced },
+	{ MSG_REVALIDATE, IN_SERVING, ON_LEADER, leader_revalidate },
+	{ MSG_REVALIDATE, IN_SERVING, ON_LEARNER, learner_revalidated },
+	{ MSG_TOUCH, IN_ROLE, ON_LEADER, leader_touch },
+	{ MSG_DISK, IN_ANY, ON_ANY, take_disk },
 };
+
+/* What to do with a frame of this type here and now; NULL: nothing, it does not belong. */
+static link_take_fn *
+find_message(const struct front *f, uint16_t type, const char **why)
+{
+	*why = "a message of unknown type";
+	for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
+		const struct link_message *m = &messages[i];
+
+		if (m->type != type)
+			continue;
+		if ((m->phases & 1 << f->phase) != 0 && (m->roles & 1 << f->role.state) != 0)
+			return m->take;
+		*why = "a message that does not belong here";
+	}
+	return NULL;
+}
 
 void
 link_frame(struct front *f, const struct front_event *e)
 {
-	const struct frame *frame = &e->frame;
+	link_take_fn *take;
+	const char *why;
 
 	if (f->phase == PHASE_DOWN)
 		return;
 	arena_reset(&f->arena);
-	for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
-		const struct link_message *m = &messages[i];
-
-		if (m->type != frame->type)
-			continue;
-		if ((m->phases & 1 << f->phase) == 0 || (m->leader_only && !f->role.leads))
-			link_bad(f, "a message that does not belong here");
-		else
-			m->take(f, frame);
-		return;
-	}
-	link_bad(f, "a message of unknown type");
+	take = find_message(f, e->frame.type, &why);
+	if (take != NULL)
+		take(f, &e->frame);
+	else
+		link_bad(f, why);
 }

@@ -128,6 +128,17 @@ take_snapshot_end(struct front *f, const struct frame *frame)
 		load_failed(f, "the snapshot holds no tree");
 }
 
+/*
+ * A learner gets what came after the beginning of its role with the COMMITs, and a node that looks for its role has
+ * no use for what it may not apply.
+ */
+static bool
+passes_over(const struct front *f, uint64_t zxid)
+{
+	return (front_learns(f) && zxid > f->role.proposed) ||
+	       (f->role.state == ROLE_LOOKING && zxid > f->committed);
+}
+
 static void
 take_txn(struct front *f, const struct frame *frame)
 {
@@ -141,25 +152,35 @@ take_txn(struct front *f, const struct frame *frame)
 	if (frame->zxid <= tree_applied(f->tree))
 		return;
 	f->load.last = frame->zxid;
-	write_replayed(f, frame->zxid, frame->body);
-	if (write_committed(f, f->committed) != 0)
+	if (passes_over(f, frame->zxid))
+		return;
+	if (write_replayed(f, frame->zxid, frame->body) != 0)
+		load_failed(f, "too many txns of the log are not committed");
+	else if (write_committed(f, f->committed) != 0)
 		load_failed(f, "a txn of the log cannot be applied");
 }
 
 static void
 take_end(struct front *f, const struct frame *frame)
 {
+	uint64_t last;
+
 	if (f->load.tree != NULL) {
 		load_failed(f, "the channel ends inside of a snapshot");
 		return;
 	}
 	if (f->tree == NULL)
 		f->tree = tree_create(&f->config.tree);
-	if (frame->zxid > f->load.last && frame->zxid > tree_applied(f->tree)) {
+	last = f->load.last > tree_applied(f->tree) ? f->load.last : tree_applied(f->tree);
+	if (frame->zxid > last || f->role.proposed > last) {
 		load_failed(f, "txns are missing before its end");
 		return;
 	}
 	load_abort(f);
+	if (learner_catch_up(f) != 0) {
+		link_bad(f, "a committed txn cannot be applied");
+		return;
+	}
 	f->load.wait_ms = 0;
 	summary_add(&f->metrics.load_ms, f->now_ms - f->load.asked_ms);
 	f->phase = PHASE_CATCHING_UP;
@@ -208,11 +229,13 @@ static void
 lead(struct front *f)
 {
 	uint64_t last = f->role.proposed > tree_applied(f->tree) ? f->role.proposed : tree_applied(f->tree);
+	uint64_t epoch = (uint64_t)f->role.epoch << 32;
 
+	/* A new epoch's first zxid is its number with 1 behind it. */
+	last = epoch > last ? epoch : last;
 	f->prep = prep_create(&f->config.tree, f->tree);
 	prep_start(f->prep, last);
 	sessions_lead(tree_sessions(f->tree), (int32_t)f->config.tick_ms, (int64_t)f->now_ms);
-	session_ids_init(&f->ids, f->role.standalone ? 1 : (uint8_t)f->role.sid, f->wall_ms);
 	if (f->disk_failed)
 		sessions_suspend(tree_sessions(f->tree), (int64_t)f->now_ms);
 	f->sweep_ms = f->now_ms + f->config.container_check_ms;
@@ -221,10 +244,13 @@ lead(struct front *f)
 void
 load_serve(struct front *f)
 {
-	if (f->phase != PHASE_CATCHING_UP || !f->role.leads || f->npending > 0 ||
-	    f->committed < f->role.proposed)
+	if (f->phase != PHASE_CATCHING_UP || f->role.state == ROLE_LOOKING)
 		return;
-	lead(f);
+	if (f->npending > 0 || f->committed < f->role.proposed)
+		return;
+	session_ids_init(&f->ids, f->role.standalone ? 1 : (uint8_t)f->role.sid, f->wall_ms);
+	if (front_leads(f))
+		lead(f);
 	f->phase = PHASE_SERVING;
 	trace(f->trace, TRACE_NOTICE, "front", "serving", "zxid=0x%llx sessions=%u",
 	      (unsigned long long)front_shown_zxid(f), sessions_count(tree_sessions(f->tree)));

@@ -261,7 +261,7 @@ start_write(struct front *f, struct front_conn *c, const struct request *rq)
 		.now_ms = (int64_t)f->now_ms,
 	};
 
-	if (write_propose(f, 0, c, &prep, rq->start_ms) != 0) {
+	if (write_begin(f, c, &prep, rq->start_ms) != 0) {
 		refuse(f, c, rq, ZK_SYSTEMERROR);
 		return;
 	}
@@ -285,7 +285,10 @@ dispatch(struct front *f, struct front_conn *c, const struct request *rq)
 			start_write(f, c, rq);
 		break;
 	case OP_SYNC:
-		write_sync(f, c, rq);
+		if (front_learns(f) && learner_sync(f, c, rq) != 0)
+			refuse(f, c, rq, ZK_SYSTEMERROR);
+		else if (!front_learns(f))
+			write_sync(f, c, rq);
 		break;
 	case OP_NOW:
 		op->now(f, c, rq);
@@ -296,6 +299,17 @@ dispatch(struct front *f, struct front_conn *c, const struct request *rq)
 		break;
 	}
 	return true;
+}
+
+static void
+heard_of(struct front *f, struct front_conn *c)
+{
+	if (c->session == 0)
+		return;
+	if (front_leads(f))
+		sessions_touch(tree_sessions(f->tree), c->session, c->timeout_ms, (int64_t)f->now_ms);
+	else
+		learner_touch(f, c);
 }
 
 bool
@@ -317,8 +331,7 @@ request_frame(struct front *f, struct front_conn *c, struct slice frame)
 		return false;
 	}
 	stats_received(f, c, FRAME_PREFIX + frame.len);
-	if (c->session != 0)
-		sessions_touch(tree_sessions(f->tree), c->session, c->timeout_ms, (int64_t)f->now_ms);
+	heard_of(f, c);
 	return true;
 }
 
@@ -351,6 +364,35 @@ void
 request_queue_sync(struct front *f, struct front_conn *c, const struct request *rq)
 {
 	queue(f, c, WAITING_SYNC, rq, ZK_OK);
+}
+
+/* The kind is changed where it lies: syncs are answered in the order in which they were asked. */
+void
+request_synced(struct front *f, struct front_conn *c)
+{
+	uint8_t *at = c->waiting.data + c->waiting.off;
+	struct waiting w;
+
+	for (uint32_t i = 0; i < c->nwaiting; i++, at += sizeof w + w.len) {
+		memcpy(&w, at, sizeof w);
+		if (w.kind != WAITING_SYNC)
+			continue;
+		w.kind = WAITING_READ;
+		memcpy(at, &w, sizeof w);
+		break;
+	}
+	request_drain(f, c);
+}
+
+bool
+request_awaits(const struct front_conn *c, const struct asked *a)
+{
+	struct waiting w;
+
+	if (c->nwaiting == 0)
+		return false;
+	w = first_waiting(c);
+	return w.kind == WAITING_TXN && w.xid == a->xid && w.op == a->op;
 }
 
 void

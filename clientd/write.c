@@ -19,15 +19,21 @@ enum {
 
 /* ---- The pending entries ---- */
 
-static void
+static int
 push(struct front *f, const struct pending *p, struct slice txn)
 {
+	size_t before = buf_len(&f->pending);
+
 	buf_put(&f->pending, p, sizeof *p);
 	buf_put_slice(&f->pending, txn);
-	ASSERT(!f->pending.overflow);
+	if (f->pending.overflow) {
+		buf_truncate(&f->pending, before);
+		return -ENOBUFS;
+	}
 	f->npending++;
 	if (p->conn != NULL)
 		p->conn->inflight++;
+	return 0;
 }
 
 static struct pending
@@ -75,9 +81,23 @@ write_abandon(struct front *f, const char *reason)
 
 /* ---- Proposing ---- */
 
+/*
+ * The last zxid of an epoch is proposed, and no more: syncd then ends the role, and a new epoch begins (17.6, counter
+ * exhaustion; a standalone node counts on).
+ */
+static bool
+exhausted(const struct front *f)
+{
+	return f->prep != NULL && !f->role.standalone && (uint32_t)prep_last(f->prep) == UINT32_MAX;
+}
+
 bool
 write_credit(const struct front *f)
 {
+	if (front_learns(f))
+		return learner_credit(f);
+	if (exhausted(f))
+		return false;
 	return f->npending < f->role.window_txns && buf_len(&f->pending) < f->role.window_bytes;
 }
 
@@ -86,7 +106,7 @@ write_propose(struct front *f, uint64_t seq, struct front_conn *conn, const stru
 	      uint64_t start_ms)
 {
 	struct frame frame = { .type = MSG_PROPOSE, .seq = seq, .zxid = prep_last(f->prep) + 1 };
-	size_t begun = frame_begin(&f->link, &frame);
+	size_t begun;
 	struct pending p = {
 		.kind = PENDING_TXN,
 		.zxid = frame.zxid,
@@ -97,6 +117,9 @@ write_propose(struct front *f, uint64_t seq, struct front_conn *conn, const stru
 	};
 	int err;
 
+	if (exhausted(f))
+		return -ERANGE;
+	begun = frame_begin(&f->link, &frame);
 	prep_write(f->prep, rq, &f->link);
 	err = frame_end(&f->link, begun);
 	if (err < 0) {
@@ -106,9 +129,17 @@ write_propose(struct front *f, uint64_t seq, struct front_conn *conn, const stru
 		return err;
 	}
 	p.len = (uint32_t)(buf_len(&f->link) - begun - FRAME_HEADER_BYTES);
-	push(f, &p, slice_of(buf_head(&f->link) + begun + FRAME_HEADER_BYTES, p.len));
+	err = push(f, &p, slice_of(buf_head(&f->link) + begun + FRAME_HEADER_BYTES, p.len));
+	ASSERT(err == 0);
 	link_told(f);
 	return 0;
+}
+
+int
+write_begin(struct front *f, struct front_conn *conn, const struct prep_request *rq, uint64_t start_ms)
+{
+	return front_leads(f) ? write_propose(f, 0, conn, rq, start_ms)
+			      : learner_write(f, conn, rq, start_ms);
 }
 
 void
@@ -128,18 +159,38 @@ write_sync(struct front *f, struct front_conn *c, const struct request *rq)
 		request_answer(f, c, rq);
 		return;
 	}
-	push(f, &p, SLICE_NULL);
-	request_queue_sync(f, c, rq);
+	if (push(f, &p, SLICE_NULL) == 0)
+		request_queue_sync(f, c, rq);
+	else
+		conn_kill(f, c, "too much is pending for its sync");
 }
 
-void
+int
 write_replayed(struct front *f, uint64_t zxid, struct slice txn)
 {
 	struct pending p = {
 		.kind = PENDING_TXN, .zxid = zxid, .len = (uint32_t)txn.len, .start_ms = f->now_ms
 	};
 
-	push(f, &p, txn);
+	return push(f, &p, txn);
+}
+
+int
+write_learned(struct front *f, uint64_t zxid, struct slice txn, struct front_conn *conn,
+	      const struct asked *a)
+{
+	struct pending p = { .kind = PENDING_TXN,
+			     .zxid = zxid,
+			     .conn = conn,
+			     .len = (uint32_t)txn.len,
+			     .start_ms = f->now_ms };
+
+	if (a != NULL) {
+		p.start_ms = a->start_ms;
+		p.xid = a->xid;
+		p.op = a->op;
+	}
+	return push(f, &p, txn) != 0 ? -ENOBUFS : write_committed(f, zxid);
 }
 
 /* ---- Committing ---- */

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "ipc/proto.h"
 
 enum { GOT_MAX = 256 << 20 };
 
@@ -31,6 +30,7 @@ world_config(struct world *w, struct front_config *config)
 	w->trace = (struct trace){ .least = TRACE_DEBUG, .emit = keep_trace };
 	buf_init(&w->txns, GOT_MAX);
 	buf_init(&w->snapshot, GOT_MAX);
+	buf_init(&w->frames, GOT_MAX);
 	*config = (struct front_config){
 		.tick_ms = 2000,
 		.min_session_ms = 4000,
@@ -110,6 +110,8 @@ take_frames(struct world *w)
 		w->said[w->nsaid++].zxid = f.zxid;
 		if (f.type == MSG_PROPOSE)
 			take_proposal(w, &f);
+		if (w->keep_frames)
+			frame_put(&w->frames, &f);
 		buf_consume(link, (size_t)n);
 	}
 	if (n < 0 || buf_len(link) != 0)
@@ -203,11 +205,27 @@ world_bulk(struct world *w, uint16_t type, uint64_t zxid, struct slice body)
 }
 
 void
+world_role_of(struct world *w, const Zkd__Role *r)
+{
+	Zkd__Role role = *r;
+	struct frame f;
+	struct buf out;
+
+	role.window_txns = r->window_txns == 0 ? 1000 : r->window_txns;
+	role.window_bytes = 64 << 20;
+	buf_init(&out, 4096);
+	proto_put(&out, MSG_ROLE, ++w->role, 0, &role.base);
+	frame_parse(buf_slice(&out), &f);
+	w->proposed = r->proposed;
+	w->committed = r->committed;
+	world_frame(w, MSG_ROLE, w->role, 0, f.body);
+	buf_free(&out);
+}
+
+void
 world_role(struct world *w, uint64_t proposed, uint64_t committed, uint32_t window)
 {
 	Zkd__Role role = ZKD__ROLE__INIT;
-	struct frame f;
-	struct buf out;
 
 	role.state = ZKD__ROLE_STATE__ROLE_LEADER;
 	role.standalone = 1;
@@ -215,22 +233,21 @@ world_role(struct world *w, uint64_t proposed, uint64_t committed, uint32_t wind
 	role.proposed = proposed;
 	role.committed = committed;
 	role.window_txns = window;
-	role.window_bytes = 64 << 20;
-	buf_init(&out, 4096);
-	proto_put(&out, MSG_ROLE, ++w->role, 0, &role.base);
-	frame_parse(buf_slice(&out), &f);
-	w->proposed = proposed;
-	w->committed = committed;
-	world_frame(w, MSG_ROLE, w->role, 0, f.body);
-	buf_free(&out);
+	world_role_of(w, &role);
+}
+
+void
+world_link_up(struct world *w)
+{
+	struct front_event e = event(w, FRONT_LINK_UP);
+
+	front_step(w->front, &e);
 }
 
 void
 world_serve(struct world *w)
 {
-	struct front_event e = event(w, FRONT_LINK_UP);
-
-	front_step(w->front, &e);
+	world_link_up(w);
 	world_role(w, 0, 0, 1000);
 	world_frame(w, MSG_LOAD_CHANNEL, 0, 0, SLICE_NULL);
 	world_bulk(w, MSG_BULK_END, 0, SLICE_NULL);
@@ -248,6 +265,7 @@ world_close(struct world *w)
 	front_destroy(w->front);
 	buf_free(&w->txns);
 	buf_free(&w->snapshot);
+	buf_free(&w->frames);
 }
 
 void

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "clientd/front.h"
 #include "ipc/msg.h"
+#include "ipc/proto.h"
 
 enum { WORLD_CLIENTS = 16, WORLD_FRAMES = 4096 };
 
@@ -33,7 +34,9 @@ struct world {
 		uint64_t seq, zxid;
 	} said[WORLD_FRAMES];
 	int nsaid;
-	struct buf txns; /* bodies of all PROPOSEs, as BULK_TXN frames, for a later load */
+	struct buf txns;   /* bodies of all PROPOSEs, as BULK_TXN frames, for a later load */
+	struct buf frames; /* if kept: all that clientd said, whole, until a test takes it off */
+	bool keep_frames;
 	uint64_t proposed, committed;
 	uint64_t role;
 	bool auto_commit;
@@ -53,6 +56,10 @@ void world_close(struct world *w);
 /* Link, role as a standalone leader of an empty node, load: serving. */
 void world_serve(struct world *w);
 void world_role(struct world *w, uint64_t proposed, uint64_t committed, uint32_t window);
+/* The link comes up. */
+void world_link_up(struct world *w);
+/* Any role; state, epoch, proposed, committed and reload are taken from r, the window is 1000 txns if r has none. */
+void world_role_of(struct world *w, const Zkd__Role *r);
 
 /* Takes all actions. */
 void world_run(struct world *w);

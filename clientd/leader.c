@@ -1,0 +1,91 @@
+/*
+ * A leader's half of the talk with syncd: what learners ask for their clients. Invariant: each request, sync and
+ * question is answered once, with its number, in the order in which they came; a session belongs to the connection
+ * of a learner (origin), or to this node, that opened or re-attached it last.
+ */
+#include <errno.h>
+
+#include "front_int.h"
+
+#include "base/bytes.h"
+#include "ipc/msg.h"
+
+void
+leader_request(struct front *f, const struct frame *frame)
+{
+	struct jute_id_vec ids;
+	struct jute_reader r;
+	struct prep_request rq = { .wall_ms = f->wall_ms, .now_ms = (int64_t)f->now_ms };
+	int err;
+
+	jute_reader_init(&r, frame->body, UINT32_MAX);
+	rq.owner = (uint64_t)jute_read_long(&r);
+	jute_read_id_vec(&r, &f->arena, &ids);
+	rq.session = jute_read_long(&r);
+	rq.cxid = jute_read_int(&r);
+	rq.type = jute_read_int(&r);
+	if (!jute_ok(&r)) {
+		link_bad(f, "malformed REQUEST");
+		return;
+	}
+	rq.body = jute_rest(&r);
+	rq.auth = (struct auth){ ids.v, ids.n };
+	/* What no client may ask, its server may not either, but for the sessions that it opens and closes. */
+	if (!prep_takes(rq.type) || rq.type == ZK_OP_DELETE_CONTAINER || rq.type == ZK_OP_CHECK) {
+		link_put(f, MSG_DROP, 0, frame->seq, 0, SLICE_NULL);
+		return;
+	}
+	err = write_propose(f, frame->seq, NULL, &rq, f->now_ms);
+	/* Where the epoch has no zxid left the role is about to end, and with it the request. */
+	if (err != 0 && err != -ERANGE)
+		link_bad(f, "a learner's request cannot be proposed");
+}
+
+void
+leader_sync(struct front *f, const struct frame *frame)
+{
+	link_put(f, MSG_SYNC, 0, frame->seq, 0, SLICE_NULL);
+}
+
+void
+leader_revalidate(struct front *f, const struct frame *frame)
+{
+	uint8_t answer[8 + 8 + 1];
+	struct jute_reader r;
+	uint64_t origin;
+	int64_t session;
+	int32_t timeout_ms;
+
+	jute_reader_init(&r, frame->body, UINT32_MAX);
+	origin = (uint64_t)jute_read_long(&r);
+	session = jute_read_long(&r);
+	timeout_ms = jute_read_int(&r);
+	if (!jute_ok(&r)) {
+		link_bad(f, "malformed REVALIDATE");
+		return;
+	}
+	put_be64(answer, origin);
+	put_be64(answer + 8, (uint64_t)session);
+	answer[16] =
+	    sessions_revalidate(tree_sessions(f->tree), session, origin, timeout_ms, (int64_t)f->now_ms);
+	link_put(f, MSG_REVALIDATE, 0, frame->seq, 0, slice_of(answer, sizeof answer));
+}
+
+void
+leader_touch(struct front *f, const struct frame *frame)
+{
+	struct jute_reader r;
+
+	jute_reader_init(&r, frame->body, UINT32_MAX);
+	while (jute_left(&r) > 0) {
+		int64_t session = jute_read_long(&r);
+		int32_t timeout_ms = jute_read_int(&r);
+
+		if (!jute_ok(&r)) {
+			link_bad(f, "malformed TOUCH");
+			return;
+		}
+		if (front_serving(f))
+			sessions_touch(tree_sessions(f->tree), session, timeout_ms, (int64_t)f->now_ms);
+	}
+}
