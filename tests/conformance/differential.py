@@ -23,6 +23,7 @@ class Masks:
         self.base = None  # zxid at which the case began
         self.sessions = {}
         self.exact_times = True  # whether mtime is told from ctime
+        self.exact_acls = True  # whether the order of a list's entries counts
 
     def session(self, value):
         """Number of a session in the case; 0 and what is no session of ours stays."""
@@ -61,6 +62,10 @@ class Masks:
     def names(self, r):
         names = r.vector(r.buffer)
         return vector(None if names is None else sorted(names))
+
+    def acls(self, r):
+        entries = r.vector(lambda: (r.i32(), r.buffer(), r.buffer()))
+        return vector(entries if self.exact_acls or entries is None else sorted(entries), zkwire.acl)
 
     def multi(self, r):
         out = b""
@@ -104,7 +109,7 @@ PARTS = {
     "string": lambda m, r: string(r.buffer()),
     "int": lambda m, r: i32(r.i32()),
     "ids": lambda m, r: vector(sorted(r.vector(lambda: (r.buffer(), r.buffer()))), lambda i: string(i[0]) + string(i[1])),
-    "acls": lambda m, r: vector(r.vector(lambda: (r.i32(), r.buffer(), r.buffer())), zkwire.acl),
+    "acls": Masks.acls,
 }
 
 BODIES = {

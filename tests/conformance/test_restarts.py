@@ -3,6 +3,7 @@ The same requests to Apache ZooKeeper, which is left in peace, and to zkd, whose
 death zkd must go on as if nothing had been, with the same zxids, stats and sessions.
 """
 
+import os
 import random
 import signal
 import time
@@ -11,10 +12,10 @@ import apache_node
 import differential
 import pytest
 import zkwire as z
-from test_differential import SEED, random_multi, random_operation
 
 pytestmark = pytest.mark.skipif(not apache_node.installed(), reason="Apache ZooKeeper is not installed")
 
+SEED = int(os.environ.get("ZKD_SEED", "1"))
 STEPS = 60  # requests between two deaths
 REATTACH_SECONDS = 10
 
@@ -80,10 +81,48 @@ def reattach(r, old):
         time.sleep(0.02)
 
 
+def random_operation(rng, paths):
+    """(op, body) of something that may or may not succeed."""
+    path = rng.choice(paths)
+    version = rng.choice([-1, -1, -1, 0, 1, 2])
+    data = bytes(rng.randrange(256) for _ in range(rng.randrange(6)))
+    acl = rng.choice([z.OPEN_ACL] * 4 + [[(z.READ, "world", "anyone")], [(z.ALL, "ip", "127.0.0.1")]])
+    watch = rng.random() < 0.3
+    flags = rng.choice([0, 0, 0, 1, 2, 3])
+    choices = [
+        (z.CREATE, z.create(path, data, acl, flags)),
+        (z.CREATE, z.create(path, data, acl, flags)),
+        (z.CREATE2, z.create(path, data, acl, flags)),
+        (z.DELETE, z.path_version(path, version)),
+        (z.SET_DATA, z.set_data(path, data, version)),
+        (z.SET_DATA, z.set_data(path, data, version)),
+        (z.SET_ACL, z.set_acl(path, acl, version)),
+        (z.EXISTS, z.path_watch(path, watch)),
+        (z.GET_DATA, z.path_watch(path, watch)),
+        (z.GET_CHILDREN, z.path_watch(path, watch)),
+        (z.GET_CHILDREN2, z.path_watch(path, watch)),
+        (z.GET_ACL, z.path_only(path)),
+        (z.GET_ALL_CHILDREN_NUMBER, z.path_only(path)),
+        (z.REMOVE_WATCHES, z.path_int(path, 3)),
+    ]
+    return rng.choice(choices)
+
+
+def random_multi(rng, paths):
+    ops = []
+    for _ in range(rng.randrange(1, 6)):
+        op, body = random_operation(rng, paths)
+        if op in (z.CREATE, z.DELETE, z.SET_DATA):
+            ops.append((op, body))
+        else:
+            ops.append((z.CHECK, z.path_version(rng.choice(paths), rng.choice([-1, 0, 1]))))
+    return z.MULTI, z.multi(*ops)
+
+
 def make_plan(seed, root, rounds):
     rng = random.Random(seed)
     paths = [root] + [f"{root}/{a}" for a in "abc"] + [f"{root}/a/{b}" for b in "xy"]
-    make = [lambda: random_multi(rng, paths), lambda: random_operation(rng, paths, True)]
+    make = [lambda: random_multi(rng, paths), lambda: random_operation(rng, paths)]
     return [[(rng.randrange(3), *make[rng.random() > 0.15]()) for _ in range(STEPS)] for _ in range(rounds)]
 
 
