@@ -1,17 +1,16 @@
 /*
- * syncd: the hub of the star. This shell turns what its three links bring into events of the zab core and the core's
- * actions into frames; it decides nothing. Invariant: the core and the links agree on which links are up.
+ * syncd: the hub of the star. The daemon's life, and the core's actions carried out. Invariant: the core is not stepped
+ * while its actions are being carried out.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "config/config.h"
+#include "shell.h"
+
+#include "config/members.h"
 #include "io/clock.h"
-#include "io/daemon.h"
-#include "io/link.h"
-#include "zab.h"
+#include "io/log.h"
 
 enum {
 	/* Credit in bytes; with its slack it stays below what a link may hold back (LINK_OUT_MAX). */
@@ -21,78 +20,19 @@ enum {
 	STATUS_EVERY_MS = 1000,
 	/* Java's standalone server calls itself 1, whatever its myid. */
 	STANDALONE_SID = 1,
+	CLIENTD_ABSENT_MS = 1000, /* a leader without its clientd for longer gives up */
+	MAX_SNAP_SYNCS = 10,      /* leader.maxConcurrentSnapSyncs, Java's default */
 };
 
-struct syncd {
-	struct zab zab;
-	struct link links[ZAB_LINKS];
-	struct daemon *daemon;
-	bool status_stale;               /* the role or a link has changed */
-	uint64_t status_zxid, status_ms; /* of the newest STATUS= */
-	enum zab_phase status_phase;     /* of clientd, then */
-};
-
-static const char *const link_paths[ZAB_LINKS] = { "logd.link", "clientd.link", "electiond.link" };
-
 static void
-send_role(struct link *l, const struct zab_role_told *r)
-{
-	Zkd__Role m = ZKD__ROLE__INIT;
-
-	m.state = (Zkd__RoleState)r->role;
-	m.standalone = r->standalone;
-	m.epoch = r->epoch;
-	m.proposed = r->proposed;
-	m.committed = r->committed;
-	m.window_txns = r->window_txns;
-	m.window_bytes = r->window_bytes;
-	m.sid = r->sid;
-	m.reload = r->reload;
-	link_send_proto(l, MSG_ROLE, r->number, 0, &m.base);
-}
-
-static void
-send_disk(struct link *l, const struct zab_action *a)
-{
-	Zkd__Disk m = ZKD__DISK__INIT;
-
-	m.failed = a->disk.failed;
-	m.error = (char *)a->disk.error;
-	link_send_proto(l, MSG_DISK, 0, a->frame.zxid, &m.base);
-}
-
-static void
-act_send(struct syncd *s, const struct zab_action *a)
-{
-	struct link *l = &s->links[a->link];
-
-	if (a->fd >= 0)
-		link_send_fd(l, &a->frame, a->fd);
-	else
-		link_send(l, &a->frame);
-}
-
-static void
-act_send_role(struct syncd *s, const struct zab_action *a)
-{
-	send_role(&s->links[a->link], &a->role);
-}
-
-static void
-act_send_disk(struct syncd *s, const struct zab_action *a)
-{
-	send_disk(&s->links[a->link], a);
-}
-
-static void
-act_close_fd(struct syncd *s, const struct zab_action *a)
+close_fd(struct syncd *s, const struct zab_action *a)
 {
 	(void)s;
 	close(a->fd);
 }
 
 static void
-act_role_changed(struct syncd *s, const struct zab_action *a)
+tell_role(struct syncd *s, const struct zab_action *a)
 {
 	const struct zab *z = &s->zab;
 	char text[200];
@@ -104,17 +44,33 @@ act_role_changed(struct syncd *s, const struct zab_action *a)
 		  (unsigned long long)z->proposed);
 }
 
-/* Carries out the core's actions; returns why the link that caused them must end, or NULL. */
+/* How each action is carried out; ZAB_CLOSE is act's own. None of these steps the core. */
+static void (*const how[ZAB_ACTIONS])(struct syncd *, const struct zab_action *) = {
+	[ZAB_SEND] = star_send,
+	[ZAB_SEND_ROLE] = star_send_role,
+	[ZAB_SEND_DISK] = star_send_disk,
+	[ZAB_CLOSE_FD] = close_fd,
+	[ZAB_ROLE_CHANGED] = tell_role,
+	[ZAB_SEND_EPOCHS] = star_send_epochs,
+	[ZAB_SEND_LOOK] = star_send_look,
+	[ZAB_SEND_RESULT] = star_send_result,
+	[ZAB_SEND_LEARNERS] = star_send_learners,
+	[ZAB_DIAL] = dial_begin,
+	[ZAB_PEER_FLUSH] = peers_flush,
+	[ZAB_PEER_READ] = peers_read,
+	[ZAB_PEER_CLOSE] = peers_close,
+	[ZAB_CHANNEL_OPEN] = channel_open,
+	[ZAB_CHANNEL_READ] = channel_read,
+	[ZAB_CHANNEL_CLOSE] = channel_close,
+	[ZAB_INSTALL_OPEN] = install_open,
+	[ZAB_INSTALL_FLUSH] = install_flush,
+	[ZAB_INSTALL_CLOSE] = install_close,
+};
+
+/* Carries out the core's actions; returns why the link that caused them (ZAB_LINKS: none) must end, or NULL. */
 static const char *
 act(struct syncd *s, enum zab_link from)
 {
-	static void (*const how[])(struct syncd *, const struct zab_action *) = {
-		[ZAB_SEND] = act_send,
-		[ZAB_SEND_ROLE] = act_send_role,
-		[ZAB_SEND_DISK] = act_send_disk,
-		[ZAB_CLOSE_FD] = act_close_fd,
-		[ZAB_ROLE_CHANGED] = act_role_changed,
-	};
 	const char *reason = NULL;
 	size_t n;
 	const struct zab_action *a = zab_actions(&s->zab, &n);
@@ -130,148 +86,19 @@ act(struct syncd *s, enum zab_link from)
 	return reason;
 }
 
-static const char *
-step(struct syncd *s, struct zab_event *e)
+const char *
+shell_step_link(struct syncd *s, struct zab_event *e, enum zab_link link)
 {
 	e->now_ms = clock_mono_ms();
 	zab_step(&s->zab, e);
-	return act(s, e->link);
+	return act(s, link);
 }
 
-static enum zab_link
-which(const struct syncd *s, const struct link *l)
+void
+shell_step(struct syncd *s, struct zab_event *e)
 {
-	return (enum zab_link)(l - s->links);
+	shell_step_link(s, e, ZAB_LINKS);
 }
-
-/* A step that a link's callback takes part in: 0, or -EPROTO when that link must end. */
-static int
-step_of_link(struct syncd *s, struct link *l, struct zab_event *e)
-{
-	const char *reason;
-
-	e->link = which(s, l);
-	reason = step(s, e);
-	return reason == NULL ? 0 : link_refuse(l, "%s", reason);
-}
-
-static int
-on_frame(void *owner, struct link *l, const struct frame *f)
-{
-	struct zab_event e = { .type = ZAB_FRAME, .frame = *f, .fd = -1 };
-
-	return step_of_link(owner, l, &e);
-}
-
-static int
-on_channel(void *owner, struct link *l, const struct frame *f)
-{
-	struct zab_event e = { .type = ZAB_FRAME, .frame = *f, .fd = link_take_fd(l) };
-
-	return step_of_link(owner, l, &e);
-}
-
-static struct zab_disk
-disk_of(const Zkd__Disk *d)
-{
-	return (struct zab_disk){ .failed = d != NULL && d->failed, .error = d != NULL ? d->error : "" };
-}
-
-static int
-on_disk(void *owner, struct link *l, const struct frame *f)
-{
-	struct zab_event e = { .type = ZAB_FRAME, .frame = *f, .fd = -1 };
-	const Zkd__Disk *d = link_take_proto(l, f, &zkd__disk__descriptor);
-
-	if (d == NULL)
-		return link_refuse(l, "malformed body");
-	e.disk = disk_of(d);
-	return step_of_link(owner, l, &e);
-}
-
-/* The states in which a message may come are the core's matter. */
-#define MESSAGE(type, name, handle)                                                                          \
-	{                                                                                                    \
-		type, false, LINK_ANY_STATE, name, handle                                                    \
-	}
-#define CHANNEL(type, name)                                                                                  \
-	{                                                                                                    \
-		type, true, LINK_ANY_STATE, name, on_channel                                                 \
-	}
-
-static const struct link_message logd_messages[] = {
-	MESSAGE(MSG_DURABLE, "DURABLE", on_frame),
-	CHANNEL(MSG_LOAD_CHANNEL, "LOAD_CHANNEL"),
-	CHANNEL(MSG_SNAPSHOT, "SNAPSHOT"),
-	MESSAGE(MSG_DISK, "DISK", on_disk),
-};
-
-static const struct link_message clientd_messages[] = {
-	MESSAGE(MSG_ROLE_ACK, "ROLE_ACK", on_frame),
-	MESSAGE(MSG_LOAD, "LOAD", on_frame),
-	MESSAGE(MSG_READY, "READY", on_frame),
-	MESSAGE(MSG_PROPOSE, "PROPOSE", on_frame),
-};
-
-static void
-say_hello(void *owner, struct link *l, Zkd__Hello *mine)
-{
-	const struct syncd *s = owner;
-
-	(void)l;
-	mine->applied_zxid = s->zab.committed;
-	mine->role_number = s->zab.role_number;
-}
-
-static int
-on_up(void *owner, struct link *l, const Zkd__Hello *theirs)
-{
-	struct syncd *s = owner;
-	struct zab_event e = { .type = ZAB_UP, .fd = -1 };
-
-	e.hello = (struct zab_hello){
-		.durable = theirs->durable_zxid,
-		.epochs = { .accepted = theirs->accepted_epoch, .current = theirs->current_epoch },
-		.partial = theirs->partial,
-		.applied = theirs->applied_zxid,
-		.has_tree = theirs->has_tree,
-		.disk = disk_of(theirs->disk),
-	};
-	s->status_stale = true;
-	return step_of_link(s, l, &e);
-}
-
-/* Where the core itself has ended the link it knows already. */
-static void
-on_down(void *owner, struct link *l)
-{
-	struct syncd *s = owner;
-	struct zab_event e = { .type = ZAB_DOWN, .link = which(s, l), .fd = -1 };
-
-	s->status_stale = true;
-	if (s->zab.links[e.link].up)
-		step(s, &e);
-}
-
-static void
-on_mismatch(void *owner, struct link *l, const char *why)
-{
-	(void)owner;
-	daemon_mismatch(l->ops->peer, why);
-}
-
-#define STAR_LINK(name, table, n)                                                                            \
-	{                                                                                                    \
-		.peer = name, .messages = table, .nmessages = n, .hello = say_hello, .up = on_up,            \
-		.down = on_down, .mismatch = on_mismatch                                                     \
-	}
-
-static const struct link_ops link_ops[ZAB_LINKS] = {
-	[ZAB_LOGD] = STAR_LINK("logd", logd_messages, sizeof logd_messages / sizeof logd_messages[0]),
-	[ZAB_CLIENTD] =
-	    STAR_LINK("clientd", clientd_messages, sizeof clientd_messages / sizeof clientd_messages[0]),
-	[ZAB_ELECTIOND] = STAR_LINK("electiond", NULL, 0),
-};
 
 static void
 renew_status(struct syncd *s, uint64_t now_ms)
@@ -297,8 +124,10 @@ syncd_step(struct daemon *d, uint64_t now_ms)
 	struct syncd *s = d->room;
 	struct zab_event tick = { .type = ZAB_TICK, .fd = -1 };
 
+	install_settle(s);
 	if (zab_deadline(&s->zab) <= now_ms)
-		step(s, &tick);
+		shell_step(s, &tick);
+	peers_bury(s);
 	if (s->status_stale || s->status_phase != s->zab.phase ||
 	    (s->status_zxid != s->zab.committed && now_ms - s->status_ms >= STATUS_EVERY_MS))
 		renew_status(s, now_ms);
@@ -315,41 +144,84 @@ syncd_open(struct daemon *d)
 		return EXIT_BAD_INVOCATION;
 	}
 	d->sandbox.grants |= SANDBOX_DIAL_UNIX;
+	if (config_is_ensemble(d->config))
+		d->sandbox.grants |= SANDBOX_DIAL_INET;
 	return 0;
 }
 
-static struct zab_config
-core_config(const struct daemon *d)
+/* Only a new process can have a new one. */
+static void
+on_resolver_lost(void *owner)
 {
-	struct zab_config c = {
+	(void)owner;
+	log_event(LOG_ERR, "resolver lost",
+		  "consequence=\"names of servers are not found until syncd is restarted\"");
+}
+
+/* Of an ensemble: who takes part, and the times. text is what zab_config.members borrows. */
+static void
+add_ensemble(struct zab_config *z, const struct config *c, struct buf *text)
+{
+	struct members *m = members_from_config(c);
+
+	members_put(m, text);
+	members_quorums(m, NULL, &z->quorums);
+	z->members = buf_slice(text);
+	z->members_version = m->version;
+	members_free(m);
+	z->standalone = false;
+	z->sid = (uint64_t)c->myid;
+	z->observer = config_find_server(c, c->myid)->observer;
+	z->init_limit = (uint32_t)c->init_limit_ticks;
+	z->sync_limit = (uint32_t)c->sync_limit_ticks;
+}
+
+static struct zab_config
+core_config(const struct daemon *d, struct buf *text)
+{
+	const struct config *c = d->config;
+	struct zab_config z = {
 		.sid = STANDALONE_SID,
 		.standalone = true,
-		.window_txns = (uint32_t)d->config->global_outstanding_limit,
+		.tick_ms = (uint32_t)c->tick_time_ms,
+		.clientd_absent_ms = CLIENTD_ABSENT_MS,
+		.max_snap_syncs = MAX_SNAP_SYNCS,
+		.window_txns = (uint32_t)c->global_outstanding_limit,
 		.window_bytes = WINDOW_BYTES,
-		.commit_log_count = (size_t)d->config->commit_log_count,
+		.commit_log_count = (size_t)c->commit_log_count,
 		.commit_log_bytes = COMMIT_LOG_BYTES,
 		.role_base = (uint32_t)(d->identity.incarnation ^ d->identity.incarnation >> 32),
 		.trace = log_trace(),
 	};
 
-	quorum_init(&c.quorums.current, false);
-	quorum_add(&c.quorums.current, c.sid, 0, 1);
-	return c;
+	if (config_is_ensemble(c)) {
+		add_ensemble(&z, c, text);
+		return z;
+	}
+	quorum_init(&z.quorums.current, false);
+	quorum_add(&z.quorums.current, z.sid, 0, 1);
+	return z;
 }
 
 static int
 syncd_start(struct daemon *d)
 {
 	struct syncd *s = d->room;
-	struct zab_config c = core_config(d);
+	struct zab_config c;
+	struct buf text;
 
 	s->daemon = d;
 	s->status_stale = true;
+	buf_init(&text, MEMBERS_TEXT_MAX);
+	c = core_config(d, &text);
 	zab_init(&s->zab, &c);
-	for (int i = 0; i < ZAB_LINKS; i++) {
-		link_init(&s->links[i], &d->turn, &link_ops[i], s, &d->identity);
-		link_dial(&s->links[i], link_paths[i]);
-	}
+	buf_free(&text);
+	install_init(s);
+	dial_init(s);
+	if (d->spec->resolves && config_is_ensemble(d->config))
+		resolver_start(&d->resolver, d->loop, on_resolver_lost, s);
+	peers_start(s);
+	star_start(s);
 	daemon_ready(d);
 	return 0;
 }
@@ -387,8 +259,11 @@ syncd_stop(struct daemon *d)
 {
 	struct syncd *s = d->room;
 
-	for (int i = 0; i < ZAB_LINKS; i++)
-		link_close(&s->links[i]);
+	star_stop(s);
+	dial_stop(s);
+	peers_stop(s);
+	stream_close(&s->install);
+	resolver_stop(&s->daemon->resolver);
 	zab_free(&s->zab);
 	return true;
 }
@@ -397,6 +272,7 @@ static const struct daemon_spec spec = {
 	.name = "syncd",
 	.purpose = "puts all writes into one order and says which are committed",
 	.dials = true,
+	.resolves = true,
 	.open = syncd_open,
 	.start = syncd_start,
 	.step = syncd_step,
