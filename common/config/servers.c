@@ -2,7 +2,6 @@
  * The server list: server.N, group.N and weight.N. Source: ZooKeeper, QuorumPeer.QuorumServer and
  * QuorumHierarchical. Invariant: c->servers is sorted by sid, each sid once.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -165,15 +164,18 @@ server_read(struct arena *arena, struct config_server *s, const char *value)
 bool
 server_read_version(struct slice text, uint64_t *version)
 {
+	/* A digit has the bit that makes a letter small already. */
+	static const char digits[16] = "0123456789abcdef";
 	uint64_t n = 0;
 
 	if (text.len == 0 || text.len > 16)
 		return false;
 	for (size_t i = 0; i < text.len; i++) {
-		if (!isxdigit(text.data[i]))
+		const char *digit = memchr(digits, text.data[i] | 0x20, sizeof digits);
+
+		if (digit == NULL)
 			return false;
-		n = n << 4 |
-		    (uint64_t)(isdigit(text.data[i]) ? text.data[i] - '0' : (text.data[i] | 0x20) - 'a' + 10);
+		n = n << 4 | (uint64_t)(digit - digits);
 	}
 	*version = n;
 	return true;
