@@ -11,6 +11,7 @@
 #include "jute/op.h"
 #include "jute/records.h"
 #include "jute/zk_error.h"
+#include "judge.h"
 #include "model.h"
 #include "node.h"
 
@@ -57,8 +58,16 @@ disconnect(struct client *c, const char *why)
 	c->conn = NULL;
 	c->connected = false;
 	c->answered = c->nasks;
-	c->nwatches = 0;
+	c->restoring = false;
 	c->next_us = s->now_us + rng_range(&s->load, 1 * MS, 200 * MS);
+}
+
+static void
+forget_session(struct client *c)
+{
+	c->session = 0;
+	c->last_zxid = 0;
+	c->nwatches = 0;
 }
 
 static void
@@ -188,7 +197,11 @@ fill_ask(struct client *c, struct ask *a)
 	case 0:
 		a->op.type = ZK_OP_CLOSE_SESSION;
 		return;
-	case 1 ... 10:
+	case 1 ... 2:
+		a->op.type = ZK_OP_SYNC;
+		pick_path(c, a->op.path);
+		return;
+	case 3 ... 11:
 		a->op.type = ZK_OP_MULTI;
 		a->nparts = (int)rng_range(r, 1, ASK_OPS);
 		for (int i = 0; i < a->nparts; i++) {
@@ -197,7 +210,7 @@ fill_ask(struct client *c, struct ask *a)
 				a->parts[i].type = ZK_OP_CHECK;
 		}
 		return;
-	case 11 ... 55:
+	case 12 ... 55:
 		a->op.type = reads[rng_below(r, 3)];
 		a->op.watch = c->nwatches < WATCHES_MAX / 2 && rng_once_in(r, 2);
 		pick_path(c, a->op.path);
@@ -220,6 +233,8 @@ put_op(struct buf *b, const struct ask_op *op)
 		jute_write_set_data_request(b, &(struct jute_set_data_request){ path, data, op->version });
 	else if (op->type == ZK_OP_DELETE || op->type == ZK_OP_CHECK)
 		jute_write_delete_request(b, &(struct jute_delete_request){ path, op->version });
+	else if (op->type == ZK_OP_SYNC)
+		jute_write_string(b, path);
 	else if (op->type != ZK_OP_CLOSE_SESSION) {
 		jute_write_string(b, path);
 		jute_write_bool(b, op->watch);
@@ -268,200 +283,14 @@ ask(struct client *c)
 /* ---- What it hears ---- */
 
 static void
-fail(struct client *c, const struct ask *a, const char *what)
-{
-	sim_fail(c->proc.sim, "%s: %s of %s (xid %d, model: zxid 0x%" PRIx64 " err %d): %s", c->proc.name,
-		 zk_op_name(a->op.type), a->op.path, a->xid, a->zxid, a->err, what);
-}
-
-/* No watch may be passed by: what it waits for is told before anything that shows it. */
-static void
-check_watches(struct client *c, uint64_t zxid)
-{
-	for (int i = 0; i < c->nwatches; i++) {
-		const struct watch_held *w = &c->watches[i];
-		uint64_t due = model_change(c->proc.sim->model, w->path, w->children, w->zxid);
-
-		if (due <= zxid)
-			sim_fail(c->proc.sim,
-				 "%s: a reply at 0x%" PRIx64 " comes before the event of %s at 0x%" PRIx64
-				 " (watch on %s, set at 0x%" PRIx64 ")",
-				 c->proc.name, zxid, w->path, due, w->children ? "children" : "data",
-				 w->zxid);
-	}
-}
-
-static void
-add_watch(struct client *c, const char *path, bool children, uint64_t zxid)
-{
-	for (int i = 0; i < c->nwatches; i++)
-		if (c->watches[i].children == children && strcmp(c->watches[i].path, path) == 0)
-			return;
-	if (c->nwatches == WATCHES_MAX)
-		return;
-	c->watches[c->nwatches] = (struct watch_held){ .children = children, .zxid = zxid };
-	snprintf(c->watches[c->nwatches++].path, ASK_PATH, "%s", path);
-}
-
-static void
 hear_event(struct client *c, struct jute_reader *r)
 {
 	struct jute_watcher_event e;
-	bool known = false;
-	char path[ASK_PATH];
 
-	if (!jute_read_watcher_event(r, NULL, &e) || e.path.len >= sizeof path) {
+	if (jute_read_watcher_event(r, NULL, &e))
+		watches_hear(c, &e);
+	else
 		sim_fail(c->proc.sim, "%s: a malformed event", c->proc.name);
-		return;
-	}
-	memcpy(path, e.path.data, e.path.len);
-	path[e.path.len] = '\0';
-	sim_trace(c->proc.sim, &c->proc, "event", "type=%d path=%s", e.type, path);
-	for (int i = 0; i < c->nwatches; i++) {
-		struct watch_held *w = &c->watches[i];
-		bool children = e.type == ZK_EVENT_CHILDREN_CHANGED;
-
-		if (strcmp(w->path, path) != 0 || (w->children != children && e.type != ZK_EVENT_DELETED))
-			continue;
-		if (model_change(c->proc.sim->model, path, w->children, w->zxid) == NEVER)
-			sim_fail(c->proc.sim, "%s: an event of type %d on %s, but nothing has changed",
-				 c->proc.name, e.type, path);
-		known = true;
-		c->watches[i--] = c->watches[--c->nwatches];
-	}
-	if (!known)
-		sim_fail(c->proc.sim, "%s: an event of type %d on %s, which is not watched", c->proc.name,
-			 e.type, path);
-}
-
-static bool
-same_stat(const struct jute_stat *st, const struct znode_state *s)
-{
-	return st->czxid == s->czxid && st->mzxid == s->mzxid && st->pzxid == s->pzxid &&
-	       st->version == s->version && st->cversion == 2 * s->created - s->nchildren &&
-	       st->num_children == s->nchildren && st->ephemeral_owner == s->owner;
-}
-
-static bool
-same_children(struct client *c, const char *path, const struct jute_string_vec *names, uint64_t zxid)
-{
-	char child[2 * ASK_PATH];
-
-	for (int32_t i = 0; i < names->n; i++) {
-		snprintf(child, sizeof child, "%s/%.*s", path, (int)names->v[i].len,
-			 (const char *)names->v[i].data);
-		if (model_at(model_find(c->proc.sim->model, child), zxid) == NULL)
-			return false;
-	}
-	return true;
-}
-
-static void
-judge_read(struct client *c, struct ask *a, const struct jute_reply_header *h, struct jute_reader *r)
-{
-	const struct znode_state *s = model_at(model_find(c->proc.sim->model, a->op.path), h->zxid);
-	struct jute_string_vec names;
-	struct jute_stat st;
-	struct slice data;
-	struct arena arena;
-
-	if (a->op.watch && (h->err == ZK_OK || a->op.type == ZK_OP_EXISTS))
-		add_watch(c, a->op.path, a->op.type == ZK_OP_GET_CHILDREN2, h->zxid);
-	if (s == NULL || h->err != ZK_OK) {
-		if (s != NULL || h->err != ZK_NONODE)
-			fail(c, a, s == NULL ? "found what is not there" : "did not find what is there");
-		return;
-	}
-	arena_init(&arena, 1 << 20);
-	if (a->op.type == ZK_OP_GET_DATA) {
-		data = jute_read_buffer(r);
-		if (!slice_equal(data, slice_str(s->data)))
-			fail(c, a, "other data");
-	}
-	if (a->op.type == ZK_OP_GET_CHILDREN2 &&
-	    (!jute_read_string_vec(r, &arena, &names) || names.n != s->nchildren ||
-	     !same_children(c, a->op.path, &names, h->zxid)))
-		fail(c, a, "other children");
-	if (!jute_read_stat(r, &arena, &st) || !same_stat(&st, s))
-		fail(c, a, "another stat");
-	arena_free(&arena);
-}
-
-static void
-judge_multi(struct client *c, const struct ask *a, struct jute_reader *r)
-{
-	struct jute_multi_header h;
-	struct jute_stat st;
-	struct slice path;
-
-	for (int i = 0; i < a->nparts; i++) {
-		const struct ask_op *op = &a->parts[i];
-		int32_t err;
-
-		if (!jute_read_multi_header(r, NULL, &h) || h.done) {
-			fail(c, a, "a short multi");
-			return;
-		}
-		if (a->err != ZK_OK) {
-			err = jute_read_int(r);
-			if (h.type != ZK_OP_ERROR || err != op->err)
-				fail(c, a, "another error in a multi");
-		} else if (h.type != op->type) {
-			fail(c, a, "another result in a multi");
-		} else if (h.type == ZK_OP_CREATE) {
-			path = jute_read_string(r);
-			if (!slice_equal(path, slice_str(op->made)))
-				fail(c, a, "another path in a multi");
-		} else if (h.type == ZK_OP_SET_DATA) {
-			if (!jute_read_stat(r, NULL, &st) || st.version != op->version_then)
-				fail(c, a, "another version in a multi");
-		}
-	}
-}
-
-/* Refused at the door because the disk failed: it must never be carried out (model.c: do_ask). */
-static bool
-is_refusal(struct client *c, struct ask *a, const struct jute_reply_header *h)
-{
-	if (h->err != ZK_NOTREADONLY || a->committed)
-		return false;
-	if (h->zxid > model_shown(c->proc.sim->model) || c->proc.sim->nodes[c->node]->disk.failures == 0)
-		fail(c, a, "refused without reason");
-	a->refused = true;
-	return true;
-}
-
-static void
-judge_write(struct client *c, struct ask *a, const struct jute_reply_header *h, struct jute_reader *r)
-{
-	struct sim *s = c->proc.sim;
-	struct jute_stat st;
-
-	if (is_refusal(c, a, h))
-		return;
-	if (!a->committed) {
-		fail(c, a, "acknowledged, but it is not committed");
-		return;
-	}
-	if (h->zxid != a->zxid) {
-		fail(c, a, "another zxid");
-		return;
-	}
-	if (h->zxid > s->acked)
-		s->acked = h->zxid;
-	if (a->op.type == ZK_OP_MULTI && a->err != ZK_SESSIONEXPIRED) {
-		judge_multi(c, a, r);
-		return;
-	}
-	if (h->err != a->err)
-		fail(c, a, "another error");
-	if (h->err != ZK_OK)
-		return;
-	if (a->op.type == ZK_OP_CREATE && !slice_equal(jute_read_string(r), slice_str(a->op.made)))
-		fail(c, a, "another path");
-	if (a->op.type == ZK_OP_SET_DATA &&
-	    (!jute_read_stat(r, NULL, &st) || st.version != a->op.version_then))
-		fail(c, a, "another version");
 }
 
 static void
@@ -469,7 +298,6 @@ hear_reply(struct client *c, const struct jute_reply_header *h, struct jute_read
 {
 	struct sim *s = c->proc.sim;
 	struct ask *a;
-	bool write;
 
 	if (h->xid != c->answered + 1 || h->xid > c->nasks) {
 		sim_fail(s, "%s: reply %d comes where %d is due", c->proc.name, h->xid, c->answered + 1);
@@ -480,18 +308,10 @@ hear_reply(struct client *c, const struct jute_reply_header *h, struct jute_read
 	s->counts.answers++;
 	c->worked++;
 	sim_trace(s, &c->proc, "answer", "xid=%d zxid=0x%" PRIx64 " err=%d", h->xid, h->zxid, h->err);
-	if (h->zxid < c->last_zxid || h->zxid > model_shown(s->model))
-		fail(c, a,
-		     h->zxid < c->last_zxid ? "the session goes back in time"
-					    : "a zxid that is not committed");
-	c->last_zxid = h->zxid;
-	check_watches(c, h->zxid);
-	write =
-	    a->op.type != ZK_OP_GET_DATA && a->op.type != ZK_OP_EXISTS && a->op.type != ZK_OP_GET_CHILDREN2;
-	(write ? judge_write : judge_read)(c, a, h, r);
+	judge_reply(c, a, h, r);
 	if (a->op.type == ZK_OP_CLOSE_SESSION) {
 		disconnect(c, "closed its session");
-		c->session = 0;
+		forget_session(c);
 	}
 }
 
@@ -502,6 +322,16 @@ has_asked_to_close(const struct client *c)
 	const struct ask *a = c->nasks > 0 ? c->asks[c->nasks - 1] : NULL;
 
 	return a != NULL && a->session == c->session && a->op.type == ZK_OP_CLOSE_SESSION;
+}
+
+static void
+restore_watches(struct client *c)
+{
+	struct buf b = begin(ZK_XID_SET_WATCHES, ZK_OP_SET_WATCHES);
+
+	c->restoring = true;
+	watches_put(c, &b);
+	say(c, &b);
 }
 
 static void
@@ -520,7 +350,7 @@ hear_connected(struct client *c, struct jute_reader *r)
 		if (!has_asked_to_close(c) && !model_may_be_over(s->model, c->session))
 			sim_fail(s, "%s: session 0x%" PRIx64 " is said to be over", c->proc.name,
 				 (uint64_t)c->session);
-		c->session = 0;
+		forget_session(c);
 		disconnect(c, "session expired");
 		return;
 	}
@@ -532,6 +362,8 @@ hear_connected(struct client *c, struct jute_reader *r)
 	c->connected = true;
 	c->session = c->conn->session = h.session_id;
 	memcpy(c->password, h.passwd.data, PASSWORD_BYTES);
+	if (c->nwatches > 0)
+		restore_watches(c);
 }
 
 static void
@@ -552,6 +384,8 @@ hear(struct client *c, struct slice frame)
 	}
 	if (h.xid == ZK_XID_NOTIFICATION)
 		hear_event(c, &r);
+	else if (h.xid == ZK_XID_SET_WATCHES)
+		watches_restored(c, h.zxid);
 	else if (h.xid != ZK_XID_PING)
 		hear_reply(c, &h, &r);
 }
@@ -585,10 +419,8 @@ leave(struct client *c)
 
 	disconnect(c, "leaves");
 	c->next_us = s->now_us + gone_us;
-	if (!rng_once_in(&s->load, 3))
-		return;
-	c->session = 0;
-	c->last_zxid = 0;
+	if (rng_once_in(&s->load, 3))
+		forget_session(c);
 }
 
 static void

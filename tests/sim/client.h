@@ -8,14 +8,9 @@
 #include "ask.h"
 #include "net.h"
 #include "pipe.h"
+#include "watches.h"
 
-enum { WATCHES_MAX = 128, PIPELINE_MAX = 6, PASSWORD_BYTES = 16 };
-
-struct watch_held {
-	char path[ASK_PATH];
-	bool children;
-	uint64_t zxid; /* set at */
-};
+enum { PIPELINE_MAX = 6, PASSWORD_BYTES = 16 };
 
 struct client {
 	struct proc proc;
@@ -34,6 +29,7 @@ struct client {
 	int32_t answered; /* all up to this xid are answered, or were lost with their connection */
 	struct watch_held watches[WATCHES_MAX];
 	int nwatches;
+	bool restoring;  /* setWatches is not answered */
 	uint64_t worked; /* answers heard */
 };
 

@@ -57,10 +57,10 @@ void model_check_log(struct model *m, struct node *n);
 void model_appended(struct model *m, struct node *n, uint64_t zxid, struct slice txn);
 /* syncd says that it leads in that epoch, and that so much is committed. */
 void model_leads(struct model *m, struct node *n, uint64_t epoch, uint64_t committed);
-/* clientd has read something of that session, 0 for none. */
-void model_heard(struct model *m, int64_t session);
+/* The clientd of n has heard of that session, 0 for none. Only the leader's word counts: it expires. */
+void model_heard(struct model *m, const struct node *n, int64_t session);
 /* clientd proposes a txn. */
-void model_proposed(struct model *m, struct slice txn);
+void model_proposed(struct model *m, const struct node *n, struct slice txn);
 /* clientd's turn is over: its tree is compared, now and then. */
 void model_look(struct model *m, const struct clientd *d);
 /* The same, at once. */
@@ -74,6 +74,10 @@ void model_check_sessions(struct model *m);
 uint64_t model_zxid(const struct model *m);
 /* The highest that a server may show: it counts the beginning of an epoch too. */
 uint64_t model_shown(const struct model *m);
+/* Whether the server is in the newest epoch. */
+bool model_is_present(const struct model *m, const struct node *n);
+/* Whether it leads there. */
+bool model_is_leader(const struct model *m, const struct node *n);
 /* NULL: it never existed. */
 const struct znode *model_find(const struct model *m, const char *path);
 /* As it was at zxid; NULL: it was not there, or never. */

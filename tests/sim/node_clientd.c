@@ -104,7 +104,7 @@ read_guest(struct clientd *d, struct guest *g)
 		e.bytes = in;
 		front_step(d->front, &e);
 		if (ends_frame(g, in))
-			model_heard(d->proc.sim->model, g->conn->session);
+			model_heard(d->proc.sim->model, d->proc.node, g->conn->session);
 		conn_consume(g->conn, 1, in.len);
 	}
 	if (!conn_open(g->conn, 1) && !g->told) {
@@ -217,7 +217,7 @@ do_send(struct clientd *d, const struct front_action *a)
 	(void)a;
 	for (size_t at = 0; (n = frame_parse(slice_of(all.data + at, all.len - at), &f)) > 0; at += (size_t)n)
 		if (f.type == MSG_PROPOSE)
-			model_proposed(d->proc.sim->model, f.body);
+			model_proposed(d->proc.sim->model, d->proc.node, f.body);
 	star_send_bytes(&d->syncd, all);
 	buf_consume(out, all.len);
 }
@@ -314,6 +314,18 @@ take_snapshot(struct clientd *d, struct conn *c)
 	step(d, FRONT_SNAPSHOT_OPENED, NULL, 0);
 }
 
+/* What a learner has heard of counts when the leader's clientd is told. */
+static void
+note_sessions(struct clientd *d, const struct frame *f)
+{
+	struct model *m = d->proc.sim->model;
+	size_t at = f->type == MSG_REVALIDATE ? 8 : 0;
+
+	for (; (f->type == MSG_TOUCH || f->type == MSG_REVALIDATE) && at + 12 <= f->body.len; at += 12)
+		if (front_serving(d->front))
+			model_heard(m, d->proc.node, (int64_t)get_be64(f->body.data + at));
+}
+
 static const char *
 on_frame(struct proc *p, struct star *l, const struct frame *f, int fd)
 {
@@ -330,6 +342,7 @@ on_frame(struct proc *p, struct star *l, const struct frame *f, int fd)
 		take_snapshot(d, channel_take(p->sim, fd).conn);
 	} else {
 		channel_drop(p->sim, fd);
+		note_sessions(d, f);
 		e.frame = *f;
 		front_step(d->front, &e);
 	}
