@@ -11,7 +11,10 @@ enum {
 	AWAY_MAX_US = 12 * SECOND,
 	PAUSE_MAX_US = 3 * SECOND,
 	FULL_MAX_US = 6 * SECOND,
+	PARTITION_MAX_US = 15 * SECOND,
+	SLOW_MAX_US = 400 * MS,
 	DISK_CALLS = 14, /* a process dies within so many calls of the disk */
+	SENDS = 40,      /* or messages */
 	JUMP_MS = 7200 * 1000,
 };
 
@@ -73,6 +76,15 @@ crash_two(struct sim *s)
 {
 	crash_one(s);
 	crash_one(s);
+}
+
+/* Part of what a turn has to say leaves, the rest does not. */
+static void
+crash_between_messages(struct sim *s)
+{
+	struct proc *p = any_proc(s);
+
+	p->sends_left = (unsigned)rng_range(&s->faults, 1, SENDS);
 }
 
 static void
@@ -207,25 +219,173 @@ slow_disk(struct sim *s)
 	d->slow_us = rng_once_in(&s->faults, 2) ? 0 : rng_range(&s->faults, 1 * MS, 300 * MS);
 }
 
+/* ---- The network ---- */
+
+/* One direction between two nodes as a number; opens it again. */
+static void
+open_link(struct sim *s, void *who, uint64_t tag)
+{
+	(void)who;
+	s->links[tag / PLACES][tag % PLACES].slow_us = 0;
+	net_block(s, (int)(tag / PLACES), (int)(tag % PLACES), false);
+}
+
+static void
+block_for(struct sim *s, int from, int to, uint64_t us)
+{
+	net_block(s, from, to, true);
+	sim_at(s, s->now_us + us, open_link, NULL, (uint64_t)(from * PLACES + to));
+}
+
+/* The nodes in the set, a bit for each sid, and the others do not hear each other. */
+static void
+partition(struct sim *s, unsigned side, bool one_way, uint64_t us)
+{
+	sim_trace(s, NULL, "partition", "nodes=0x%x one_way=%d ms=%llu", side, one_way,
+		  (unsigned long long)(us / MS));
+	for (int a = 1; a <= s->nnodes; a++)
+		for (int b = 1; b <= s->nnodes; b++) {
+			if ((side >> a & 1) == 0 || (side >> b & 1) != 0)
+				continue;
+			block_for(s, a, b, us);
+			if (!one_way)
+				block_for(s, b, a, us);
+		}
+}
+
+static uint64_t
+partition_time(struct sim *s)
+{
+	return rng_once_in(&s->faults, 3) ? rng_range(&s->faults, 10 * MS, SECOND)
+					  : rng_range(&s->faults, SECOND, PARTITION_MAX_US);
+}
+
+static void
+cut_off_one(struct sim *s)
+{
+	struct node *n = any_node(s);
+
+	partition(s, 1u << n->sid, false, partition_time(s));
+}
+
+static void
+cut_off_leader(struct sim *s)
+{
+	struct node *n = any_node(s);
+
+	for (int i = 0; i < s->nnodes; i++)
+		if (s->nodes[i]->syncd.proc.alive && s->nodes[i]->syncd.zab.role == ZAB_LEADER)
+			n = s->nodes[i];
+	partition(s, 1u << n->sid, false, partition_time(s));
+}
+
+static void
+cut_one_way(struct sim *s)
+{
+	struct node *n = any_node(s);
+	unsigned side = 1u << n->sid;
+
+	if (rng_once_in(&s->faults, 2))
+		side = ~side;
+	partition(s, side, true, partition_time(s));
+}
+
+static void
+cut_in_two(struct sim *s)
+{
+	unsigned side = (unsigned)rng_below(&s->faults, UINT64_C(1) << s->nnodes) << 1;
+
+	partition(s, side, false, partition_time(s));
+}
+
+/* Clients cannot reach a node, or it cannot reach them. */
+static void
+cut_clients(struct sim *s)
+{
+	struct node *n = any_node(s);
+	uint64_t us = partition_time(s);
+
+	block_for(s, PLACE_CLIENTS, n->sid, us);
+	if (rng_once_in(&s->faults, 2))
+		block_for(s, n->sid, PLACE_CLIENTS, us);
+}
+
+static void
+slow_link(struct sim *s)
+{
+	int a = any_node(s)->sid, b = any_node(s)->sid;
+
+	if (a == b)
+		return;
+	s->links[a][b].slow_us = rng_range(&s->faults, MS, SLOW_MAX_US);
+	sim_at(s, s->now_us + partition_time(s), open_link, NULL, (uint64_t)(a * PLACES + b));
+}
+
+static void
+break_links(struct sim *s)
+{
+	int a = any_node(s)->sid, b = any_node(s)->sid;
+
+	net_break(s, a, a == b ? PLACE_CLIENTS : b, rng_range(&s->faults, 1, 3));
+}
+
+static void
+crash_leader(struct sim *s)
+{
+	for (int i = 0; i < s->nnodes; i++) {
+		struct node *n = s->nodes[i];
+
+		if (n->syncd.proc.alive && n->syncd.zab.role == ZAB_LEADER) {
+			proc_kill(n->procs[rng_below(&s->faults, (uint64_t)n->nprocs)]);
+			return;
+		}
+	}
+}
+
+/* All nodes at about the same time: what was committed has to come from the disks. */
+static void
+power_loss_of_all(struct sim *s)
+{
+	for (int i = 0; i < s->nnodes; i++)
+		lose_power(s->nodes[i]);
+}
+
 static const struct {
 	const char *name;
 	void (*happen)(struct sim *s);
 	unsigned weight;
+	bool ensemble; /* needs more than one node */
 } faults[] = {
-	{ "crash", crash_one, 6 },
-	{ "two crashes", crash_two, 2 },
-	{ "crash at a disk call", crash_at_disk_call, 4 },
-	{ "power loss", power_loss, 2 },
-	{ "zkd dies", zkd_dies, 2 },
-	{ "power loss at a disk call", power_loss_soon, 3 },
-	{ "failed sync", fail_sync, 3 },
-	{ "failed write", fail_write, 2 },
-	{ "full disk", fill_disk, 1 },
-	{ "pause", pause_one, 3 },
-	{ "pause of a client", pause_client, 1 },
-	{ "wall clock jumps", jump, 1 },
-	{ "disk slow or fast", slow_disk, 1 },
+	{ "crash", crash_one, 6, false },
+	{ "two crashes", crash_two, 2, false },
+	{ "crash between messages", crash_between_messages, 4, false },
+	{ "crash at a disk call", crash_at_disk_call, 4, false },
+	{ "power loss", power_loss, 2, false },
+	{ "zkd dies", zkd_dies, 2, false },
+	{ "power loss at a disk call", power_loss_soon, 3, false },
+	{ "failed sync", fail_sync, 3, false },
+	{ "failed write", fail_write, 2, false },
+	{ "full disk", fill_disk, 1, false },
+	{ "pause", pause_one, 3, false },
+	{ "pause of a client", pause_client, 1, false },
+	{ "wall clock jumps", jump, 1, false },
+	{ "disk slow or fast", slow_disk, 1, false },
+	{ "crash at the leader", crash_leader, 6, true },
+	{ "power loss of all", power_loss_of_all, 1, true },
+	{ "a node cut off", cut_off_one, 3, true },
+	{ "the leader cut off", cut_off_leader, 3, true },
+	{ "one way cut", cut_one_way, 3, true },
+	{ "cut in two", cut_in_two, 2, true },
+	{ "clients cut off", cut_clients, 1, true },
+	{ "slow link", slow_link, 2, true },
+	{ "broken connections", break_links, 3, true },
 };
+
+static unsigned
+weight_of(const struct sim *s, size_t i)
+{
+	return faults[i].ensemble && s->nnodes == 1 ? 0 : faults[i].weight;
+}
 
 static void
 strike(struct sim *s, void *who, uint64_t tag)
@@ -238,10 +398,10 @@ strike(struct sim *s, void *who, uint64_t tag)
 	if (s->healing)
 		return;
 	for (size_t k = 0; k < sizeof faults / sizeof *faults; k++)
-		total += faults[k].weight;
+		total += weight_of(s, k);
 	pick = (unsigned)rng_below(&s->faults, total);
-	for (; pick >= faults[i].weight; i++)
-		pick -= faults[i].weight;
+	for (; pick >= weight_of(s, i); i++)
+		pick -= weight_of(s, i);
 	s->counts.faults++;
 	sim_trace(s, NULL, "fault", "kind=\"%s\"", faults[i].name);
 	faults[i].happen(s);
@@ -272,14 +432,19 @@ faults_heal(struct sim *s)
 {
 	sim_trace(s, NULL, "heal", "%s", "no more faults");
 	s->healing = true;
+	net_heal(s);
 	for (int i = 0; i < s->nnodes; i++) {
 		struct sim_disk *d = &s->nodes[i]->disk;
 
 		d->fail_syncs = d->fail_writes = 0;
 		d->crash_in = d->slow_us = 0;
 		d->full = d->power_follows = false;
-		for (int k = 0; k < s->nodes[i]->nprocs; k++)
+		for (int k = 0; k < s->nodes[i]->nprocs; k++) {
 			s->nodes[i]->procs[k]->paused_us = s->now_us;
+			s->nodes[i]->procs[k]->sends_left = 0;
+		}
+		if (s->nodes[i]->off || s->nodes[i]->down)
+			node_starts(s, s->nodes[i], 0);
 	}
 	for (int i = 0; i < s->nclients; i++) {
 		struct client *c = s->clients[i];

@@ -107,6 +107,10 @@ conn_send(struct conn *c, int side, struct proc *from, struct slice bytes, int f
 	struct pipe *p = &c->pipes[side];
 	uint64_t at_us;
 
+	if (from->sends_left > 0 && --from->sends_left == 0) {
+		sim_trace(s, from, "dies between messages", "%s", "");
+		from->dying = true;
+	}
 	if (p->reader_gone || p->closed || from->dying) {
 		channel_drop(s, fd);
 		return;

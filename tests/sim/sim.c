@@ -228,6 +228,7 @@ proc_start(struct proc *p)
 	p->wake_us = NEVER;
 	p->paused_us = 0;
 	p->spent_us = 0;
+	p->sends_left = 0;
 	sim_trace(p->sim, p, "start", "incarnation=%" PRIu64, p->life);
 	p->ops->start(p);
 	if (p->dying)

@@ -77,8 +77,9 @@ struct proc {
 	char name[24]; /* for the trace: "n1.clientd", "c3" */
 	const struct proc_ops *ops;
 	bool alive;
-	bool dying;    /* dies at the end of this turn: nothing it does from here on happens */
-	uint64_t life; /* number of its start */
+	bool dying;          /* dies at the end of this turn: nothing it does from here on happens */
+	uint64_t life;       /* number of its start */
+	unsigned sends_left; /* it dies at that message; 0: it does not */
 	uint64_t paused_us, wake_us;
 	uint64_t spent_us;  /* time that this turn has taken so far, in calls of the disk */
 	struct trace trace; /* of its cores */
