@@ -15,6 +15,7 @@ enum {
 	SLOW_MAX_US = 400 * MS,
 	DISK_CALLS = 14, /* a process dies within so many calls of the disk */
 	SENDS = 40,      /* or messages */
+	ALLOCATIONS = 2000,
 	JUMP_MS = 7200 * 1000,
 };
 
@@ -198,6 +199,15 @@ pause_one(struct sim *s)
 }
 
 static void
+starve(struct sim *s)
+{
+	struct proc *p = any_proc(s);
+
+	if (p->alive)
+		p->heap.fail_in = rng_range(&s->faults, 1, ALLOCATIONS);
+}
+
+static void
 pause_client(struct sim *s)
 {
 	struct proc *p = &s->clients[rng_below(&s->faults, (uint64_t)s->nclients)]->proc;
@@ -358,6 +368,7 @@ static const struct {
 } faults[] = {
 	{ "crash", crash_one, 6, false },
 	{ "two crashes", crash_two, 2, false },
+	{ "out of memory", starve, 4, false },
 	{ "crash between messages", crash_between_messages, 4, false },
 	{ "crash at a disk call", crash_at_disk_call, 4, false },
 	{ "power loss", power_loss, 2, false },
@@ -442,6 +453,7 @@ faults_heal(struct sim *s)
 		for (int k = 0; k < s->nodes[i]->nprocs; k++) {
 			s->nodes[i]->procs[k]->paused_us = s->now_us;
 			s->nodes[i]->procs[k]->sends_left = 0;
+			s->nodes[i]->procs[k]->heap.fail_in = 0;
 		}
 		if (s->nodes[i]->off || s->nodes[i]->down)
 			node_starts(s, s->nodes[i], 0);

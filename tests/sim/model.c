@@ -234,6 +234,7 @@ model_is_leader(const struct model *m, const struct node *n)
 void
 model_heard(struct model *m, const struct node *n, int64_t session)
 {
+	IN_HEAP(NULL);
 	struct session *s = session == 0 || !model_is_leader(m, n) ? NULL : find_session(m, session);
 
 	if (s != NULL)
@@ -273,6 +274,7 @@ model_is_open(const struct model *m, int64_t session)
 void
 model_proposed(struct model *m, const struct node *n, struct slice txn)
 {
+	IN_HEAP(NULL);
 	struct session *s;
 	struct txnlog_head h;
 
@@ -525,6 +527,7 @@ next_of_majority(struct model *m, struct slice *txn, struct txnlog_head *h)
 void
 model_commit(struct model *m, struct node *n, uint64_t zxid)
 {
+	IN_HEAP(NULL);
 	struct txnlog_head h;
 	struct slice txn;
 
@@ -561,6 +564,7 @@ find_entry(const struct model *m, uint64_t zxid)
 void
 model_deliver(struct model *m, struct node *n, uint64_t zxid, struct slice txn)
 {
+	IN_HEAP(NULL);
 	const struct entry *e;
 
 	model_commit(m, n, zxid);
@@ -622,6 +626,7 @@ look_at_entry(void *ctx, struct slice txn, const struct txnlog_head *h)
 void
 model_check_log(struct model *m, struct node *n)
 {
+	IN_HEAP(NULL);
 	struct chain c = { .m = m, .n = n };
 
 	platter_each(&n->disk, look_at_entry, &c);
@@ -630,6 +635,7 @@ model_check_log(struct model *m, struct node *n)
 void
 model_recovered(struct model *m, struct node *n, uint64_t durable)
 {
+	IN_HEAP(NULL);
 	if (durable < n->acked)
 		sim_fail(m->sim,
 			 "the log of n%d ends at 0x%" PRIx64 " after a restart, but 0x%" PRIx64
@@ -664,6 +670,7 @@ check_epoch_ack(struct model *m, struct node *n, uint64_t epoch)
 void
 model_acked(struct model *m, struct node *n, uint64_t zxid)
 {
+	IN_HEAP(NULL);
 	struct cursor *c = &m->ack_cursors[n->sid - 1];
 
 	if ((uint32_t)zxid == 0)
@@ -677,6 +684,7 @@ model_acked(struct model *m, struct node *n, uint64_t zxid)
 void
 model_appended(struct model *m, struct node *n, uint64_t zxid, struct slice txn)
 {
+	IN_HEAP(NULL);
 	struct proposal *p = &m->proposals[(zxid ^ zxid >> 22) % PROPOSALS];
 	uint32_t sum = sum_of(txn);
 
@@ -689,6 +697,7 @@ model_appended(struct model *m, struct node *n, uint64_t zxid, struct slice txn)
 void
 model_leads(struct model *m, struct node *n, uint64_t epoch, uint64_t committed)
 {
+	IN_HEAP(NULL);
 	if (epoch >= EPOCHS_MAX)
 		return;
 	if (m->leaders[epoch] != 0 && m->leaders[epoch] != n->sid)
@@ -784,6 +793,7 @@ compare_digest(struct model *m, const struct tree *t, uint64_t zxid)
 void
 model_compare(struct model *m, const struct clientd *d)
 {
+	IN_HEAP(NULL);
 	const struct tree *t = d->front->tree;
 	struct tree_stats st;
 	uint64_t zxid = tree_applied(t), there = 0;
@@ -809,6 +819,7 @@ model_compare(struct model *m, const struct clientd *d)
 void
 model_look(struct model *m, const struct clientd *d)
 {
+	IN_HEAP(NULL);
 	if (d->front->tree != NULL && front_serving(d->front) &&
 	    m->nhistory >= m->compared[d->proc.node->sid - 1] + COMPARE_EVERY)
 		model_compare(m, d);

@@ -54,7 +54,7 @@ accept_guests(struct clientd *d)
 
 	while ((c = listener_accept(&d->proc.node->client_port)) != NULL) {
 		struct front_event e = event(d, FRONT_OPENED);
-		struct guest *g = mem_zalloc(1, sizeof *g);
+		struct guest *g = heap_world_zalloc(1, sizeof *g);
 
 		g->clientd = d;
 		g->conn = c;
@@ -308,9 +308,9 @@ static void
 take_snapshot(struct clientd *d, struct conn *c)
 {
 	/* star.c: on_snapshot */
-	step(d, FRONT_SNAPSHOT_CLOSED, NULL, 0);
 	close_channel(&d->snapshot, false);
 	d->snapshot = c;
+	step(d, FRONT_SNAPSHOT_CLOSED, NULL, 0);
 	step(d, FRONT_SNAPSHOT_OPENED, NULL, 0);
 }
 
@@ -464,7 +464,8 @@ clientd_die(struct proc *p)
 	close_channel(&d->load, true);
 	close_channel(&d->snapshot, true);
 	star_free(&d->syncd);
-	front_destroy(d->front);
+	if (!p->starved)
+		front_destroy(d->front);
 	d->front = NULL;
 }
 

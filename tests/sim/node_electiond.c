@@ -218,7 +218,7 @@ accept_callers(struct electiond *d)
 	struct conn *c;
 
 	while ((c = listener_accept(&d->proc.node->election_port)) != NULL) {
-		struct caller *k = mem_zalloc(1, sizeof *k);
+		struct caller *k = heap_world_zalloc(1, sizeof *k);
 
 		k->conn = c;
 		conn_own(c, 1, &d->proc);
@@ -416,7 +416,8 @@ electiond_die(struct proc *p)
 		d->peers[sid].conn = NULL;
 	}
 	star_free(&d->syncd);
-	election_free(&d->election);
+	if (!p->starved)
+		election_free(&d->election);
 }
 
 const struct proc_ops electiond_ops = { electiond_start, electiond_turn, electiond_die };

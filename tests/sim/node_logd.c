@@ -89,6 +89,7 @@ static void
 helper_load(struct logd *g, const struct load_request *rq, struct conn *c)
 {
 	struct helper *h = &g->helper;
+	IN_HEAP(&h->proc.heap);
 	struct load_job *j = NULL;
 
 	for (int i = 0; i < LOADS_MAX && j == NULL; i++)
@@ -111,7 +112,8 @@ end_load(struct helper *h, struct load_job *j, int error)
 	/* What was cut while it was read has to be missing (jobs.c: on_load_report). */
 	if (error == -EUCLEAN && j->cuts == g->cuts && !h->proc.dying)
 		sim_fail(h->proc.sim, "the data cannot be loaded: %s", load_error(j->load));
-	load_free(j->load);
+	if (!h->proc.starved)
+		load_free(j->load);
 	conn_close(j->conn, 1, false);
 	j->conn = NULL;
 }
@@ -149,9 +151,10 @@ end_snapshot(struct helper *h, int error)
 	h->snapfile = NULL;
 	conn_close(h->snapshot, 1, false);
 	h->snapshot = NULL;
-	store_snapshot_ended(g->store, error == 0, h->snapshot_zxid, now_ms(g));
 	if (error == 0)
 		h->purge = true;
+	IN_HEAP(&g->proc.heap);
+	store_snapshot_ended(g->store, error == 0, h->snapshot_zxid, now_ms(g));
 	proc_wake(&g->proc, g->proc.sim->now_us);
 }
 
@@ -212,9 +215,9 @@ helper_snapshot(struct logd *g)
 		store_snapshot_ended(g->store, false, 0, now_ms(g));
 		return;
 	}
-	c = conn_new(s, 5, 200);
 	if (h->snapshot != NULL)
 		end_snapshot(h, -ECANCELED);
+	c = conn_new(s, 5, 200);
 	h->snapshot = c;
 	h->snapshot_zxid = 0;
 	conn_own(c, 1, &h->proc);
@@ -222,6 +225,16 @@ helper_snapshot(struct logd *g)
 }
 
 /* ---- The helper: its life ---- */
+
+/* The store is logd's, and so is what it takes. */
+static void
+do_chores(struct helper *h, struct logd *g)
+{
+	IN_HEAP(&g->proc.heap);
+
+	while (!h->proc.dying && (h->chore = store_next_chore(g->store)).kind != STORE_NO_CHORE)
+		store_chore_done(g->store, &h->chore, store_do_chore(&h->view.disk, &h->chore) == 0);
+}
 
 static uint64_t
 helper_turn(struct proc *p)
@@ -232,8 +245,7 @@ helper_turn(struct proc *p)
 	bool more = step_loads(h);
 
 	step_snapshot(h);
-	while (!p->dying && (h->chore = store_next_chore(g->store)).kind != STORE_NO_CHORE)
-		store_chore_done(g->store, &h->chore, store_do_chore(&h->view.disk, &h->chore) == 0);
+	do_chores(h, g);
 	if (h->purge && !more) {
 		h->purge = false;
 		purge_files(&h->view.disk, PURGE_RETAIN, &p->trace);
@@ -264,7 +276,8 @@ helper_die(struct proc *p)
 	for (int i = 0; i < LOADS_MAX; i++)
 		if (h->loads[i].conn != NULL)
 			end_load(h, &h->loads[i], 0);
-	snapfile_free(h->snapfile);
+	if (!p->starved)
+		snapfile_free(h->snapfile);
 	h->snapfile = NULL;
 	if (h->snapshot != NULL)
 		conn_close(h->snapshot, 1, true);
@@ -274,6 +287,7 @@ helper_die(struct proc *p)
 		return;
 	/* jobs.c: on_helper_died */
 	store_get_facts(g->store, &f);
+	IN_HEAP(&g->proc.heap);
 	if (f.snapshot_running)
 		store_snapshot_ended(g->store, false, 0, now_ms(g));
 	store_chore_done(g->store, &(struct store_chore){ STORE_ALLOCATE, f.log_zxid, 0 }, true);
@@ -539,7 +553,8 @@ logd_die(struct proc *p)
 	proc_kill(&g->helper.proc);
 	p->dying = true; /* store_close would write the mark */
 	star_free(&g->syncd);
-	store_close(g->store);
+	if (!p->starved)
+		store_close(g->store);
 	g->store = NULL;
 	disk_view_drop(&g->view);
 }

@@ -188,7 +188,7 @@ drop_peer(struct peer *p, bool crash)
 static void
 tell_opened(struct syncd *s, struct conn *c, int side, uint32_t attempt)
 {
-	struct peer *p = mem_zalloc(1, sizeof *p);
+	struct peer *p = heap_world_zalloc(1, sizeof *p);
 
 	p->number = ++s->last_peer;
 	p->conn = c;
@@ -713,7 +713,8 @@ syncd_die(struct proc *p)
 		drop_peer(container_of(e, struct peer, link), true);
 	net_hang_up(&s->dial, true);
 	close_install(s, true);
-	zab_free(&s->zab);
+	if (!p->starved)
+		zab_free(&s->zab);
 }
 
 const struct proc_ops syncd_ops = { syncd_start, syncd_turn, syncd_die };

@@ -12,7 +12,7 @@ enum { BYTES_MAX = 256 << 20, EOF_DELAY_US = 30 * MS };
 struct conn *
 conn_new(struct sim *s, uint64_t latency_min_us, uint64_t latency_max_us)
 {
-	struct conn *c = mem_zalloc(1, sizeof *c);
+	struct conn *c = heap_world_zalloc(1, sizeof *c);
 
 	c->sim = s;
 	for (int i = 0; i < 2; i++) {
@@ -103,6 +103,7 @@ add_segment(struct pipe *p, uint64_t at_us)
 void
 conn_send(struct conn *c, int side, struct proc *from, struct slice bytes, int fd)
 {
+	IN_HEAP(NULL);
 	struct sim *s = c->sim;
 	struct pipe *p = &c->pipes[side];
 	uint64_t at_us;
@@ -319,6 +320,7 @@ conn_let_pass(struct sim *s, int from, int to)
 int
 channel_put(struct sim *s, struct conn *c, int side)
 {
+	IN_HEAP(NULL);
 	size_t i = 0;
 
 	while (i < s->nchannels && s->channels[i].conn != NULL)

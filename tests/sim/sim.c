@@ -110,6 +110,7 @@ before(const struct sim_event *a, const struct sim_event *b)
 void
 sim_at(struct sim *s, uint64_t at_us, sim_event_fn *fire, void *who, uint64_t tag)
 {
+	IN_HEAP(NULL);
 	struct sim_event e = {
 		.at_us = at_us < s->now_us ? s->now_us : at_us,
 		.number = s->event_number++,
@@ -164,7 +165,29 @@ proc_init(struct proc *p, struct sim *s, struct node *n, enum proc_kind kind, co
 {
 	*p = (struct proc){ .sim = s, .node = n, .kind = kind, .ops = ops, .wake_us = NEVER };
 	snprintf(p->name, sizeof p->name, "%s", name);
+	heap_init(&p->heap);
 	p->trace = (struct trace){ .least = s->tracing ? TRACE_DEBUG : TRACE_ERROR + 1, .emit = emit };
+}
+
+/* Clients are the world's; so is what helps to carry out a turn. */
+static uint64_t
+guarded_turn(struct proc *p)
+{
+	struct heap *was = heap_enter(p->node == NULL ? NULL : &p->heap);
+	uint64_t due = NEVER;
+
+	if (p->heap.fail_in == 0) {
+		due = p->ops->turn(p);
+	} else if (setjmp(p->heap.escape) == 0) {
+		p->heap.guarded = true;
+		due = p->ops->turn(p);
+	} else {
+		sim_trace(p->sim, p, "out of memory", "%s", "");
+		p->dying = p->starved = true;
+	}
+	p->heap.guarded = false;
+	heap_enter(was);
+	return due;
 }
 
 static void
@@ -181,7 +204,7 @@ have_turn(struct sim *s, void *who, uint64_t tag)
 		return;
 	}
 	p->spent_us = 0;
-	due = p->ops->turn(p);
+	due = guarded_turn(p);
 	if (p->dying) {
 		proc_kill(p);
 		return;
@@ -230,7 +253,11 @@ proc_start(struct proc *p)
 	p->spent_us = 0;
 	p->sends_left = 0;
 	sim_trace(p->sim, p, "start", "incarnation=%" PRIu64, p->life);
-	p->ops->start(p);
+	{
+		IN_HEAP(p->node == NULL ? NULL : &p->heap);
+
+		p->ops->start(p);
+	}
 	if (p->dying)
 		proc_kill(p);
 	else
@@ -245,7 +272,8 @@ proc_kill(struct proc *p)
 	sim_trace(p->sim, p, "dead", "incarnation=%" PRIu64, p->life);
 	p->alive = false;
 	p->ops->die(p);
-	p->dying = false;
+	heap_release(&p->heap);
+	p->dying = p->starved = false;
 	p->wake_us = NEVER;
 	faults_died(p);
 }

@@ -16,6 +16,7 @@
 
 #include "base/list.h"
 #include "base/trace.h"
+#include "heap.h"
 #include "mutate.h"
 
 enum {
@@ -83,6 +84,8 @@ struct proc {
 	uint64_t paused_us, wake_us;
 	uint64_t spent_us;  /* time that this turn has taken so far, in calls of the disk */
 	struct trace trace; /* of its cores */
+	struct heap heap;
+	bool starved; /* dies of want of memory: its cores are in no state to be freed */
 };
 
 void proc_init(struct proc *p, struct sim *s, struct node *n, enum proc_kind kind, const struct proc_ops *ops,

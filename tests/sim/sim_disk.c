@@ -86,6 +86,8 @@ forget(struct disk_name *n)
 static void
 resize(uint8_t **data, uint64_t *size, uint64_t *cap, uint64_t to)
 {
+	IN_HEAP(NULL);
+
 	if (to > *cap) {
 		*cap = to < 4096 ? 4096 : to + to / 2;
 		*data = mem_realloc(*data, *cap);
@@ -220,7 +222,7 @@ disk_open(struct store_disk *disk, enum store_folder folder, const char *name, e
 			return -EIO;
 		if (d->full)
 			return failed(v, -ENOSPC, "create");
-		f = mem_zalloc(1, sizeof *f);
+		f = heap_world_zalloc(1, sizeof *f);
 		f->id = ++d->next_id;
 		clean(f);
 		n = make(d, folder, name);

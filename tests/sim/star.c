@@ -56,6 +56,7 @@ star_init(struct star *l, struct proc *p, const struct star_ops *ops, struct lis
 	*l = (struct star){
 		.proc = p, .ops = ops, .listener = listener, .dials = dials, .side = dials ? 0 : 1
 	};
+	l->fd = -1;
 	arena_init(&l->arena, 1 << 20);
 	l->redial_us = dials ? p->sim->now_us : NEVER;
 }
@@ -168,9 +169,12 @@ take_frame(struct star *l, struct conn *c)
 	fd = n > 0 ? conn_take_fd(c, l->side, (size_t)n) : -1;
 	if (n < 0)
 		why = "absurd frame length";
-	else if (c == l->conn && l->up)
+	else if (c == l->conn && l->up) {
+		l->fd = fd;
+		l->fd_conn = fd >= 0 ? s->channels[fd].conn : NULL;
 		why = l->ops->frame(l->proc, l, &f, fd);
-	else {
+		l->fd = -1;
+	} else {
 		channel_drop(s, fd);
 		why = take_hello(l, &f);
 	}
@@ -254,5 +258,10 @@ star_free(struct star *l)
 		conn_close(l->conn, l->side, true);
 	l->candidate = l->conn = NULL;
 	l->up = false;
-	arena_free(&l->arena);
+	/* It died over a frame whose descriptor it had not taken yet. */
+	if (l->fd >= 0 && l->proc->sim->channels[l->fd].conn == l->fd_conn && l->fd_conn != NULL)
+		channel_drop(l->proc->sim, l->fd);
+	l->fd = -1;
+	if (!l->proc->starved)
+		arena_free(&l->arena);
 }

@@ -30,6 +30,8 @@ struct star {
 	struct conn *conn, *candidate;
 	int side;
 	struct arena arena;
+	int fd; /* of the frame that is being taken, or -1 */
+	struct conn *fd_conn;
 	uint64_t redial_us, backoff_us, up_us;
 };
 
