@@ -15,7 +15,7 @@ enum {
 	SLOW_MAX_US = 400 * MS,
 	DISK_CALLS = 14, /* a process dies within so many calls of the disk */
 	SENDS = 40,      /* or messages */
-	ALLOCATIONS = 2000,
+	ALLOCATIONS = 600,
 	JUMP_MS = 7200 * 1000,
 };
 
