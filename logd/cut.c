@@ -4,36 +4,18 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
+#include "base/assert.h"
 #include "store_internal.h"
-
-/* Where the entries up to zxid end in that log; *exact tells whether the last of them is zxid itself. */
-static int64_t
-find_end(struct store *s, uint64_t log_zxid, uint64_t zxid, bool *exact)
-{
-	int64_t offset = TXNLOG_HEADER_BYTES;
-	struct txnlog_entry e;
-	struct walk w;
-	int ret = walk_open(&w, s->disk, log_zxid);
-
-	*exact = false;
-	if (ret != 0)
-		return ret;
-	while ((ret = walk_next(&w, &e)) > 0 && e.head.zxid <= zxid) {
-		offset = (int64_t)e.end;
-		*exact = e.head.zxid == zxid;
-	}
-	walk_close(&w);
-	return ret < 0 ? ret : offset;
-}
 
 /* What a cut behind zxid keeps. */
 struct cut {
 	uint64_t zxid;
 	size_t snapshots; /* the first so many; the newest of them looks whole */
 	uint64_t snapshot_zxid;
-	size_t logs;    /* the first so many */
-	int64_t offset; /* where the last of them is cut; -1: there is none */
+	size_t logs;     /* the first so many */
+	uint64_t offset; /* where the last of them is cut; 0: it is not */
 };
 
 static int
@@ -53,20 +35,45 @@ plan_snapshots(struct store *s, const struct files *f, struct cut *c)
 	return whole ? 0 : -ENOENT;
 }
 
-/* The log must hold the very zxid (else Java cuts one too far), or a snapshot be exact there. */
+/* Reads one log up to the target; *at moves with the entries that follow each other. */
+static int
+follow_log(struct store *s, uint64_t log_zxid, struct cut *c, uint64_t *at)
+{
+	struct txnlog_entry e;
+	struct walk w;
+	int ret = walk_open(&w, s->disk, log_zxid);
+
+	if (ret != 0)
+		return ret;
+	c->offset = TXNLOG_HEADER_BYTES;
+	while ((ret = walk_next(&w, &e)) > 0 && e.head.zxid <= c->zxid) {
+		c->offset = e.end;
+		if (e.head.zxid <= *at)
+			continue;
+		if (!zxid_follows(*at, e.head.zxid))
+			break;
+		*at = e.head.zxid;
+	}
+	walk_close(&w);
+	return ret < 0 ? ret : 0;
+}
+
+/*
+ * Every txn from the snapshot to the very target must be there: else what is left would be no database (and Java cuts
+ * one entry too far where the target is not in the log).
+ */
 static int
 plan_logs(struct store *s, const struct files *f, struct cut *c)
 {
-	bool exact = false;
+	uint64_t at = c->snapshot_zxid;
+	size_t i = f->nlogs == 0 ? 0 : files_log_for(f, at + 1);
+	int ret = 0;
 
 	while (c->logs < f->nlogs && f->logs[c->logs].zxid <= c->zxid)
 		c->logs++;
-	c->offset = -1;
-	if (c->logs > 0)
-		c->offset = find_end(s, f->logs[c->logs - 1].zxid, c->zxid, &exact);
-	if (c->logs > 0 && c->offset < 0)
-		return (int)c->offset;
-	return exact || c->snapshot_zxid == c->zxid ? 0 : -ENOENT;
+	for (; i < c->logs && ret == 0; i++)
+		ret = follow_log(s, f->logs[i].zxid, c, &at);
+	return ret == 0 && at != c->zxid ? -ENOENT : ret;
 }
 
 static int
@@ -125,51 +132,69 @@ carry_out(struct store *s, const struct files *f, const struct cut *c)
 		ret = remove_snapshots(s, f, c->snapshots);
 	if (ret == 0)
 		ret = remove_logs(s, f, c->logs);
-	if (ret == 0 && c->offset >= 0)
-		ret = cut_log(s, f->logs[c->logs - 1].zxid, (uint64_t)c->offset);
+	if (ret == 0 && c->offset > 0)
+		ret = cut_log(s, f->logs[c->logs - 1].zxid, c->offset);
 	return ret;
 }
 
-/* The next txn begins a new file: nothing that is still to be done to the old ones can hurt it (ZOOKEEPER-1489). */
-static void
-begin_anew(struct store *s, const struct cut *c)
+/*
+ * The next txn begins a new file: nothing that is still to be done to the old ones can hurt it (ZOOKEEPER-1489). And no
+ * snapshot is asked for before the tree is known to be of this history.
+ */
+void
+store_begin_anew(struct store *s, uint64_t zxid, uint64_t snapshot_zxid)
 {
 	s->end = (struct store_end){ 0 };
-	s->roll = true;
+	s->roll = s->await_load = true;
 	s->allocating = false;
 	s->trim.kind = STORE_NO_CHORE;
 	s->mark_ms = UINT64_MAX;
-	s->last = s->durable = c->zxid;
+	s->last = s->durable = zxid;
 	s->marked = 0;
-	s->snapshot_zxid = c->snapshot_zxid;
-	trace(s->trace, TRACE_NOTICE, "store", "log cut", "zxid=0x%" PRIx64 " snapshot=0x%" PRIx64, c->zxid,
-	      c->snapshot_zxid);
+	s->snapshot_zxid = snapshot_zxid;
+}
+
+/* Whether it can be done; nothing is changed. -ENOENT: no, whatever the reason: a snapshot of the leader mends it. */
+static int
+plan_cut(struct store *s, struct files *f, struct cut *c)
+{
+	char why[FILES_TEXT_BYTES] = "";
+	int ret = c->zxid > s->durable ? -ENOENT : files_list(f, s->disk, why);
+
+	if (ret == 0)
+		ret = plan_snapshots(s, f, c);
+	if (ret == 0)
+		ret = plan_logs(s, f, c);
+	if (ret == 0)
+		return 0;
+	trace(s->trace, TRACE_WARNING, "store", "log not cut",
+	      "zxid=0x%" PRIx64 " durable=0x%" PRIx64 " snapshot=0x%" PRIx64 " reason=%s", c->zxid,
+	      s->durable, c->snapshot_zxid,
+	      ret == -ENOENT ? "it does not follow from a snapshot" : strerror(-ret));
+	return -ENOENT;
 }
 
 int
 store_truncate(struct store *s, uint64_t zxid)
 {
 	struct cut c = { .zxid = zxid };
-	char why[FILES_TEXT_BYTES];
-	struct files f;
+	struct files f = { 0 };
 	int ret;
 
+	ASSERT(s->batch_txns == 0);
 	if (store_failed(s) != NULL)
-		return -EIO;
-	if (zxid > s->durable)
 		return -ENOENT;
-	ret = files_list(&f, s->disk, why);
-	if (ret != 0)
-		return ret;
-	ret = plan_snapshots(s, &f, &c);
-	if (ret == 0)
-		ret = plan_logs(s, &f, &c);
+	ret = plan_cut(s, &f, &c);
 	if (ret == 0) {
 		store_drop_log(s);
 		ret = carry_out(s, &f, &c);
+		if (ret == 0) {
+			trace(s->trace, TRACE_NOTICE, "store", "log cut",
+			      "zxid=0x%" PRIx64 " snapshot=0x%" PRIx64, c.zxid, c.snapshot_zxid);
+			store_begin_anew(s, c.zxid, c.snapshot_zxid);
+			store_clean(s);
+		}
 	}
 	files_free(&f);
-	if (ret == 0)
-		begin_anew(s, &c);
 	return ret;
 }

@@ -156,6 +156,21 @@ files_check_snapshot(struct store_disk *d, const struct file_name *name)
 }
 
 int
+files_snapshot_info(struct store_disk *d, const struct file_name *name, struct store_info *info)
+{
+	char text[DISK_NAME_BYTES];
+	int h, ret;
+
+	disk_name_make(text, name->kind, name->zxid);
+	h = d->ops->open(d, STORE_SNAP, text, STORE_READ);
+	if (h < 0)
+		return h;
+	ret = d->ops->info(d, h, info);
+	d->ops->close(d, h);
+	return ret;
+}
+
+int
 files_read_small(struct store_disk *d, enum store_folder folder, const char *name, struct buf *out)
 {
 	enum { SMALL_MAX = 4096 };

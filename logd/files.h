@@ -10,6 +10,9 @@
 #include "disk/txnlog.h"
 #include "disk.h"
 
+/* In front of the name of a file that an INSTALL set aside: foreign to everybody, until it is purged. */
+#define FILES_ASIDE "zkd.aside."
+
 enum { FILES_TEXT_BYTES = 700 }; /* room for an explanation to the operator */
 
 struct file_name {
@@ -38,6 +41,9 @@ size_t files_log_for(const struct files *f, uint64_t zxid);
  * one (SnapStream.isValidSnapshot). 0, -EBADMSG, -ENOTSUP for snappy, or what the disk said.
  */
 int files_check_snapshot(struct store_disk *d, const struct file_name *name);
+
+/* Size and number of a snapshot's file. */
+int files_snapshot_info(struct store_disk *d, const struct file_name *name, struct store_info *info);
 
 /* Reads a small file whole into out; -EFBIG when it does not fit, -ENOENT. */
 int files_read_small(struct store_disk *d, enum store_folder folder, const char *name, struct buf *out);

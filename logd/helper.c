@@ -220,6 +220,18 @@ helper_start(struct helper *h)
 	return 0;
 }
 
+int
+helper_renew(struct helper *h)
+{
+	int status, ret;
+
+	end_child(h, &status);
+	ret = helper_start(h);
+	if (ret == 0)
+		h->died(h);
+	return ret;
+}
+
 void
 helper_stop(struct helper *h)
 {

@@ -1,6 +1,6 @@
 /*
- * logd's helper: a child that does what would keep the append path waiting: loading, writing snapshots, allocating and
- * trimming logs, purging. It lives in the same locked room, on the same folders, dies with logd, and is started again
+ * logd's helper: a child that does what would keep the append path waiting: loading, writing snapshots and receiving a
+ * leader's, allocating and trimming logs, purging. It lives in the same locked room, on the same folders, dies with logd, and is started again
  * when it dies alone or stands still outside a disk call; what it had in hand then is lost, and whoever waits for it sees its channel end.
  */
 #ifndef LOGD_HELPER_H
@@ -14,25 +14,26 @@
 #include "posix_disk.h"
 #include "store.h"
 
-enum helper_kind { HELPER_LOAD, HELPER_SNAPSHOT, HELPER_CHORE, HELPER_PURGE };
+enum helper_kind { HELPER_LOAD, HELPER_SNAPSHOT, HELPER_INSTALL, HELPER_CHORE, HELPER_PURGE };
 
 /* Both directions are whole datagrams between two images of one program. */
 struct helper_job {
-	enum helper_kind kind; /* LOAD and SNAPSHOT carry a channel's descriptor */
+	enum helper_kind kind; /* LOAD, SNAPSHOT and INSTALL carry a channel's descriptor */
 	struct load_request load;
 	struct store_chore chore;
 	uint32_t retain; /* PURGE */
 	bool gz;         /* SNAPSHOT: compressed */
-	uint64_t cuts;   /* LOAD: comes back in the report */
+	uint64_t number; /* INSTALL: comes back in the report */
 };
 
 struct helper_report {
 	enum helper_kind kind;
-	int error;      /* 0, or -errno */
-	uint64_t zxid;  /* SNAPSHOT: exact at */
-	uint64_t count; /* LOAD: bytes sent; SNAPSHOT: bytes; PURGE: files removed */
+	int error;           /* 0, or -errno */
+	uint64_t zxid;       /* SNAPSHOT, INSTALL: exact at */
+	uint64_t count;      /* LOAD: bytes sent; SNAPSHOT, INSTALL: bytes; PURGE: files removed */
+	enum load_kind load; /* LOAD: of the job */
 	struct store_chore chore;
-	uint64_t cuts;               /* LOAD: of the job */
+	uint64_t number;             /* INSTALL: of the job */
 	char text[FILES_TEXT_BYTES]; /* what went wrong */
 };
 
@@ -54,6 +55,8 @@ struct helper {
 
 /* Starts it; the fields up to `died` are the caller's. 0 or -errno. */
 int helper_start(struct helper *h);
+/* Ends it and starts another: the files that it reads and writes are about to change under it. 0 or -errno. */
+int helper_renew(struct helper *h);
 /* Ends it. */
 void helper_stop(struct helper *h);
 /* Gives it a job; fd (-1: none) is closed here in any case. 0, or -errno: it did not get it. */

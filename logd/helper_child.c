@@ -22,7 +22,7 @@
 #include "snapfile.h"
 
 enum {
-	LOADS_MAX = 4,      /* more are refused by closing their channel: clientd loads one at a time */
+	LOADS_MAX = 16,     /* more are refused by closing their channel: clientd's, and learners' */
 	OUT_FULL = 1 << 20, /* produced ahead of what the reader took */
 	IN_BYTES = 256 << 10,
 	BEAT_MS = 300, /* shows that it lives while there is nothing to do */
@@ -33,7 +33,18 @@ struct load_job {
 	struct load *load;
 	struct buf out;
 	bool complete; /* all is produced */
-	uint64_t sent, cuts;
+	uint64_t sent;
+	enum load_kind kind;
+};
+
+/* A snapshot that comes in: of the own tree, or of a leader to be installed. */
+struct intake {
+	int fd; /* -1: none */
+	enum helper_kind kind;
+	struct snapfile *file; /* NULL before its BULK_SNAPSHOT */
+	enum snapfile_form form;
+	uint64_t zxid, bytes, number;
+	struct buf in;
 };
 
 struct child {
@@ -41,12 +52,7 @@ struct child {
 	struct store_disk *disk;
 	struct pulse *pulse;
 	struct load_job loads[LOADS_MAX];
-	/* The snapshot under way. */
-	int snapshot_fd; /* -1: none */
-	struct snapfile *snapfile;
-	uint64_t snapshot_zxid, snapshot_bytes;
-	bool gz;
-	struct buf in;
+	struct intake snapshot, install;
 	uint32_t purge; /* snapshots to keep, 0: nothing to do */
 };
 
@@ -94,12 +100,18 @@ on_end(void *ctx, uint64_t zxid)
 	put_frame(ctx, MSG_BULK_END, zxid, SLICE_NULL);
 }
 
-static const struct load_events to_frames = { on_snapshot, on_data, on_snapshot_end, on_txn, on_end };
+static void
+on_log(void *ctx, uint64_t zxid)
+{
+	put_frame(ctx, MSG_BULK_LOG, zxid, SLICE_NULL);
+}
+
+static const struct load_events to_frames = { on_snapshot, on_data, on_snapshot_end, on_txn, on_end, on_log };
 
 static void
 end_load(struct child *c, struct load_job *j, int error)
 {
-	struct helper_report r = { .kind = HELPER_LOAD, .error = error, .count = j->sent, .cuts = j->cuts };
+	struct helper_report r = { .kind = HELPER_LOAD, .error = error, .count = j->sent, .load = j->kind };
 
 	if (error != 0)
 		snprintf(r.text, sizeof r.text, "%s",
@@ -124,7 +136,7 @@ begin_load(struct child *c, const struct helper_job *job, int fd)
 		close(fd);
 		return;
 	}
-	*j = (struct load_job){ .fd = fd, .cuts = job->cuts };
+	*j = (struct load_job){ .fd = fd, .kind = job->load.kind };
 	buf_init(&j->out, SIZE_MAX / 4);
 	j->load = load_new(c->disk, &job->load, &to_frames, j, log_trace());
 }
@@ -158,120 +170,136 @@ advance_load(struct child *c, struct load_job *j)
 }
 
 static void
-end_snapshot(struct child *c, int error, const char *text)
+end_intake(struct child *c, struct intake *k, int error, const char *text)
 {
 	struct helper_report r = {
-		.kind = HELPER_SNAPSHOT, .error = error, .zxid = c->snapshot_zxid, .count = c->snapshot_bytes
+		.kind = k->kind, .error = error, .zxid = k->zxid, .count = k->bytes, .number = k->number
 	};
 
 	if (error != 0)
 		snprintf(r.text, sizeof r.text, "%s",
 			 text != NULL && text[0] != '\0' ? text : strerror(-error));
-	snapfile_free(c->snapfile);
-	c->snapfile = NULL;
-	close(c->snapshot_fd);
-	c->snapshot_fd = -1;
-	buf_free(&c->in);
+	snapfile_free(k->file);
+	close(k->fd);
+	buf_free(&k->in);
+	*k = (struct intake){ .fd = -1 };
 	send_report(c, &r);
 }
 
 static int
-take_begin(struct child *c, const struct frame *f)
+take_begin(struct child *c, struct intake *k, const struct frame *f)
 {
-	snapfile_free(c->snapfile);
-	c->snapfile = NULL;
-	c->snapshot_zxid = f->zxid;
-	c->snapshot_bytes = 0;
-	return snapfile_new(&c->snapfile, c->disk, f->zxid, c->gz);
+	snapfile_free(k->file);
+	k->file = NULL;
+	k->zxid = f->zxid;
+	k->bytes = 0;
+	return snapfile_new(&k->file, c->disk, f->zxid, k->form);
 }
 
 static int
-take_data(struct child *c, const struct frame *f)
+take_data(struct child *c, struct intake *k, const struct frame *f)
 {
-	if (c->snapfile == NULL)
+	(void)c;
+	if (k->file == NULL)
 		return -EPROTO;
-	c->snapshot_bytes += f->body.len;
-	return snapfile_data(c->snapfile, f->body);
+	k->bytes += f->body.len;
+	return snapfile_data(k->file, f->body);
 }
 
 /* 1: it is done. */
 static int
-take_end(struct child *c, const struct frame *f)
+take_end(struct child *c, struct intake *k, const struct frame *f)
 {
 	int ret;
 
+	(void)c;
 	(void)f;
-	if (c->snapfile == NULL)
+	if (k->file == NULL)
 		return -EPROTO;
-	ret = snapfile_finish(c->snapfile);
+	ret = snapfile_finish(k->file);
 	return ret == 0 ? 1 : ret;
 }
 
 static const struct {
 	uint16_t type;
-	int (*take)(struct child *c, const struct frame *f);
-} snapshot_messages[] = {
+	int (*take)(struct child *c, struct intake *k, const struct frame *f);
+} intake_messages[] = {
 	{ MSG_BULK_SNAPSHOT, take_begin },
 	{ MSG_BULK_DATA, take_data },
 	{ MSG_BULK_SNAPSHOT_END, take_end },
 };
 
 static int
-take_frame(struct child *c, const struct frame *f)
+take_frame(struct child *c, struct intake *k, const struct frame *f)
 {
-	for (size_t i = 0; i < sizeof snapshot_messages / sizeof *snapshot_messages; i++)
-		if (snapshot_messages[i].type == f->type)
-			return snapshot_messages[i].take(c, f);
+	for (size_t i = 0; i < sizeof intake_messages / sizeof *intake_messages; i++)
+		if (intake_messages[i].type == f->type)
+			return intake_messages[i].take(c, k, f);
 	return -EPROTO;
 }
 
 /* Takes whole frames from the buffer. 0: more are needed; 1: the snapshot is on the disk; or -errno. */
 static int
-take_frames(struct child *c)
+take_frames(struct child *c, struct intake *k)
 {
 	struct frame f;
 	int64_t n = 0;
 	int ret = 0;
 
-	while (ret == 0 && (n = frame_parse(buf_slice(&c->in), &f)) > 0) {
-		ret = take_frame(c, &f);
-		buf_consume(&c->in, (size_t)n);
+	while (ret == 0 && (n = frame_parse(buf_slice(&k->in), &f)) > 0) {
+		ret = take_frame(c, k, &f);
+		buf_consume(&k->in, (size_t)n);
 	}
 	return ret == 0 && n < 0 ? (int)n : ret;
 }
 
 static void
-advance_snapshot(struct child *c)
+advance_intake(struct child *c, struct intake *k)
 {
-	uint8_t *p = buf_reserve(&c->in, IN_BYTES);
+	uint8_t *p = buf_reserve(&k->in, IN_BYTES);
 	ssize_t got;
 	int ret;
 
 	ASSERT(p != NULL);
-	got = recv(c->snapshot_fd, p, IN_BYTES, MSG_DONTWAIT);
+	got = recv(k->fd, p, IN_BYTES, MSG_DONTWAIT);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (got <= 0) {
-		end_snapshot(c, got < 0 ? -errno : -ECONNRESET, "the stream ended before the snapshot did");
+		end_intake(c, k, got < 0 ? -errno : -ECONNRESET, "the stream ended before the snapshot did");
 		return;
 	}
-	buf_commit(&c->in, (size_t)got);
-	ret = take_frames(c);
+	buf_commit(&k->in, (size_t)got);
+	ret = take_frames(c, k);
 	if (ret > 0)
-		end_snapshot(c, 0, NULL);
+		end_intake(c, k, 0, NULL);
 	else if (ret < 0)
-		end_snapshot(c, ret, ret == -EBADMSG ? snapfile_error(c->snapfile) : NULL);
+		end_intake(c, k, ret, ret == -EBADMSG ? snapfile_error(k->file) : NULL);
+}
+
+static void
+begin_intake(struct child *c, struct intake *k, const struct helper_job *job, int fd)
+{
+	if (k->fd >= 0)
+		end_intake(c, k, -ECANCELED, "a newer one was begun");
+	*k = (struct intake){ .fd = fd, .kind = job->kind, .number = job->number };
+	buf_init(&k->in, FRAME_HEADER_BYTES + FRAME_BODY_MAX + IN_BYTES);
 }
 
 static void
 begin_snapshot(struct child *c, const struct helper_job *job, int fd)
 {
-	if (c->snapshot_fd >= 0)
-		end_snapshot(c, -ECANCELED, "a newer one was begun");
-	c->snapshot_fd = fd;
-	c->gz = job->gz;
-	c->snapshot_zxid = c->snapshot_bytes = 0;
-	buf_init(&c->in, FRAME_HEADER_BYTES + FRAME_BODY_MAX + IN_BYTES);
+	begin_intake(c, &c->snapshot, job, fd);
+	c->snapshot.form = job->gz ? SNAPFILE_GZ : SNAPFILE_PLAIN;
+}
+
+/* What the own tree writes now would be of a history that ends. */
+static void
+begin_install(struct child *c, const struct helper_job *job, int fd)
+{
+	if (c->snapshot.fd >= 0)
+		end_intake(c, &c->snapshot, -ECANCELED, "a leader's snapshot comes");
+	begin_intake(c, &c->install, job, fd);
+	c->install.form = SNAPFILE_RECEIVED;
 }
 
 static void
@@ -328,9 +356,8 @@ static void
 take_job(struct child *c)
 {
 	static void (*const begin[])(struct child *, const struct helper_job *, int) = {
-		[HELPER_LOAD] = begin_load,
-		[HELPER_SNAPSHOT] = begin_snapshot,
-		[HELPER_CHORE] = do_chore,
+		[HELPER_LOAD] = begin_load,       [HELPER_SNAPSHOT] = begin_snapshot,
+		[HELPER_INSTALL] = begin_install, [HELPER_CHORE] = do_chore,
 		[HELPER_PURGE] = note_purge,
 	};
 	struct helper_job job;
@@ -353,21 +380,24 @@ loading(const struct child *c)
 static void
 turn(struct child *c)
 {
-	struct pollfd p[2 + LOADS_MAX] = {
+	struct pollfd p[3 + LOADS_MAX] = {
 		{ .fd = c->fd, .events = POLLIN },
-		{ .fd = c->snapshot_fd, .events = POLLIN },
+		{ .fd = c->snapshot.fd, .events = POLLIN },
+		{ .fd = c->install.fd, .events = POLLIN },
 	};
 
 	for (size_t i = 0; i < LOADS_MAX; i++)
-		p[2 + i] = (struct pollfd){ .fd = c->loads[i].fd, .events = POLLOUT };
+		p[3 + i] = (struct pollfd){ .fd = c->loads[i].fd, .events = POLLOUT };
 	pulse_beat(c->pulse);
-	if (poll(p, 2 + LOADS_MAX, BEAT_MS) <= 0)
+	if (poll(p, 3 + LOADS_MAX, BEAT_MS) <= 0)
 		return;
 	for (size_t i = 0; i < LOADS_MAX; i++)
-		if (p[2 + i].revents != 0)
+		if (p[3 + i].revents != 0)
 			advance_load(c, &c->loads[i]);
 	if (p[1].revents != 0)
-		advance_snapshot(c);
+		advance_intake(c, &c->snapshot);
+	if (p[2].revents != 0)
+		advance_intake(c, &c->install);
 	if (p[0].revents != 0)
 		take_job(c);
 	if (c->purge > 0 && !loading(c))
@@ -377,7 +407,9 @@ turn(struct child *c)
 _Noreturn void
 helper_child(int fd, struct posix_disk *d)
 {
-	struct child c = { .fd = fd, .disk = &d->disk, .pulse = d->pulse, .snapshot_fd = -1 };
+	struct child c = {
+		.fd = fd, .disk = &d->disk, .pulse = d->pulse, .snapshot.fd = -1, .install.fd = -1
+	};
 
 	for (size_t i = 0; i < LOADS_MAX; i++)
 		c.loads[i].fd = -1;

@@ -1,6 +1,6 @@
 /*
  * What logd has its helper do: loads, snapshots, purges and chores, and what becomes of their reports. Invariant: for
- * each snapshot begun the store is told once how it ended.
+ * each snapshot begun the store is told once how it ended, and each INSTALL is answered once.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "io/clock.h"
 #include "logd.h"
+#include "snapfile.h"
 
 enum { CHANNEL_BYTES = 1 << 20 /* asked of the kernel for a bulk channel's buffer */ };
 
@@ -30,7 +31,7 @@ make_channel(int ends[2])
 int
 jobs_load(struct logd *g, const struct load_request *request, int *fd)
 {
-	struct helper_job job = { .kind = HELPER_LOAD, .load = *request, .cuts = g->cuts };
+	struct helper_job job = { .kind = HELPER_LOAD, .load = *request };
 	int ends[2], ret = make_channel(ends);
 
 	if (ret != 0)
@@ -51,7 +52,7 @@ jobs_snapshot(struct logd *g)
 				  .gz = g->daemon->config->snapshot_compression == CONFIG_COMPRESSION_GZ };
 	int ends[2];
 
-	if (!link_is_up(&g->syncd) || make_channel(ends) != 0)
+	if (!link_is_up(&g->syncd) || g->install.active || make_channel(ends) != 0)
 		return;
 	store_snapshot_begun(g->store);
 	if (helper_send(&g->helper, &job, ends[0]) != 0)
@@ -75,18 +76,88 @@ jobs_purge(struct logd *g, uint64_t now_ms)
 static void
 on_load_report(struct logd *g, const struct helper_report *r)
 {
+	bool learner = r->load == LOAD_SINCE || r->load == LOAD_EVERYTHING;
+
 	if (r->error == 0) {
-		log_event(LOG_INFO, "loaded", "bytes=%" PRIu64, r->count);
+		log_event(LOG_INFO, "loaded", "for=%s bytes=%" PRIu64, learner ? "learner" : "clientd",
+			  r->count);
 		return;
 	}
 	/* Not quoted, which would cut it: the way out stands at its end. */
-	log_event(LOG_ERR, "cannot load", "reason=%s", r->text);
+	log_event(LOG_ERR, "cannot load", "for=%s reason=%s", learner ? "learner" : "clientd", r->text);
 	/*
-	 * The data is not all there: as at the start, nobody is served an incomplete database. But what was
-	 * cut while it was read has to be missing.
+	 * The data is not all there: as at the start, nobody is served an incomplete database. A learner goes elsewhere,
+	 * and what was read in vain may be read again: whoever asked does so, at a pace of its own.
 	 */
-	if (r->error == -EUCLEAN && r->cuts == g->cuts)
+	if (r->error == -EUCLEAN && !learner)
 		daemon_quit(g->daemon, EXIT_DATA_DIR);
+}
+
+static void
+answer_install(struct logd *g, uint16_t flags, uint64_t zxid)
+{
+	g->install.active = false;
+	link_send(&g->syncd, &(struct frame){
+				 .type = MSG_INSTALL, .flags = flags, .seq = g->install.seq, .zxid = zxid });
+}
+
+void
+jobs_install(struct logd *g, uint64_t seq, int fd)
+{
+	struct helper_job job = { .kind = HELPER_INSTALL };
+
+	jobs_install_cancel(g);
+	job.number = ++g->install.number;
+	g->install.active = true;
+	g->install.seq = seq;
+	if (helper_send(&g->helper, &job, fd) != 0)
+		answer_install(g, STORE_REFUSED, 0);
+}
+
+void
+jobs_install_cancel(struct logd *g)
+{
+	if (g->install.active)
+		answer_install(g, STORE_REFUSED, 0);
+}
+
+/* It is whole and on the disk, and becomes the history. */
+static void
+install(struct logd *g, const struct helper_report *r)
+{
+	int ret;
+
+	if (logd_end_history(g) != 0)
+		return;
+	ret = store_install(g->store, r->zxid);
+	if (ret == -EAGAIN) {
+		logd_tell_disk(g);
+		answer_install(g, STORE_REFUSED, 0);
+	} else if (ret != 0) {
+		logd_give_up(g, "INSTALL", ret);
+	} else {
+		log_event(LOG_NOTICE, "snapshot installed", "zxid=0x%" PRIx64 " bytes=%" PRIu64, r->zxid,
+			  r->count);
+		g->told_durable = store_durable(g->store);
+		answer_install(g, 0, r->zxid);
+	}
+}
+
+static void
+on_install_report(struct logd *g, const struct helper_report *r)
+{
+	bool wanted = g->install.active && r->number == g->install.number;
+
+	if (r->error != 0)
+		log_event(LOG_WARNING, "snapshot of the leader not stored",
+			  "zxid=0x%" PRIx64 " bytes=%" PRIu64 " reason=%s", r->zxid, r->count,
+			  log_quote(slice_str(r->text)).text);
+	if (wanted && r->error == 0)
+		install(g, r);
+	else if (wanted)
+		answer_install(g, STORE_REFUSED, 0);
+	else if (r->error == 0 && !g->install.active)
+		snapfile_remove_received(&g->disk.disk, r->zxid);
 }
 
 static void
@@ -139,9 +210,8 @@ static void
 on_report(struct helper *h, const struct helper_report *r)
 {
 	static void (*const take[])(struct logd *, const struct helper_report *) = {
-		[HELPER_LOAD] = on_load_report,
-		[HELPER_SNAPSHOT] = on_snapshot_report,
-		[HELPER_CHORE] = on_chore_report,
+		[HELPER_LOAD] = on_load_report,       [HELPER_SNAPSHOT] = on_snapshot_report,
+		[HELPER_INSTALL] = on_install_report, [HELPER_CHORE] = on_chore_report,
 		[HELPER_PURGE] = on_purge_report,
 	};
 
@@ -157,6 +227,7 @@ on_helper_died(struct helper *h)
 	store_get_facts(g->store, &f);
 	if (f.snapshot_running)
 		store_snapshot_ended(g->store, false, 0, clock_mono_ms());
+	jobs_install_cancel(g);
 	store_chore_done(g->store, &(struct store_chore){ STORE_ALLOCATE, f.log_zxid, 0 }, true);
 }
 

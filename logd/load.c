@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "disk/gunzip.h"
 #include "disk/snapshot.h"
+#include "jute/op.h"
 
 enum { PIECE_BYTES = 128 << 10, TXNS_A_STEP = 256 };
 
@@ -39,6 +40,9 @@ struct load {
 	bool inflating;        /* there is more to come out, without more going in */
 	struct buf inflated;
 	uint8_t *piece;
+	int unreadable; /* what the disk said of a snapshot that was passed over */
+	bool learner;
+	bool trial; /* this snapshot is read to see whether it is whole; for learners */
 
 	/* The log being read. */
 	size_t log; /* index into files.logs */
@@ -47,6 +51,12 @@ struct load {
 	char damage[FILES_TEXT_BYTES]; /* how the last log ended, where not well */
 	uint64_t sent;                 /* txns */
 
+	/* LOAD_SINCE: looking for where the learner stands. */
+	uint64_t stands; /* the last logged txn or whole snapshot at or below `have` */
+	bool stands_known;
+	uint64_t reached;      /* the last that follows it */
+	uint64_t bytes, limit; /* of txns above `have`, and how many there may be */
+
 	char error[FILES_TEXT_BYTES];
 };
 
@@ -54,6 +64,8 @@ static int step_pick_snapshot(struct load *l);
 static int step_snapshot(struct load *l);
 static int step_pick_log(struct load *l);
 static int step_log(struct load *l);
+static int step_begin_seek(struct load *l);
+static int step_seek(struct load *l);
 static int step_finish(struct load *l);
 
 static const struct snapshot_events check_only;
@@ -76,6 +88,13 @@ disk_error(struct load *l, int error, const char *what)
 	return error;
 }
 
+static int (*const first_steps[])(struct load *l) = {
+	[LOAD_ALL] = step_pick_snapshot,
+	[LOAD_TXNS] = step_pick_log,
+	[LOAD_SINCE] = step_begin_seek,
+	[LOAD_EVERYTHING] = step_pick_snapshot,
+};
+
 struct load *
 load_new(struct store_disk *d, const struct load_request *request, const struct load_events *events,
 	 void *ctx, struct trace *t)
@@ -88,8 +107,10 @@ load_new(struct store_disk *d, const struct load_request *request, const struct 
 	l->events = events;
 	l->ctx = ctx;
 	l->at = request->have;
-	l->request.have_tree = request->have_tree && request->have <= request->upto;
-	l->step = l->request.have_tree ? step_pick_log : step_pick_snapshot;
+	l->learner = request->kind == LOAD_SINCE || request->kind == LOAD_EVERYTHING;
+	if (request->kind == LOAD_TXNS && request->have > request->upto)
+		l->request.kind = LOAD_ALL;
+	l->step = first_steps[l->request.kind];
 	l->handle = -1;
 	l->piece = mem_alloc(PIECE_BYTES);
 	buf_init(&l->inflated, 4 * PIECE_BYTES);
@@ -170,6 +191,21 @@ send_empty(struct load *l)
 	return 1;
 }
 
+/* One that cannot be used: the next older one may do. */
+static int
+pass_over(struct load *l, const struct file_name *n, int error)
+{
+	char name[DISK_NAME_BYTES];
+
+	disk_name_make(name, n->kind, n->zxid);
+	trace(l->trace, TRACE_ERROR, "store", "snapshot passed over", "file=%s/%s reason=%s",
+	      l->disk->names[STORE_SNAP], name, error == -EBADMSG ? "incomplete" : strerror(-error));
+	if (error != -EBADMSG && error != -ENOTSUP && error != -ENOENT && error != -EISDIR)
+		l->unreadable = error;
+	l->step = step_pick_snapshot;
+	return 1;
+}
+
 static int
 open_snapshot(struct load *l, const struct file_name *n)
 {
@@ -178,14 +214,15 @@ open_snapshot(struct load *l, const struct file_name *n)
 	disk_name_make(name, n->kind, n->zxid);
 	l->handle = l->disk->ops->open(l->disk, STORE_SNAP, name, STORE_READ);
 	if (l->handle < 0)
-		return disk_error(l, l->handle, name);
+		return pass_over(l, n, l->handle);
 	snapshot_reader_init(&l->reader, SNAPSHOT_FILE, &check_only, NULL);
 	l->reading = true;
 	if (n->kind == DISK_SNAPSHOT_GZ)
 		l->gunzip = gunzip_new();
 	l->offset = 0;
 	l->at = n->zxid;
-	l->events->snapshot(l->ctx, n->zxid);
+	if (!l->trial)
+		l->events->snapshot(l->ctx, n->zxid);
 	l->step = step_snapshot;
 	return 1;
 }
@@ -200,13 +237,16 @@ step_pick_snapshot(struct load *l)
 		if (n->zxid > l->request.upto)
 			continue;
 		ret = files_check_snapshot(l->disk, n);
-		if (ret == 0)
+		if (ret == 0) {
+			l->trial = l->learner;
 			return open_snapshot(l, n);
-		if (ret != -EBADMSG && ret != -ENOTSUP && ret != -ENOENT)
-			return disk_error(l, ret, "a snapshot");
+		}
+		pass_over(l, n, ret);
 	}
 	if (l->files.nsnapshots == 0)
 		return send_empty(l);
+	if (l->unreadable != 0)
+		return disk_error(l, l->unreadable, "any snapshot");
 	return refuse(
 	    l,
 	    "no snapshot of %zu in %s is whole; the way out: restore one from a backup, with the logs "
@@ -234,6 +274,10 @@ end_snapshot(struct load *l)
 	if (snapshot_reader_finish(&l->reader) != 0)
 		return give_up_snapshot(l, l->reader.error);
 	close_snapshot(l);
+	if (l->trial) {
+		l->trial = false;
+		return open_snapshot(l, &l->files.snapshots[l->snapshots]);
+	}
 	l->events->snapshot_end(l->ctx);
 	l->step = step_pick_log;
 	return 1;
@@ -246,7 +290,8 @@ pass_on(struct load *l, struct slice bytes)
 		return 1;
 	if (snapshot_reader_feed(&l->reader, bytes) < 0)
 		return give_up_snapshot(l, l->reader.error);
-	l->events->data(l->ctx, bytes);
+	if (!l->trial)
+		l->events->data(l->ctx, bytes);
 	return 1;
 }
 
@@ -275,8 +320,10 @@ step_snapshot(struct load *l)
 	if (l->packed.len > 0 || l->inflating)
 		return step_gunzip(l);
 	got = l->disk->ops->read(l->disk, l->handle, l->offset, l->piece, PIECE_BYTES);
-	if (got < 0)
-		return disk_error(l, (int)got, "a snapshot");
+	if (got < 0) {
+		l->unreadable = (int)got;
+		return give_up_snapshot(l, strerror((int)-got));
+	}
 	if (got == 0)
 		return end_snapshot(l);
 	l->offset += (uint64_t)got;
@@ -292,8 +339,8 @@ missing(struct load *l, uint64_t next)
 {
 	char what[64] = "the logs end there";
 
-	if (l->request.have_tree && l->sent == 0) {
-		l->request.have_tree = false;
+	if (l->request.kind == LOAD_TXNS && l->sent == 0) {
+		l->request.kind = LOAD_ALL;
 		close_log(l);
 		l->step = step_pick_snapshot;
 		return 1;
@@ -345,6 +392,38 @@ end_log(struct load *l)
 	return open_log(l);
 }
 
+/* What ZooKeeper's servers log (DataTree.processTxn); `check` is what 3.8.0 logs of a bare one (ZOOKEEPER-2623). */
+static bool
+is_txn(int32_t type)
+{
+	static const int32_t types[] = {
+		ZK_OP_CREATE,         ZK_OP_CREATE2,
+		ZK_OP_CREATE_TTL,     ZK_OP_CREATE_CONTAINER,
+		ZK_OP_DELETE,         ZK_OP_DELETE_CONTAINER,
+		ZK_OP_SET_DATA,       ZK_OP_SET_ACL,
+		ZK_OP_RECONFIG,       ZK_OP_MULTI,
+		ZK_OP_CHECK,          ZK_OP_ERROR,
+		ZK_OP_CREATE_SESSION, ZK_OP_CLOSE_SESSION,
+	};
+
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+		if (types[i] == type)
+			return true;
+	return false;
+}
+
+/* No tree can be made of it, now or later, so this is told where it can be named. */
+static int
+refuse_type(struct load *l, const struct txnlog_entry *e)
+{
+	return refuse(
+	    l,
+	    "%s/log.%" PRIx64 " at offset %" PRIu64 ": transaction 0x%" PRIx64 " is of type %" PRId32
+	    ", which is unknown here: it was written by another program or a later version; the way out: "
+	    "start the program that wrote it, or restore a backup from before it",
+	    l->disk->names[STORE_LOG], l->files.logs[l->log].zxid, e->offset, e->head.zxid, e->head.type);
+}
+
 static int
 step_log(struct load *l)
 {
@@ -361,12 +440,144 @@ step_log(struct load *l)
 			continue;
 		if (!zxid_follows(l->at, e.head.zxid) || e.head.zxid > l->request.upto)
 			return missing(l, e.head.zxid);
+		if (!l->learner && !is_txn(e.head.type))
+			return refuse_type(l, &e);
 		l->events->txn(l->ctx, e.head.zxid, e.txn);
 		l->at = e.head.zxid;
 		l->sent++;
 		bytes += e.txn.len;
 		if (l->at == l->request.upto)
 			return step_finish(l);
+	}
+	return 1;
+}
+
+/* ---- Where a learner stands ---- */
+
+/* It cannot be brought up to date from the logs. */
+static int
+seek_in_vain(struct load *l, const char *reason)
+{
+	trace(l->trace, TRACE_NOTICE, "store", "learner needs a snapshot", "have=0x%" PRIx64 " reason=%s",
+	      l->request.have, reason);
+	close_log(l);
+	l->step = step_pick_snapshot;
+	return 1;
+}
+
+/* It is known, and that all behind it is there: now the txns, from the log that was found once more. */
+static int
+end_seek(struct load *l)
+{
+	close_log(l);
+	l->events->log(l->ctx, l->stands);
+	l->at = l->stands;
+	l->step = l->at == l->request.upto ? step_finish : step_pick_log;
+	return 1;
+}
+
+/* How many bytes of txns are not too many (ZooKeeper: ZKDatabase.calculateTxnLogSizeLimit). */
+static int
+find_limit(struct load *l)
+{
+	l->limit = UINT64_MAX;
+	for (size_t i = l->files.nsnapshots; i-- > 0;) {
+		const struct file_name *n = &l->files.snapshots[i];
+		struct store_info info;
+		int ret;
+		if (n->zxid > l->request.upto)
+			continue;
+		ret = files_snapshot_info(l->disk, n, &info);
+		if (ret != 0)
+			return ret;
+		l->limit = (uint64_t)((double)info.size * l->request.size_factor);
+		if (l->limit == 0)
+			l->limit = UINT64_MAX;
+		return 0;
+	}
+	return 0;
+}
+
+static int
+step_begin_seek(struct load *l)
+{
+	uint64_t have = l->request.have, upto = l->request.upto;
+
+	if (have >= upto) {
+		l->stands = upto;
+		return end_seek(l);
+	}
+	if (l->request.size_factor < 0)
+		return seek_in_vain(l, "snapshotSizeFactor is below 0");
+	if (l->files.nlogs == 0)
+		return seek_in_vain(l, "there are no logs");
+	if (find_limit(l) != 0)
+		return seek_in_vain(l, "the newest snapshot cannot be read");
+	l->log = files_log_for(&l->files, have);
+	l->step = step_seek;
+	return 1;
+}
+
+/* The first txn above `have`: it must follow the last one at or below it, or a snapshot. */
+static bool
+find_stand(struct load *l, uint64_t next)
+{
+	if (l->stands_known && zxid_follows(l->stands, next))
+		return true;
+	for (size_t i = l->files.nsnapshots; i-- > 0;) {
+		uint64_t zxid = l->files.snapshots[i].zxid;
+		if (zxid > l->request.have || !zxid_follows(zxid, next))
+			continue;
+		l->stands = zxid;
+		return true;
+	}
+	return false;
+}
+
+/* Whether e goes on from what was reached; counts it. */
+static bool
+seek_entry(struct load *l, const struct txnlog_entry *e)
+{
+	uint64_t zxid = e->head.zxid;
+
+	if (zxid <= l->request.have) {
+		l->stands = zxid;
+		l->stands_known = true;
+		return true;
+	}
+	if (l->reached == 0 ? !find_stand(l, zxid) : !zxid_follows(l->reached, zxid))
+		return false;
+	l->reached = zxid;
+	l->bytes += e->txn.len + TXNLOG_ENTRY_EXTRA;
+	return true;
+}
+
+static int
+step_seek(struct load *l)
+{
+	struct txnlog_entry e;
+
+	if (!l->walking) {
+		if (l->log == l->files.nlogs)
+			return seek_in_vain(l, "the logs end too early");
+		if (walk_open(&l->walk, l->disk, l->files.logs[l->log++].zxid) != 0)
+			return seek_in_vain(l, "a log cannot be read");
+		l->walking = true;
+	}
+	for (int i = 0; i < TXNS_A_STEP; i++) {
+		int ret = walk_next(&l->walk, &e);
+		if (ret < 0)
+			return seek_in_vain(l, "a log cannot be read");
+		if (ret == 0) {
+			close_log(l);
+			return 1;
+		}
+		if (!seek_entry(l, &e))
+			return seek_in_vain(l, "the logs do not reach back so far without a gap");
+		if (l->bytes > l->limit)
+			return seek_in_vain(l, "the transactions are more than snapshotSizeFactor allows");
+		if (l->reached == l->request.upto)
+			return end_seek(l);
 	}
 	return 1;
 }

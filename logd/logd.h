@@ -21,20 +21,34 @@ struct logd {
 	int keep[5];      /* descriptors of the helper */
 	bool told_failed; /* syncd knows that the disk failed */
 	uint64_t told_durable;
-	uint64_t cuts;     /* TRUNCATEs carried out */
+	struct {
+		bool active; /* an INSTALL is to be answered */
+		uint64_t seq, number;
+	} install;
 	uint64_t purge_ms; /* when the next one is due; UINT64_MAX: never */
 	uint64_t status_ms, status_zxid;
 };
 
 /* Starts the helper; 0 or -errno. */
 int jobs_start(struct logd *g);
-/* A load for syncd's clientd: *fd is the end to read from, the caller's. 0 or -errno. */
+/* A load for syncd's clientd or a learner: *fd is the end to read from, the caller's. 0 or -errno. */
 int jobs_load(struct logd *g, const struct load_request *request, int *fd);
+/* A leader's snapshot comes through fd, which is taken over; the answer to seq follows. */
+void jobs_install(struct logd *g, uint64_t seq, int fd);
+/* What came of it, or comes yet, is no longer wanted; it is answered if it was not. */
+void jobs_install_cancel(struct logd *g);
 /* Begins a snapshot, where the link is up to ask for one. */
 void jobs_snapshot(struct logd *g);
 /* Asks for a purge and sets when the next one is due. */
 void jobs_purge(struct logd *g, uint64_t now_ms);
 /* Hands on what the store wants done to its files. */
 void jobs_chores(struct logd *g);
+
+/* main.c: syncd is told what the disk does, if that has changed. */
+void logd_tell_disk(struct logd *g);
+/* main.c: what a half-done change means only a new start can tell. -EIO. */
+int logd_give_up(struct logd *g, const char *what, int error);
+/* main.c: the store's history is another from now on; everything that the helper does with the old one ends. */
+int logd_end_history(struct logd *g);
 
 #endif

@@ -46,8 +46,8 @@ commit(struct logd *g)
 	link_send_short(&g->syncd, MSG_DURABLE, 0, g->told_durable);
 }
 
-static void
-tell_disk(struct logd *g)
+void
+logd_tell_disk(struct logd *g)
 {
 	const char *failed = store_failed(g->store);
 	Zkd__Disk m = ZKD__DISK__INIT;
@@ -66,6 +66,7 @@ on_append(void *owner, struct link *l, const struct frame *f)
 {
 	struct logd *g = owner;
 
+	jobs_install_cancel(g); /* who appends without its answer has given it up */
 	if (store_batch_full(g->store, f->body.len))
 		commit(g);
 	if (store_append(g->store, f->zxid, f->body) == 0)
@@ -73,15 +74,35 @@ on_append(void *owner, struct link *l, const struct frame *f)
 	return link_refuse(l, "zxid 0x%" PRIx64 " of %zu bytes does not follow", f->zxid, f->body.len);
 }
 
+static enum load_kind
+kind_of_load(uint16_t flags)
+{
+	if (flags & LOAD_SNAPSHOT)
+		return LOAD_EVERYTHING;
+	if (flags & LOAD_LEARNER)
+		return LOAD_SINCE;
+	return flags & LOAD_HAVE_TREE ? LOAD_TXNS : LOAD_ALL;
+}
+
+/* ZooKeeper takes its default for a share above 1. */
+static double
+size_factor(const struct config *c)
+{
+	return c->snapshot_size_factor > 1 ? 0.33 : c->snapshot_size_factor;
+}
+
 static int
 on_load(void *owner, struct link *l, const struct frame *f)
 {
-	struct load_request request = { .have_tree = (f->flags & LOAD_HAVE_TREE) != 0, .have = f->zxid };
+	struct load_request request = { .kind = kind_of_load(f->flags), .have = f->zxid };
 	struct logd *g = owner;
 	int fd, ret;
 
 	commit(g);
 	request.upto = store_durable(g->store);
+	request.size_factor = size_factor(g->daemon->config);
+	if (request.kind == LOAD_ALL || request.kind == LOAD_TXNS)
+		store_load_begun(g->store);
 	ret = jobs_load(g, &request, &fd);
 	if (ret != 0)
 		return link_refuse(l, "no channel: %s", strerror(-ret));
@@ -95,14 +116,21 @@ answer(struct link *l, const struct frame *f, uint16_t flags, uint64_t zxid)
 	link_send(l, &(struct frame){ .type = f->type, .flags = flags, .seq = f->seq, .zxid = zxid });
 }
 
-/* What a half-done cut means only a new start can tell. */
-static int
-give_up(struct logd *g, const char *what, int error)
+int
+logd_give_up(struct logd *g, const char *what, int error)
 {
 	log_event(LOG_ERR, "disk failed", "during=%s reason=%s", what,
 		  log_quote(slice_str(strerror(-error))).text);
 	daemon_quit(g->daemon, EXIT_FAILURE);
 	return -EIO;
+}
+
+int
+logd_end_history(struct logd *g)
+{
+	int ret = helper_renew(&g->helper);
+
+	return ret == 0 ? 0 : logd_give_up(g, "start of another helper", ret);
 }
 
 static int
@@ -111,15 +139,33 @@ on_truncate(void *owner, struct link *l, const struct frame *f)
 	struct logd *g = owner;
 	int ret;
 
+	jobs_install_cancel(g);
 	commit(g);
+	if (logd_end_history(g) != 0)
+		return -EIO;
 	ret = store_truncate(g->store, f->zxid);
-	g->cuts += ret == 0;
-	if (ret == -ENOENT)
-		return link_refuse(l, "cannot cut at zxid 0x%" PRIx64 ": it is not in the log", f->zxid);
+	if (ret == -ENOENT) {
+		logd_tell_disk(g);
+		answer(l, f, STORE_REFUSED, 0);
+		return 0;
+	}
 	if (ret != 0)
-		return give_up(g, "TRUNCATE", ret);
+		return logd_give_up(g, "TRUNCATE", ret);
 	g->told_durable = store_durable(g->store);
-	link_send_short(l, MSG_TRUNCATE, f->seq, f->zxid);
+	answer(l, f, 0, f->zxid);
+	return 0;
+}
+
+static int
+on_install(void *owner, struct link *l, const struct frame *f)
+{
+	struct logd *g = owner;
+	int fd = link_take_fd(l);
+
+	if (fd < 0)
+		return link_refuse(l, "no descriptor came with it");
+	commit(g);
+	jobs_install(g, f->seq, fd);
 	return 0;
 }
 
@@ -137,6 +183,7 @@ on_epochs(void *owner, struct link *l, const struct frame *f)
 	if (ret == -EPROTO)
 		return link_refuse(l, "epochs %" PRIu32 ", %" PRIu32 " do not follow", m->accepted,
 				   m->current);
+	logd_tell_disk(g);
 	answer(l, f, ret == 0 ? 0 : STORE_REFUSED, 0);
 	return 0;
 }
@@ -149,6 +196,7 @@ say_hello(void *owner, struct link *l, Zkd__Hello *mine)
 	const char *failed;
 
 	(void)l;
+	g->install.active = false; /* who asked for it is gone */
 	commit(
 	    g); /* of the link that is replaced: its last words are on the disk before the positions are told */
 	failed = store_failed(g->store);
@@ -185,6 +233,7 @@ static const struct link_message syncd_messages[] = {
 	{ MSG_LOAD, false, LINK_ANY_STATE, "LOAD", on_load },
 	{ MSG_TRUNCATE, false, LINK_ANY_STATE, "TRUNCATE", on_truncate },
 	{ MSG_EPOCHS, false, LINK_ANY_STATE, "EPOCHS", on_epochs },
+	{ MSG_INSTALL, true, LINK_ANY_STATE, "INSTALL", on_install },
 };
 
 static const struct link_ops syncd_ops = {
@@ -224,7 +273,7 @@ step(struct daemon *d, uint64_t now_ms)
 	commit(g);
 	if (store_deadline(g->store) <= now_ms)
 		store_tick(g->store, now_ms);
-	tell_disk(g);
+	logd_tell_disk(g);
 	if (store_snapshot_due(g->store, now_ms))
 		jobs_snapshot(g);
 	if (g->purge_ms <= now_ms)

@@ -2,6 +2,7 @@
 #include "purge.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* Index of the oldest snapshot to keep, or -ENOENT when there are not enough of them. */
 static int64_t
@@ -32,6 +33,45 @@ remove_files(struct store_disk *d, enum store_folder folder, const struct file_n
 	return ret;
 }
 
+static int
+is_aside(void *ctx, const char *name)
+{
+	if (strncmp(name, FILES_ASIDE, strlen(FILES_ASIDE)) == 0)
+		buf_put(ctx, name, strlen(name) + 1);
+	return 0;
+}
+
+/* What an INSTALL put out of the way; number of files or -errno. */
+static int
+remove_aside(struct store_disk *d, enum store_folder folder, struct trace *t)
+{
+	struct buf names;
+	int ret, n = 0;
+
+	buf_init(&names, SIZE_MAX / 4);
+	ret = d->ops->list(d, folder, is_aside, &names);
+	for (; ret == 0 && buf_len(&names) > 0; n++) {
+		const char *name = (const char *)buf_head(&names);
+		ret = files_remove(d, folder, name);
+		trace(t, TRACE_DEBUG, "store", "purged", "file=%s", name);
+		buf_consume(&names, strlen(name) + 1);
+	}
+	if (ret == 0 && n > 0)
+		ret = d->ops->sync_folder(d, folder);
+	buf_free(&names);
+	return ret == 0 ? n : ret;
+}
+
+static int
+remove_all_aside(struct store_disk *d, struct trace *t)
+{
+	int n = remove_aside(d, STORE_SNAP, t), m = 0;
+
+	if (n >= 0 && !d->one_folder)
+		m = remove_aside(d, STORE_LOG, t);
+	return n < 0 ? n : m < 0 ? m : n + m;
+}
+
 int
 purge_files(struct store_disk *d, unsigned retain, struct trace *t)
 {
@@ -52,7 +92,8 @@ purge_files(struct store_disk *d, unsigned retain, struct trace *t)
 			ret = remove_files(d, STORE_LOG, f.logs, logs, t);
 	}
 	files_free(&f);
-	if (ret != 0)
+	if (ret != 0 || keep < 0)
 		return ret;
-	return keep < 0 ? 0 : (int)((size_t)keep + logs);
+	ret = remove_all_aside(d, t);
+	return ret < 0 ? ret : ret + (int)keep + (int)logs;
 }

@@ -1,7 +1,8 @@
 /*
  * Removing what is not needed any more (ZooKeeper: PurgeTxnLog): keeps the newest `retain` whole snapshots and every log
  * that the oldest of them needs (ZOOKEEPER-3231). Snapshots that are not whole do not count and go when they are older
- * than those kept.
+ * than those kept. What an INSTALL set aside goes with the first purge that finds so many snapshots: by then the new
+ * history stands by itself.
  */
 #ifndef LOGD_PURGE_H
 #define LOGD_PURGE_H

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "disk/snapshot.h"
+#include "snapfile.h"
 #include "store_internal.h"
 
 /* A log with more than this before its mark is not read from its beginning: logd is to be back in 300 ms. */
@@ -52,7 +53,7 @@ store_disk_error(char why[FILES_TEXT_BYTES], int error, const char *doing, const
 	return error;
 }
 
-/* Temporary files that a crash left: of epoch files, snapshots and the probe. */
+/* Temporary files that a crash left: of epoch files, snapshots, installs and the probe. */
 static int
 is_temporary(void *ctx, const char *name)
 {
@@ -61,11 +62,12 @@ is_temporary(void *ctx, const char *name)
 	char stem[DISK_NAME_BYTES];
 	uint64_t zxid;
 	bool ours = strcmp(name, "zkd.probe") == 0;
+	bool install = strncmp(name, SNAPFILE_INSTALL, strlen(SNAPFILE_INSTALL)) == 0;
 
 	if (n > 4 && n - 4 < sizeof stem && strcmp(name + n - 4, ".tmp") == 0) {
 		memcpy(stem, name, n - 4);
 		stem[n - 4] = '\0';
-		ours = strcmp(stem, "currentEpoch") == 0 || strcmp(stem, "acceptedEpoch") == 0 ||
+		ours = install || strcmp(stem, "currentEpoch") == 0 || strcmp(stem, "acceptedEpoch") == 0 ||
 		       disk_name_parse(stem, &zxid) != DISK_FOREIGN;
 	}
 	if (ours)
@@ -89,6 +91,14 @@ clean_folder(struct store *s, enum store_folder folder)
 	}
 	buf_free(&names);
 	return ret;
+}
+
+int
+store_clean(struct store *s)
+{
+	int ret = clean_folder(s, STORE_SNAP);
+
+	return ret == 0 && !s->disk->one_folder ? clean_folder(s, STORE_LOG) : ret;
 }
 
 /* The newest snapshot that looks whole; its zxid, or -ENOENT. Others are named once. */
@@ -429,17 +439,18 @@ int
 recover(struct store *s, char why[FILES_TEXT_BYTES])
 {
 	struct files f;
-	int ret = files_list(&f, s->disk, why);
+	int ret = install_recover(s);
 
+	if (ret != 0)
+		return store_disk_error(why, ret, "complete an install", s, STORE_SNAP);
+	ret = files_list(&f, s->disk, why);
 	if (ret != 0)
 		return ret;
 	ret = recover_files(s, &f, why);
 	files_free(&f);
 	if (ret != 0)
 		return ret;
-	ret = clean_folder(s, STORE_SNAP);
-	if (ret == 0 && !s->disk->one_folder)
-		ret = clean_folder(s, STORE_LOG);
+	ret = store_clean(s);
 	if (ret == 0)
 		ret = sync_folders(s);
 	return ret == 0 ? 0 : store_disk_error(why, ret, "clean up", s, STORE_SNAP);

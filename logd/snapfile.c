@@ -1,7 +1,8 @@
-/* See snapfile.h. Invariant: the final name appears only for a whole, verified, synced file. */
+/* See snapfile.h. Invariant: what has its last name is whole, verified and synced. */
 #include "snapfile.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/mem.h"
@@ -17,29 +18,52 @@ enum {
 struct snapfile {
 	struct store_disk *disk;
 	int handle;
+	enum snapfile_form form;
 	uint64_t written, synced;
-	char name[DISK_NAME_BYTES], temporary[DISK_NAME_BYTES + 4];
+	char name[DISK_NAME_BYTES], temporary[SNAPFILE_NAME_BYTES];
 	struct snapshot_reader reader;
 	struct gzip *gzip; /* NULL: stored as it is */
 	struct buf out;
+	struct snapshot_writer writer; /* RECEIVED: of header and seal */
 };
 
 static const struct snapshot_events check_only;
 
+static void
+name_files(struct snapfile *f, uint64_t zxid)
+{
+	disk_name_make(f->name, f->form == SNAPFILE_GZ ? DISK_SNAPSHOT_GZ : DISK_SNAPSHOT, zxid);
+	if (f->form == SNAPFILE_RECEIVED)
+		snprintf(f->temporary, sizeof f->temporary, "%s%" PRIx64 ".tmp", SNAPFILE_INSTALL, zxid);
+	else
+		snprintf(f->temporary, sizeof f->temporary, "%s.tmp", f->name);
+}
+
+static void
+begin_content(struct snapfile *f)
+{
+	bool received = f->form == SNAPFILE_RECEIVED;
+
+	snapshot_reader_init(&f->reader, received ? SNAPSHOT_STREAM : SNAPSHOT_FILE, &check_only, NULL);
+	buf_init(&f->out, SIZE_MAX / 4);
+	snapshot_writer_init(&f->writer, &f->out);
+	if (received)
+		snapshot_write_header(&f->writer);
+	if (f->form == SNAPFILE_GZ)
+		f->gzip = gzip_new();
+}
+
 int
-snapfile_new(struct snapfile **out, struct store_disk *d, uint64_t zxid, bool gz)
+snapfile_new(struct snapfile **out, struct store_disk *d, uint64_t zxid, enum snapfile_form form)
 {
 	struct snapfile *f = mem_zalloc(1, sizeof *f);
 	int ret;
 
 	f->disk = d;
-	disk_name_make(f->name, gz ? DISK_SNAPSHOT_GZ : DISK_SNAPSHOT, zxid);
-	snprintf(f->temporary, sizeof f->temporary, "%s.tmp", f->name);
-	snapshot_reader_init(&f->reader, SNAPSHOT_FILE, &check_only, NULL);
-	buf_init(&f->out, SIZE_MAX / 4);
-	if (gz)
-		f->gzip = gzip_new();
+	f->form = form;
 	f->handle = -1;
+	name_files(f, zxid);
+	begin_content(f);
 	ret = files_remove(d, STORE_SNAP, f->temporary);
 	if (ret == 0) {
 		f->handle = d->ops->open(d, STORE_SNAP, f->temporary, STORE_CREATE);
@@ -92,11 +116,26 @@ snapfile_data(struct snapfile *f, struct slice bytes)
 
 	if (got < 0)
 		return (int)got;
-	if (f->gzip != NULL)
+	if ((size_t)got < bytes.len) { /* behind the end of a stream */
+		snprintf(f->reader.error, sizeof f->reader.error, "bytes follow its end");
+		return -EBADMSG;
+	}
+	if (f->form == SNAPFILE_RECEIVED)
+		snapshot_write_raw(&f->writer, bytes);
+	else if (f->gzip != NULL)
 		gzip_put(f->gzip, bytes, &f->out);
 	else
 		buf_put_slice(&f->out, bytes);
 	return buf_len(&f->out) < WRITE_STEP_BYTES ? 0 : write_out(f);
+}
+
+static void
+end_content(struct snapfile *f)
+{
+	if (f->form == SNAPFILE_RECEIVED)
+		snapshot_write_seal(&f->writer);
+	if (f->gzip != NULL)
+		gzip_finish(f->gzip, &f->out);
 }
 
 int
@@ -107,18 +146,26 @@ snapfile_finish(struct snapfile *f)
 
 	if (ret != 0)
 		return ret;
-	if (f->gzip != NULL)
-		gzip_finish(f->gzip, &f->out);
+	end_content(f);
 	ret = write_out(f);
 	if (ret == 0)
 		ret = d->ops->sync(d, f->handle);
-	if (ret == 0)
+	if (ret == 0 && f->form != SNAPFILE_RECEIVED)
 		ret = d->ops->rename(d, STORE_SNAP, f->temporary, f->name);
 	if (ret != 0)
 		return ret;
 	d->ops->close(d, f->handle);
 	f->handle = -1;
-	return d->ops->sync_folder(d, STORE_SNAP);
+	return f->form == SNAPFILE_RECEIVED ? 0 : d->ops->sync_folder(d, STORE_SNAP);
+}
+
+void
+snapfile_remove_received(struct store_disk *d, uint64_t zxid)
+{
+	char name[SNAPFILE_NAME_BYTES];
+
+	snprintf(name, sizeof name, "%s%" PRIx64 ".tmp", SNAPFILE_INSTALL, zxid);
+	files_remove(d, STORE_SNAP, name);
 }
 
 const char *

@@ -420,9 +420,16 @@ store_deadline(const struct store *s)
 bool
 store_snapshot_due(const struct store *s, uint64_t now_ms)
 {
-	if (s->snapshot_running || store_failed(s) != NULL || now_ms < s->snapshot_not_before_ms)
+	if (s->snapshot_running || s->await_load || store_failed(s) != NULL ||
+	    now_ms < s->snapshot_not_before_ms)
 		return false;
 	return s->since_txns > s->due_txns || s->since_bytes > s->due_bytes;
+}
+
+void
+store_load_begun(struct store *s)
+{
+	s->await_load = false;
 }
 
 void

@@ -95,11 +95,19 @@ void store_tick(struct store *s, uint64_t now_ms);
 uint64_t store_deadline(const struct store *s);
 
 /*
- * Cuts the log behind zxid, which must be in it exactly (or be that of a snapshot), and removes snapshots above it.
- * -ENOENT: it is not there, or no snapshot at or below it is left; nothing was changed. Any other error: the disk
- * failed half-way, the store must be opened anew.
+ * Cuts the log behind zxid, which must follow without a gap from a whole snapshot at or below it, and removes snapshots
+ * above it; the batch must be committed. -ENOENT: it cannot be done and nothing was changed, also because the disk had
+ * failed or could not be read. Any other error: the disk failed half-way, the store must be opened anew, and the cut asked
+ * for again. Whoever reads the files meanwhile has to be stopped before.
  */
 int store_truncate(struct store *s, uint64_t zxid);
+/*
+ * Puts the snapshot that an intake of kind INTAKE_INSTALL (snapfile.h) has received in place of all there is: logs and
+ * snapshots are set aside as zkd.aside.NAME, where recovery does not look and purging finds them; the batch must be
+ * committed. -EAGAIN: nothing was changed (the disk had failed, or failed now), and the received file is gone. Any other
+ * error: the disk failed half-way, the store must be opened anew, and finds either history whole.
+ */
+int store_install(struct store *s, uint64_t zxid);
 /*
  * Stores the epochs, acceptedEpoch first; the batch must be committed. -EPROTO: they are below what is stored, or the
  * accepted one is below the current one. Other -errno: the disk failed, and counts as failed from now on; what the
@@ -107,8 +115,12 @@ int store_truncate(struct store *s, uint64_t zxid);
  */
 int store_set_epochs(struct store *s, uint32_t accepted, uint32_t current, uint64_t now_ms);
 
-/* Whether a snapshot should be begun now: enough txns or bytes since the last, and none under way. */
+/*
+ * Whether a snapshot should be begun now: enough txns or bytes since the last, and none under way. Never between a cut
+ * or an install and the next load by the tree's owner, which is told here: its tree may hold what was given up.
+ */
 bool store_snapshot_due(const struct store *s, uint64_t now_ms);
+void store_load_begun(struct store *s);
 /* One is begun: counts start again, the next txn begins a new log file. */
 void store_snapshot_begun(struct store *s);
 /* It is on the disk, exact at zxid; or it came to nothing (ok false). */

@@ -38,6 +38,7 @@ struct store {
 	uint64_t since_txns, since_bytes; /* since the last snapshot was begun */
 	uint64_t due_txns, due_bytes;     /* when the next one is; UINT64_MAX: never by bytes */
 	bool snapshot_running;
+	bool await_load; /* the tree may be of a history that was given up */
 	uint64_t snapshot_not_before_ms;
 	uint64_t random;
 
@@ -65,6 +66,12 @@ int store_refuse(char why[FILES_TEXT_BYTES], const char *fmt, ...) __attribute__
 /* Explains what the disk said, unless that was done already; the error. */
 int store_disk_error(char why[FILES_TEXT_BYTES], int error, const char *doing, const struct store *s,
 		     enum store_folder folder);
+/* recover.c: removes temporary files. 0 or what the disk said. */
+int store_clean(struct store *s);
+/* cut.c: the history ends at zxid, behind that snapshot; all there was of logs is closed. */
+void store_begin_anew(struct store *s, uint64_t zxid, uint64_t snapshot_zxid);
+/* install.c: finishes an install that a crash interrupted behind its commit point. 0 or what the disk said. */
+int install_recover(struct store *s);
 /* epochs.c: the epochs, of their files or of the durable zxid. As store_open. */
 int epochs_recover(struct store *s, char why[FILES_TEXT_BYTES]);
 

@@ -205,7 +205,7 @@ const struct config_key config_keys[] = {
 	JINT("maxBatchSize", "1000", 3, max_batch_size, 1, I32, "txns", "transactions per sync"),
 	AINT("maxWriteQueuePollTime", NULL, 3, 0, I64, "ms", "wait for more transactions; a third of flushDelay"),
 	RAISED("commitLogCount", CONFIG_JINT, int, "500", 2, commit_log_count, 500, 10000000, "txns", "transactions kept in memory for learners"),
-	AREAL("snapshotSizeFactor", "0.33", 3, "log bytes sent to a learner, as share of the snapshot; -1 is none"),
+	ROW("snapshotSizeFactor", CONFIG_REAL, CONFIG_HONOURED, "0.33", 3, AT(double, snapshot_size_factor), .about = "log bytes sent to a learner, as share of the snapshot; -1 is none"),
 	CHOICE("snapshot.compression.method", "checked", 2, snapshot_compression, "checked|gz|snappy", "compression of snapshots; checked is none"),
 	BOOL("snapshot.trust.empty", "false", 2, snapshot_trust_empty, "start on a folder with logs but no snapshot"),
 	ABOOL("serializeLastProcessedZxid.enabled", "true", 3, "snapshots end with the last zxid (3.9)"),

@@ -21,7 +21,7 @@ enum config_type {
 	CONFIG_LONG,     /* decimal, times scale; int64_t */
 	CONFIG_JINT,     /* as Java's Integer.decode: also 0x1f, #1f, 017; int */
 	CONFIG_JLONG,    /* likewise, times scale; int64_t */
-	CONFIG_REAL,     /* 0.33; checked, never stored */
+	CONFIG_REAL,     /* 0.33; double */
 	CONFIG_INTERVAL, /* hours, or a number with ms, s, m, h, d; int64_t milliseconds */
 	CONFIG_STRING,   /* const char *, NULL when empty */
 	CONFIG_CHOICE,   /* one of choices; an enum in their order */

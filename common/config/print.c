@@ -77,6 +77,9 @@ format_value(const struct config *c, const struct config_key *k, char *out, size
 	case CONFIG_JINT:
 		n = *(const int *)field;
 		break;
+	case CONFIG_REAL: /* with so many digits it reads as the same */
+		snprintf(out, size, "%.17g", *(const double *)field);
+		return true;
 	case CONFIG_INTERVAL:
 		n = *(const int64_t *)field;
 		snprintf(out, size, "%" PRId64 "%s", n, n == 0 ? "" : "ms");

@@ -199,13 +199,18 @@ read_long(const struct reading *v)
 static int
 read_real(const struct reading *v)
 {
+	double number;
 	char *end;
 
 	/* strtod would also take "inf", "nan" and hexadecimal, none of which a rate can be. */
 	if (v->value[0] == '\0' || strspn(v->value, "0123456789.+-eE") != strlen(v->value))
 		return refuse(v, "is not a number");
-	strtod(v->value, &end);
-	return *end == '\0' ? 0 : refuse(v, "is not a number");
+	number = strtod(v->value, &end);
+	if (*end != '\0' || !__builtin_isfinite(number))
+		return refuse(v, "is not a number");
+	if (v->key->field != CONFIG_NO_FIELD)
+		*(double *)field_of(v) = number;
+	return 0;
 }
 
 /* ZooKeeper master: Time.parseTimeInterval, but a bare number counts hours. */

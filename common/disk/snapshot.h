@@ -121,6 +121,10 @@ void snapshot_write_acl(struct snapshot_writer *w, int64_t key, struct slice lis
 void snapshot_write_node(struct snapshot_writer *w, const struct snapshot_node *node);
 /* Terminator and first seal: after it the file is valid. */
 void snapshot_write_end(struct snapshot_writer *w);
+/* Bytes that are known to be what the format has next. */
+void snapshot_write_raw(struct snapshot_writer *w, struct slice bytes);
+/* A seal alone, where the terminator was among them. */
+void snapshot_write_seal(struct snapshot_writer *w);
 /* The terminator alone, as SNAP has it. */
 void snapshot_write_terminator(struct snapshot_writer *w);
 /* Section 7: the tree's digest at zxid. ZooKeeper's digest version is 2. */

@@ -41,8 +41,14 @@ put_bytes(struct snapshot_writer *w, struct slice s)
 		put(w, s.data, s.len);
 }
 
-static void
-put_seal(struct snapshot_writer *w)
+void
+snapshot_write_raw(struct snapshot_writer *w, struct slice bytes)
+{
+	put(w, bytes.data, bytes.len);
+}
+
+void
+snapshot_write_seal(struct snapshot_writer *w)
 {
 	put_u64(w, w->adler);
 	put_bytes(w, SLICE_LIT("/"));
@@ -119,7 +125,7 @@ void
 snapshot_write_end(struct snapshot_writer *w)
 {
 	snapshot_write_terminator(w);
-	put_seal(w);
+	snapshot_write_seal(w);
 }
 
 void
@@ -128,14 +134,14 @@ snapshot_write_digest(struct snapshot_writer *w, uint64_t zxid, int32_t version,
 	put_u64(w, zxid);
 	put_u32(w, (uint32_t)version);
 	put_u64(w, digest);
-	put_seal(w);
+	snapshot_write_seal(w);
 }
 
 void
 snapshot_write_last_zxid(struct snapshot_writer *w, uint64_t zxid)
 {
 	put_u64(w, zxid);
-	put_seal(w);
+	snapshot_write_seal(w);
 }
 
 /* One ACL: READ for world:anyone, as /zookeeper/config has it (ZOOKEEPER-2014). */

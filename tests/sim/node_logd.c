@@ -83,7 +83,13 @@ on_end(void *ctx, uint64_t zxid)
 	put(j, MSG_BULK_END, stale && zxid > 0 ? zxid - 1 : zxid, SLICE_NULL);
 }
 
-static const struct load_events to_frames = { on_snapshot, on_data, on_snapshot_end, on_txn, on_end };
+static void
+on_log(void *ctx, uint64_t zxid)
+{
+	put(ctx, MSG_BULK_LOG, zxid, SLICE_NULL);
+}
+
+static const struct load_events to_frames = { on_snapshot, on_data, on_snapshot_end, on_txn, on_end, on_log };
 
 static void
 helper_load(struct logd *g, const struct load_request *rq, struct conn *c)
@@ -168,7 +174,7 @@ take_piece(struct helper *h, const struct frame *f)
 		snapfile_free(h->snapfile);
 		h->snapfile = NULL;
 		h->snapshot_zxid = f->zxid;
-		return snapfile_new(&h->snapfile, &h->view.disk, f->zxid, false);
+		return snapfile_new(&h->snapfile, &h->view.disk, f->zxid, SNAPFILE_PLAIN);
 	}
 	if (h->snapfile == NULL)
 		return -EPROTO;
@@ -362,12 +368,14 @@ on_append(struct logd *g, const struct frame *f)
 static const char *
 on_load(struct logd *g, const struct frame *f)
 {
-	struct load_request rq = { .have_tree = (f->flags & LOAD_HAVE_TREE) != 0, .have = f->zxid };
+	struct load_request rq = { .kind = f->flags & LOAD_HAVE_TREE ? LOAD_TXNS : LOAD_ALL,
+				   .have = f->zxid };
 	struct sim *s = g->proc.sim;
 	struct conn *c = conn_new(s, 5, 200);
 
 	commit(g);
 	rq.upto = store_durable(g->store);
+	store_load_begun(g->store);
 	star_send(&g->syncd, &(struct frame){ .type = MSG_LOAD_CHANNEL, .seq = f->seq },
 		  channel_put(s, c, 0));
 	helper_load(g, &rq, c);

@@ -79,8 +79,10 @@ make(struct sim_disk *d, enum store_folder folder, const char *name)
 static void
 forget(struct disk_name *n)
 {
-	if (n->cached == NULL && n->kept == NULL)
-		n->name[0] = '\0';
+	if (n->cached != NULL || n->kept != NULL)
+		return;
+	n->name[0] = '\0';
+	n->moved = 0;
 }
 
 static void
@@ -382,6 +384,9 @@ disk_rename(struct store_disk *disk, enum store_folder folder, const char *from,
 	b = make(v->on, folder, to);
 	set(&b->cached, a->cached);
 	set(&a->cached, NULL);
+	if (a->moved == 0)
+		a->moved = ++v->on->next_move;
+	b->moved = a->moved;
 	forget(a);
 	return 0;
 }
@@ -422,6 +427,7 @@ disk_sync_folder(struct store_disk *disk, enum store_folder folder)
 		if (n->name[0] == '\0' || n->folder != folder_of(folder))
 			continue;
 		set(&n->kept, n->cached);
+		n->moved = 0;
 		forget(n);
 	}
 	return 0;
@@ -502,6 +508,18 @@ disk_view_drop(struct disk_view *v)
 		set(&v->handles[h], NULL);
 }
 
+/* Whether what a name was before the last sync is what it is after the power came back. */
+static bool
+is_old(struct sim_disk *d, const struct disk_name *n)
+{
+	bool old = rng_once_in(&d->sim->disk, 2);
+
+	/* Both names of a rename share its fate, as journals have it. */
+	if (n->moved == 0)
+		return old;
+	return ((n->moved ^ d->sim->now_us) * UINT64_C(0x9e3779b97f4a7c15)) >> 63;
+}
+
 void
 sim_disk_power_loss(struct sim_disk *d)
 {
@@ -513,8 +531,9 @@ sim_disk_power_loss(struct sim_disk *d)
 
 		if (n->name[0] == '\0')
 			continue;
-		set(&n->kept, rng_once_in(&d->sim->disk, 2) ? n->kept : n->cached);
+		set(&n->kept, is_old(d, n) ? n->kept : n->cached);
 		set(&n->cached, n->kept);
+		n->moved = 0;
 		forget(n);
 	}
 	for (int i = 0; i < DISK_NAMES; i++) {

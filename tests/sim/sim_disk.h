@@ -1,7 +1,7 @@
 /*
  * The simulated disk: files of sectors, of which each knows what is cached and what is on the platter, and names of which
  * the same is known. A process that dies leaves the cache as it is; a power loss keeps of what was not synced any
- * subset of sectors, sizes and names; a failed sync marks the pages clean, whatever reached the platter.
+ * subset of sectors, sizes and names, though never half a rename; a failed sync marks the pages clean, whatever reached the platter.
  *
  * Two views of one disk exist, logd's and its helper's: they share files and names, and differ in handles and in
  * the process that is charged for the time.
@@ -27,12 +27,13 @@ struct disk_name {
 	char name[48]; /* "": free */
 	enum store_folder folder;
 	struct disk_file *cached, *kept;
+	uint64_t moved; /* number of the rename that touched it since the last sync, as it did another */
 };
 
 struct sim_disk {
 	struct sim *sim;
 	struct disk_name names[DISK_NAMES];
-	uint64_t next_id;
+	uint64_t next_id, next_move;
 	/* Faults. */
 	unsigned fail_syncs, fail_writes; /* so many of the next ones fail */
 	bool full;                        /* nothing grows */

@@ -111,8 +111,10 @@ set_name(struct fake_disk *f, int *slot, int file)
 static void
 forget_name(struct fake_name *n)
 {
-	if (n->cached < 0 && n->kept < 0)
-		n->name[0] = '\0';
+	if (n->cached >= 0 || n->kept >= 0)
+		return;
+	n->name[0] = '\0';
+	n->moved = 0;
 }
 
 static int
@@ -346,6 +348,9 @@ fake_rename(struct store_disk *d, enum store_folder folder, const char *from, co
 	b = make_name(f, folder, to);
 	set_name(f, &b->cached, a->cached);
 	set_name(f, &a->cached, -1);
+	if (a->moved == 0)
+		a->moved = ++f->next_move;
+	b->moved = a->moved;
 	forget_name(a);
 	return 0;
 }
@@ -377,6 +382,7 @@ fake_sync_folder(struct store_disk *d, enum store_folder folder)
 		if (n->name[0] == '\0' || n->folder != folder_of(f, folder))
 			continue;
 		set_name(f, &n->kept, n->cached);
+		n->moved = 0;
 		forget_name(n);
 	}
 	return 0;
@@ -452,16 +458,28 @@ fake_disk_free(struct fake_disk *f)
 	}
 }
 
+/* Whether what a name was before the last sync is what it is after the power came back. */
+static bool
+is_old(struct fake_disk *f, const struct fake_name *n, uint64_t salt)
+{
+	if (n->moved == 0)
+		return fake_disk_random(f) % 2 == 0;
+	return ((n->moved * UINT64_C(0x9e3779b97f4a7c15)) ^ salt) >> 40 & 1;
+}
+
 void
 fake_disk_power_loss(struct fake_disk *f)
 {
+	uint64_t salt = fake_disk_random(f);
+
 	fake_disk_kill(f);
 	for (int i = 0; i < FAKE_FILES; i++) {
 		struct fake_name *n = &f->names[i];
 		if (n->name[0] == '\0')
 			continue;
-		set_name(f, &n->kept, fake_disk_random(f) % 2 == 0 ? n->kept : n->cached);
+		set_name(f, &n->kept, is_old(f, n, salt) ? n->kept : n->cached);
 		set_name(f, &n->cached, n->kept);
+		n->moved = 0;
 		forget_name(n);
 	}
 	for (int i = 0; i < FAKE_FILES; i++) {

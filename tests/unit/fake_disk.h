@@ -1,7 +1,7 @@
 /*
  * A disk in memory for the store's tests: files of sectors, of which each knows what is cached and what is on the
  * platter. Any call can be made to fail, or to be the last before a crash; a power loss keeps an arbitrary subset of what
- * was not synced: sectors, sizes, names.
+ * was not synced: sectors, sizes, names. A rename is there or not, as journals have it: never half of it.
  */
 #ifndef TESTS_FAKE_DISK_H
 #define TESTS_FAKE_DISK_H
@@ -22,6 +22,7 @@ struct fake_name {
 	char name[64]; /* "": free */
 	enum store_folder folder;
 	int cached, kept; /* file index, -1: no such name there */
+	uint64_t moved;   /* number of the rename that touched it since the last sync, as it did another */
 };
 
 enum fake_fault {
@@ -35,7 +36,7 @@ struct fake_disk {
 	struct fake_file files[FAKE_FILES];
 	struct fake_name names[FAKE_FILES];
 	int handles[FAKE_FILES]; /* file index, -1 */
-	uint64_t random, next_id, clock_us;
+	uint64_t random, next_id, next_move, clock_us;
 	uint64_t calls;    /* that change or sync, so far */
 	uint64_t fault_at; /* number of the call that fails; 0: none */
 	enum fake_fault fault;

@@ -78,6 +78,8 @@ struct loaded {
 	unsigned snapshots;
 	uint64_t snapshot_zxid, first, last, txns, end;
 	bool ended, in_snapshot;
+	bool log; /* log() came */
+	uint64_t log_zxid;
 	struct buf data;
 };
 
@@ -133,7 +135,17 @@ on_end(void *ctx, uint64_t zxid)
 	l->end = zxid;
 }
 
-static const struct load_events collect = { on_snapshot, on_data, on_snapshot_end, on_txn, on_end };
+static void
+on_log(void *ctx, uint64_t zxid)
+{
+	struct loaded *l = ctx;
+
+	ck_assert(l->snapshots == 0 && l->txns == 0 && !l->ended && !l->log);
+	l->log = true;
+	l->log_zxid = l->last = zxid;
+}
+
+static const struct load_events collect = { on_snapshot, on_data, on_snapshot_end, on_txn, on_end, on_log };
 
 static int
 load_all(struct fake_disk *f, const struct load_request *request, struct loaded *l)
@@ -183,11 +195,11 @@ make_snapshot(struct buf *b, uint64_t zxid)
 }
 
 static int
-write_snapshot(struct fake_disk *f, uint64_t zxid, bool gz)
+write_snapshot(struct fake_disk *f, uint64_t zxid, enum snapfile_form form)
 {
 	struct snapfile *file;
 	struct buf b;
-	int ret = snapfile_new(&file, &f->disk, zxid, gz);
+	int ret = snapfile_new(&file, &f->disk, zxid, form);
 
 	if (ret != 0)
 		return ret;
@@ -362,12 +374,13 @@ live(struct fake_disk *f, struct progress *p)
 	set_epochs(s, p, 1, 0);
 	store_snapshot_begun(s);
 	write_some(s, p, 12);
-	store_snapshot_ended(s, write_snapshot(f, store_durable(s), false) == 0, store_durable(s), 0);
+	store_snapshot_ended(s, write_snapshot(f, store_durable(s), SNAPFILE_PLAIN) == 0, store_durable(s),
+			     0);
 	do_chores(f, s);
 	write_some(s, p, 14);
 	set_epochs(s, p, 2, 1);
 	store_snapshot_begun(s);
-	store_snapshot_ended(s, write_snapshot(f, store_durable(s), true) == 0, store_durable(s), 0);
+	store_snapshot_ended(s, write_snapshot(f, store_durable(s), SNAPFILE_GZ) == 0, store_durable(s), 0);
 	write_some(s, p, 30);
 	purge_files(&f->disk, 2, NULL);
 	do_chores(f, s);
@@ -793,7 +806,7 @@ END_TEST
 
 START_TEST(load_with_tree)
 {
-	struct load_request request = { .have_tree = true, .have = 6, .upto = 9 };
+	struct load_request request = { .kind = LOAD_TXNS, .have = 6, .upto = 9 };
 	struct fake_disk f;
 	struct loaded l;
 	struct store *s;
@@ -817,7 +830,7 @@ START_TEST(load_with_tree)
 	store_snapshot_begun(s);
 	append_range(s, 10, 12, 1);
 	ck_assert_int_eq(f.disk.ops->remove(&f.disk, STORE_LOG, "log.1"), 0);
-	request = (struct load_request){ .have_tree = true, .have = 6, .upto = 12 };
+	request = (struct load_request){ .kind = LOAD_TXNS, .have = 6, .upto = 12 };
 	ck_assert_int_eq(load_all(&f, &request, &l), 0);
 	ck_assert_uint_eq(l.snapshots, 1);
 	ck_assert_uint_eq(l.first, 10);
@@ -1081,7 +1094,7 @@ make_history(struct fake_disk *f)
 	for (uint64_t z = 4; z <= 8; z += 4) {
 		append_range(s, z - 3, z, 1);
 		store_snapshot_begun(s);
-		ck_assert_int_eq(write_snapshot(f, z, false), 0);
+		ck_assert_int_eq(write_snapshot(f, z, SNAPFILE_PLAIN), 0);
 		store_snapshot_ended(s, true, z, 0);
 	}
 	append_range(s, 9, 12, 1);
@@ -1146,30 +1159,455 @@ START_TEST(truncate_at_no_entry)
 }
 END_TEST
 
-/* However far a cut came before the power failed, it opens, and the cut can be asked for again. */
-START_TEST(truncate_power_lost)
+/* What is left must be a database: a hole in the logs behind the snapshot is not cut into shape. */
+START_TEST(truncate_refused)
+{
+	struct fake_disk f;
+	struct loaded l;
+	struct store *s;
+
+	fake_disk_init(&f, true, 5);
+	s = make_history(&f);
+	ck_assert_int_eq(f.disk.ops->remove(&f.disk, STORE_SNAP, "snapshot.4"), 0);
+	ck_assert_int_eq(f.disk.ops->remove(&f.disk, STORE_LOG, "log.1"), 0);
+	ck_assert_int_eq(store_truncate(s, 7), -ENOENT); /* from snapshot.0 nothing leads there */
+	ck_assert_int_eq(f.disk.ops->remove(&f.disk, STORE_SNAP, "snapshot.0"), 0);
+	ck_assert_int_eq(store_truncate(s, 7), -ENOENT); /* no snapshot at or below it */
+	must_load(&f, 12, &l);
+	ck_assert_uint_eq(l.snapshot_zxid, 8);
+	append_range(s, 13, 14, 1);
+	/* While the disk is failed, nothing. */
+	f.fault = FAKE_FAIL_ONCE;
+	f.fault_at = f.calls + 1;
+	ck_assert_int_eq(append(s, 15), 0);
+	ck_assert(!store_commit(s, 0));
+	ck_assert_int_eq(store_truncate(s, 9), -ENOENT);
+	store_tick(s, STORE_RETRY_MS);
+	ck_assert_int_eq(store_truncate(s, 9), 0);
+	must_load(&f, 9, &l);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* A tree that may be of the history that was cut off does not write a snapshot of it. */
+START_TEST(no_snapshot_before_the_next_load)
+{
+	struct fake_disk f;
+	struct store *s;
+
+	fake_disk_init(&f, true, 5);
+	s = must_open(&f);
+	append_range(s, 1, 150, 10);
+	ck_assert(store_snapshot_due(s, 0));
+	fake_disk_put(&f, STORE_SNAP, "snapshot.96.tmp", "begun", 5);
+	ck_assert_int_eq(store_truncate(s, 149), 0);
+	ck_assert_ptr_null(fake_disk_find(&f, STORE_SNAP, "snapshot.96.tmp"));
+	ck_assert(!store_snapshot_due(s, 0));
+	store_load_begun(s);
+	ck_assert(store_snapshot_due(s, 0));
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+static const struct {
+	enum fake_fault fault;
+	int error;
+	bool power;
+} cut_faults[] = {
+	{ FAKE_CRASH, EIO, false },       { FAKE_CRASH, EIO, true },     { FAKE_FAIL_ONCE, EIO, true },
+	{ FAKE_FAIL_ONCE, ENOSPC, true }, { FAKE_FAIL_SOME, EIO, true },
+};
+
+/*
+ * However far a cut came before the process or the power went, or a call failed (ZOOKEEPER-3701): it never says that it
+ * is done when it is not, it opens, and the cut can be asked for again.
+ */
+START_TEST(truncate_at_every_call)
 {
 	for (uint64_t at = 1; at < 30; at++) {
-		for (uint64_t seed = 1; seed <= 20; seed++) {
+		for (uint64_t seed = 1; seed <= 12; seed++) {
 			struct fake_disk f;
 			struct loaded l;
 			struct store *s;
-			fake_disk_init(&f, true, at * 100 + seed);
+			int ret;
+			fake_disk_init(&f, _i % 2 == 0, at * 100 + seed);
 			s = make_history(&f);
 			f.fault_at = f.calls + at;
-			f.fault = FAKE_CRASH;
-			store_truncate(s, 3);
+			f.fault = cut_faults[_i].fault;
+			f.error = cut_faults[_i].error;
+			ret = store_truncate(s, 3);
+			ck_assert_int_ne(ret, -ENOENT);
+			ck_assert(ret == 0 || f.faulted);
 			store_close(s);
-			fake_disk_power_loss(&f);
+			if (cut_faults[_i].power)
+				fake_disk_power_loss(&f);
+			else
+				fake_disk_kill(&f);
 			s = must_open(&f);
 			ck_assert_uint_ge(store_durable(s), 3);
+			ck_assert(ret != 0 || store_durable(s) == 3);
 			must_load(&f, store_durable(s), &l);
 			ck_assert_int_eq(store_truncate(s, 3), 0);
 			must_load(&f, 3, &l);
+			append_range(s, 4, 5, 1);
 			store_close(s);
 			fake_disk_free(&f);
 		}
 	}
+}
+END_TEST
+
+/* --- install --- */
+
+/* The stream of SNAP, as a leader would send it. */
+static void
+make_stream(struct buf *b, uint64_t zxid)
+{
+	struct snapshot_writer w;
+
+	buf_init(b, 1 << 20);
+	snapshot_writer_init(&w, b);
+	snapshot_write_sessions(&w, 1);
+	snapshot_write_session(&w, (int64_t)zxid, 1000);
+	snapshot_write_acls(&w, 0);
+	snapshot_write_node(
+	    &w, &(struct snapshot_node){ .path = SLICE_LIT(""), .data = SLICE_LIT(""), .acl = -1 });
+	snapshot_write_terminator(&w);
+}
+
+static int
+receive_snapshot(struct fake_disk *f, uint64_t zxid)
+{
+	struct snapfile *file;
+	struct buf b;
+	int ret = snapfile_new(&file, &f->disk, zxid, SNAPFILE_RECEIVED);
+
+	if (ret != 0)
+		return ret;
+	make_stream(&b, zxid);
+	for (size_t at = 0; at < buf_len(&b) && ret == 0; at += 7)
+		ret = snapfile_data(file,
+				    slice_of(buf_head(&b) + at, buf_len(&b) - at < 7 ? buf_len(&b) - at : 7));
+	if (ret == 0)
+		ret = snapfile_finish(file);
+	snapfile_free(file);
+	buf_free(&b);
+	return ret;
+}
+
+/* Zxids of a leader: below, within, at the end of and far above what make_history has. */
+static const uint64_t installs[] = { 2, 8, 10, 12, 40, UINT64_C(2) << 32 | 7 };
+
+START_TEST(install)
+{
+	static const char *const aside[] = { "zkd.aside.snapshot.0", "zkd.aside.snapshot.4",
+					     "zkd.aside.snapshot.8", "zkd.aside.log.1",
+					     "zkd.aside.log.5",      "zkd.aside.log.9" };
+	uint64_t zxid = installs[_i / 2];
+	struct fake_disk f;
+	struct loaded l;
+	struct store *s;
+
+	fake_disk_init(&f, _i % 2 == 0, 5);
+	s = make_history(&f);
+	ck_assert_int_eq(receive_snapshot(&f, zxid), 0);
+	must_load(&f, 12, &l); /* nothing has changed yet */
+	ck_assert_int_eq(store_install(s, zxid), 0);
+	ck_assert_uint_eq(store_durable(s), zxid);
+	ck_assert_uint_eq(store_snapshot_zxid(s), zxid);
+	ck_assert(!store_snapshot_due(s, 0));
+	for (size_t i = 0; i < sizeof aside / sizeof *aside; i++)
+		ck_assert_ptr_nonnull(fake_disk_find(&f, i < 3 ? STORE_SNAP : STORE_LOG, aside[i]));
+	must_load(&f, zxid, &l);
+	ck_assert_uint_eq(l.snapshots, 1);
+	ck_assert_uint_eq(l.txns, 0);
+	append_range(s, zxid + 1, zxid + 3, 1);
+	store_close(s);
+	fake_disk_power_loss(&f);
+	s = must_open(&f);
+	ck_assert_uint_eq(store_durable(s), zxid + 3);
+	must_load(&f, zxid + 3, &l);
+	ck_assert_uint_eq(l.snapshot_zxid, zxid);
+	ck_assert_uint_eq(l.txns, 3);
+	/* The old history goes with the first purge that has enough of the new one. */
+	ck_assert_int_eq(purge_files(&f.disk, 3, NULL), 0);
+	ck_assert_int_eq(write_snapshot(&f, zxid + 2, SNAPFILE_PLAIN), 0);
+	ck_assert_int_eq(write_snapshot(&f, zxid + 3, SNAPFILE_PLAIN), 0);
+	ck_assert_int_eq(purge_files(&f.disk, 3, NULL), 6);
+	ck_assert_ptr_null(fake_disk_find(&f, STORE_LOG, "zkd.aside.log.9"));
+	must_load(&f, zxid + 3, &l);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* Exactly what ZooKeeper would have written of the same tree. */
+START_TEST(install_makes_a_snapshot_file)
+{
+	struct fake_file *file;
+	struct fake_disk f;
+	struct store *s;
+	struct buf b;
+
+	fake_disk_init(&f, true, 5);
+	s = must_open(&f);
+	ck_assert_int_eq(receive_snapshot(&f, 9), 0);
+	ck_assert_int_eq(store_install(s, 9), 0);
+	file = fake_disk_find(&f, STORE_SNAP, "snapshot.9");
+	make_snapshot(&b, 9);
+	ck_assert_uint_eq(file->kept_size, buf_len(&b));
+	ck_assert_mem_eq(file->kept, buf_head(&b), buf_len(&b));
+	buf_free(&b);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+START_TEST(install_refused)
+{
+	struct snapfile *file;
+	struct fake_disk f;
+	struct store *s;
+	struct buf b;
+
+	fake_disk_init(&f, true, 5);
+	s = make_history(&f);
+	make_stream(&b, 20);
+	/* It ends too early. */
+	ck_assert_int_eq(snapfile_new(&file, &f.disk, 20, SNAPFILE_RECEIVED), 0);
+	ck_assert_int_eq(snapfile_data(file, slice_of(buf_head(&b), buf_len(&b) - 1)), 0);
+	ck_assert_int_eq(snapfile_finish(file), -EBADMSG);
+	snapfile_free(file);
+	/* Something follows it. */
+	buf_put(&b, "BenWasHere", 10);
+	ck_assert_int_eq(snapfile_new(&file, &f.disk, 20, SNAPFILE_RECEIVED), 0);
+	ck_assert_int_eq(snapfile_data(file, buf_slice(&b)), -EBADMSG);
+	ck_assert_str_eq(snapfile_error(file), "bytes follow its end");
+	snapfile_free(file);
+	buf_free(&b);
+	ck_assert_int_eq(store_install(s, 20), -EAGAIN); /* nothing is there */
+	/* Nobody wants it any more. */
+	ck_assert_int_eq(receive_snapshot(&f, 21), 0);
+	snapfile_remove_received(&f.disk, 21);
+	ck_assert_int_eq(store_install(s, 21), -EAGAIN);
+	/* The disk is failed. */
+	ck_assert_int_eq(receive_snapshot(&f, 22), 0);
+	f.fault = FAKE_FAIL_ONCE;
+	f.fault_at = f.calls + 1;
+	ck_assert_int_eq(append(s, 13), 0);
+	ck_assert(!store_commit(s, 0));
+	ck_assert_int_eq(store_install(s, 22), -EAGAIN);
+	store_tick(s, STORE_RETRY_MS);
+	append_range(s, 13, 14, 1);
+	for (int i = 0; i < FAKE_FILES; i++)
+		ck_assert_ptr_null(strstr(f.names[i].name, "install"));
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* A SNAP interrupted at each step: one history or the other, whole, and the answer tells which where there is one. */
+START_TEST(install_at_every_call)
+{
+	uint64_t zxid = UINT64_C(2) << 32 | 7;
+
+	for (uint64_t at = 1; at < 40; at++) {
+		for (uint64_t seed = 1; seed <= 12; seed++) {
+			struct fake_disk f;
+			struct loaded l;
+			struct store *s;
+			int ret;
+			fake_disk_init(&f, _i % 2 == 0, at * 100 + seed);
+			s = make_history(&f);
+			f.fault_at = f.calls + at;
+			f.fault = cut_faults[_i].fault;
+			f.error = cut_faults[_i].error;
+			ret = receive_snapshot(&f, zxid);
+			ret = ret == 0 ? store_install(s, zxid) : -EAGAIN;
+			ck_assert(ret == 0 || f.faulted);
+			if (ret == 0 || ret == -EAGAIN) {
+				ck_assert_uint_eq(store_durable(s), ret == 0 ? zxid : 12);
+				ck_assert(f.fault == FAKE_CRASH || append(s, store_durable(s) + 1) == 0);
+			}
+			store_close(s);
+			if (cut_faults[_i].power)
+				fake_disk_power_loss(&f);
+			else
+				fake_disk_kill(&f);
+			s = must_open(&f);
+			ck_assert_msg(store_durable(s) == 12 || store_durable(s) == zxid, "at %lu seed %lu ret %d durable %lx", at, seed, ret, store_durable(s));
+			ck_assert(ret != 0 || store_durable(s) == zxid);
+			ck_assert(ret != -EAGAIN || store_durable(s) == 12);
+			must_load(&f, store_durable(s), &l);
+			for (int i = 0; i < FAKE_FILES; i++)
+				ck_assert_ptr_null(strstr(f.names[i].name, "install"));
+			append_range(s, store_durable(s) + 1, store_durable(s) + 2, 1);
+			must_load(&f, store_durable(s), &l);
+			store_close(s);
+			fake_disk_free(&f);
+		}
+	}
+}
+END_TEST
+
+/* --- loads for learners --- */
+
+/* make_history: logs 1..4, 5..8, 9..12 then (1, 1..3); snapshots 0, 4 and 8, of some 100 bytes each. */
+#define E1(n) (UINT64_C(1) << 32 | (n))
+static const struct since {
+	uint64_t have;
+	double factor;
+	bool log;
+	uint64_t stands, txns;
+	const char *lost;
+} sinces[] = {
+	{ 12, 100, true, 12, 3, NULL },
+	{ 11, 100, true, 11, 4, NULL },
+	{ 8, 100, true, 8, 7, NULL },
+	{ 2, 100, true, 2, 13, NULL },
+	{ 0, 100, true, 0, 15, NULL },
+	{ 20, 100, true, 12, 3, NULL },       /* a txn that we do not have */
+	{ E1(0), 100, true, 12, 3, NULL },    /* the new epoch, nothing of it yet */
+	{ E1(3), 100, true, E1(3), 0, NULL }, /* all */
+	{ E1(9), 100, true, E1(3), 0, NULL }, /* more than all */
+	{ UINT64_C(9) << 32, 100, true, E1(3), 0, NULL },
+	{ E1(3), -1, true, E1(3), 0, NULL },
+	{ 12, -1, false, 0, 0, NULL }, /* snapshotSizeFactor */
+	{ 12, 0, true, 12, 3, NULL },  /* as ZooKeeper: no limit */
+	{ 12, 0.33, false, 0, 0, NULL },
+	{ 2, 100, false, 0, 0, "log.1" }, /* does not reach back */
+	{ 4, 100, true, 4, 11, "log.1" }, /* but to the snapshot */
+	{ 2, 100, false, 0, 0, "log.5" }, /* a hole */
+	{ 9, 100, true, 9, 6, "log.5" },
+};
+
+START_TEST(load_since)
+{
+	const struct since *c = &sinces[_i];
+	struct load_request request = {
+		.kind = LOAD_SINCE, .have = c->have, .upto = E1(3), .size_factor = c->factor
+	};
+	struct fake_disk f;
+	struct loaded l;
+	struct store *s;
+
+	fake_disk_init(&f, true, 5);
+	s = make_history(&f);
+	append_range(s, E1(1), E1(3), 1);
+	if (c->lost != NULL)
+		ck_assert_int_eq(f.disk.ops->remove(&f.disk, STORE_LOG, c->lost), 0);
+	ck_assert_int_eq(load_all(&f, &request, &l), 0);
+	ck_assert(l.ended);
+	ck_assert_uint_eq(l.end, E1(3));
+	ck_assert_int_eq(l.log, c->log);
+	ck_assert_uint_eq(l.snapshots, c->log ? 0 : 1);
+	if (c->log) {
+		ck_assert_uint_eq(l.log_zxid, c->stands);
+		ck_assert_uint_eq(l.txns, c->txns);
+	} else {
+		ck_assert_uint_eq(l.snapshot_zxid, 8);
+		ck_assert_uint_eq(l.txns, 7);
+	}
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* Behind an install there is nothing but its snapshot. */
+START_TEST(load_since_install)
+{
+	struct load_request request = { .kind = LOAD_SINCE, .upto = 43, .size_factor = 100 };
+	struct fake_disk f;
+	struct loaded l;
+	struct store *s;
+
+	fake_disk_init(&f, true, 5);
+	s = make_history(&f);
+	ck_assert_int_eq(receive_snapshot(&f, 40), 0);
+	ck_assert_int_eq(store_install(s, 40), 0);
+	request.have = request.upto = 40;
+	ck_assert_int_eq(load_all(&f, &request, &l), 0);
+	ck_assert(l.log && l.log_zxid == 40 && l.txns == 0);
+	request.have = 39;
+	ck_assert_int_eq(load_all(&f, &request, &l), 0);
+	ck_assert(!l.log && l.snapshot_zxid == 40);
+	append_range(s, 41, 43, 1);
+	request.have = 40;
+	request.upto = 43;
+	ck_assert_int_eq(load_all(&f, &request, &l), 0);
+	ck_assert(l.log && l.log_zxid == 40 && l.txns == 3);
+	request.have = 12;
+	ck_assert_int_eq(load_all(&f, &request, &l), 0);
+	ck_assert(!l.log && l.snapshot_zxid == 40);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* A learner cannot be told to begin again: a damaged snapshot is found before the first byte of it is sent. */
+START_TEST(load_everything)
+{
+	struct load_request request = { .kind = LOAD_EVERYTHING, .have = 12, .upto = 12 };
+	struct fake_disk f;
+	struct loaded l;
+	struct store *s;
+
+	fake_disk_init(&f, true, 5);
+	s = make_history(&f);
+	ck_assert_int_eq(load_all(&f, &request, &l), 0);
+	ck_assert(l.snapshots == 1 && l.snapshot_zxid == 8 && l.txns == 4);
+	fake_disk_find(&f, STORE_SNAP, "snapshot.8")->cached[50] ^= 1;
+	ck_assert_int_eq(load_all(&f, &request, &l), 0);
+	ck_assert(l.snapshots == 1 && l.snapshot_zxid == 4 && l.txns == 8);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* A txn that no tree can apply is named once, instead of being tried for ever; learners get it as it is. */
+START_TEST(unknown_type)
+{
+	struct load_request request = { .kind = LOAD_ALL, .upto = 3 };
+	uint8_t txn[TXN_BYTES];
+	struct fake_disk f;
+	struct loaded l;
+	struct store *s;
+
+	fake_disk_init(&f, true, 5);
+	s = must_open(&f);
+	append_range(s, 1, 2, 1);
+	fill_txn(txn, 3);
+	put_be32(txn + 28, 99);
+	ck_assert_int_eq(store_append(s, 3, slice_of(txn, sizeof txn)), 0);
+	ck_assert(store_commit(s, 0));
+	ck_assert_int_eq(load_all(&f, &request, &l), -EUCLEAN);
+	ck_assert_ptr_nonnull(strstr(why, "/log.1 at offset 442: transaction 0x3 is of type 99"));
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* While the disk takes no writes it is still read: what is durable can be loaded. */
+START_TEST(load_while_failed)
+{
+	struct fake_disk f;
+	struct loaded l;
+	struct store *s;
+
+	fake_disk_init(&f, true, (uint64_t)_i);
+	s = make_history(&f);
+	f.fault = FAKE_CRASH;
+	f.fault_at = f.calls + 1 + (uint64_t)_i % 2;
+	ck_assert_int_eq(append(s, 13), 0);
+	ck_assert(!store_commit(s, 0));
+	must_load(&f, 12, &l);
+	store_tick(s, STORE_RETRY_MS);
+	ck_assert_ptr_nonnull(store_failed(s));
+	must_load(&f, 12, &l);
+	store_close(s);
+	fake_disk_free(&f);
 }
 END_TEST
 
@@ -1236,13 +1674,13 @@ START_TEST(snapshot_refused)
 
 	fake_disk_init(&f, true, 5);
 	make_snapshot(&b, 5);
-	ck_assert_int_eq(snapfile_new(&file, &f.disk, 5, false), 0);
+	ck_assert_int_eq(snapfile_new(&file, &f.disk, 5, SNAPFILE_PLAIN), 0);
 	ck_assert_int_eq(snapfile_data(file, slice_of(buf_head(&b), buf_len(&b) - 3)), 0);
 	ck_assert_int_eq(snapfile_finish(file), -EBADMSG);
 	ck_assert_ptr_nonnull(strstr(snapfile_error(file), "seal"));
 	snapfile_free(file);
 	b.data[b.off + 30] ^= 1;
-	ck_assert_int_eq(snapfile_new(&file, &f.disk, 5, false), 0);
+	ck_assert_int_eq(snapfile_new(&file, &f.disk, 5, SNAPFILE_PLAIN), 0);
 	ck_assert_int_eq(snapfile_data(file, buf_slice(&b)), -EBADMSG);
 	snapfile_free(file);
 	for (int i = 0; i < FAKE_FILES; i++)
@@ -1416,6 +1854,16 @@ make_suite(void)
 	tcase_add_test(t, epochs_outlive_the_log);
 	tcase_add_loop_test(t, truncate, 0, sizeof cuts / sizeof *cuts);
 	tcase_add_test(t, truncate_at_no_entry);
+	tcase_add_test(t, truncate_refused);
+	tcase_add_test(t, no_snapshot_before_the_next_load);
+	tcase_add_loop_test(t, install, 0, 2 * sizeof installs / sizeof *installs);
+	tcase_add_test(t, install_makes_a_snapshot_file);
+	tcase_add_test(t, install_refused);
+	tcase_add_loop_test(t, load_since, 0, sizeof sinces / sizeof *sinces);
+	tcase_add_test(t, load_since_install);
+	tcase_add_test(t, load_everything);
+	tcase_add_test(t, unknown_type);
+	tcase_add_loop_test(t, load_while_failed, 1, 9);
 	tcase_add_loop_test(t, purge, 0, 2);
 	tcase_add_test(t, snapshot_times);
 	tcase_add_test(t, snapshot_refused);
@@ -1429,7 +1877,8 @@ make_suite(void)
 	tcase_add_test(faults, power_lost_twice);
 	tcase_add_loop_test(faults, failure_at_every_call, 0, sizeof failures / sizeof *failures);
 	tcase_add_loop_test(faults, epochs_at_every_call, 0, 6);
-	tcase_add_test(faults, truncate_power_lost);
+	tcase_add_loop_test(faults, truncate_at_every_call, 0, sizeof cut_faults / sizeof *cut_faults);
+	tcase_add_loop_test(faults, install_at_every_call, 0, sizeof cut_faults / sizeof *cut_faults);
 	tcase_set_timeout(faults, 120);
 	suite_add_tcase(suite, faults);
 	return suite;
