@@ -34,6 +34,8 @@ struct acl_rules {
 	bool skip; /* skipACL=yes: everybody may do everything */
 	/* DigestAuthenticationProvider.superDigest, "super:base64"; null: nobody is super. */
 	struct slice super_digest;
+	/* enforce.auth.schemes where enforce.auth.enabled: schemes with commas between; null: nothing is enforced. */
+	struct slice enforced;
 };
 
 /* world:anyone:all as vector<ACL>; the list of every ordinary node. */
@@ -74,6 +76,8 @@ bool acl_list_valid(struct slice list);
 enum { AUTH_IDS_PER_PACKET = 2 };
 enum zk_error auth_packet(const struct acl_rules *rules, struct slice scheme, struct slice data,
 			  struct arena *a, struct jute_id ids[AUTH_IDS_PER_PACKET], int32_t *n);
+/* Whether who has proven one of the schemes that everybody must prove, if any (ZooKeeper: AuthenticationHelper). */
+bool auth_enough(const struct acl_rules *rules, const struct auth *who);
 /* What whoAmI shows for an id: the user part of a digest, the whole id of any other scheme. */
 struct slice auth_user(const struct jute_id *id);
 

@@ -53,6 +53,31 @@ auth_packet(const struct acl_rules *rules, struct slice scheme, struct slice dat
 	return ZK_OK;
 }
 
+static bool
+has_scheme(const struct auth *who, struct slice scheme)
+{
+	for (int32_t i = 0; i < who->n; i++)
+		if (slice_equal(who->ids[i].scheme, scheme))
+			return true;
+	return false;
+}
+
+bool
+auth_enough(const struct acl_rules *rules, const struct auth *who)
+{
+	const uint8_t *p = rules->enforced.data, *end = p == NULL ? NULL : p + rules->enforced.len;
+
+	while (p != end) {
+		const uint8_t *word = p;
+		while (p != end && *p != ',' && *p != ' ' && *p != '\t')
+			p++;
+		if (p != word && has_scheme(who, slice_of(word, (size_t)(p - word))))
+			return true;
+		p += p != end;
+	}
+	return rules->enforced.data == NULL;
+}
+
 struct slice
 auth_user(const struct jute_id *id)
 {

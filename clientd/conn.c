@@ -176,22 +176,56 @@ conn_opened(struct front *f, const struct front_event *e)
 
 /* ---- Input ---- */
 
+/* Bytes of a client for a line of the log. */
 static void
-show_garbage(const uint8_t first[4], char text[5])
+show_bytes(const uint8_t *bytes, size_t n, char *text)
 {
-	for (int i = 0; i < 4; i++)
-		text[i] = first[i] > ' ' && first[i] < 0x7f ? (char)first[i] : '.';
-	text[4] = '\0';
+	for (size_t i = 0; i < n; i++)
+		text[i] = bytes[i] > ' ' && bytes[i] < 0x7f && bytes[i] != '"' ? (char)bytes[i] : '.';
+	text[n] = '\0';
 }
 
-static void
-refuse_length(struct front *f, struct front_conn *c, const uint8_t *prefix, int32_t len)
-{
-	char reason[96], text[5];
+enum { SHOWN_PATH_MAX = 200, HEADER_BYTES = 8, MULTI_HEADER_BYTES = 9 };
 
-	show_garbage(prefix, text);
-	snprintf(reason, sizeof reason, "frame length %d outside 1..%u, first bytes \"%s\"", len,
-		 f->config.frame_max, text);
+/*
+ * What a frame that is too long asks for, and of which znode, as far as its begin has come: the path is the first
+ * field of nearly all requests, in a multi of its first operation. What has no path has a length here that is none.
+ */
+static void
+describe_request(struct slice begin, char *text, size_t size)
+{
+	char path[SHOWN_PATH_MAX + 1] = "";
+	int32_t op, len;
+
+	text[0] = '\0';
+	if (begin.len < HEADER_BYTES + 4)
+		return;
+	op = (int32_t)get_be32(begin.data + 4);
+	begin = slice_of(begin.data + HEADER_BYTES, begin.len - HEADER_BYTES);
+	if (op == ZK_OP_MULTI && begin.len >= MULTI_HEADER_BYTES + 4)
+		begin = slice_of(begin.data + MULTI_HEADER_BYTES, begin.len - MULTI_HEADER_BYTES);
+	len = (int32_t)get_be32(begin.data);
+	if (len > 0 && len <= SHOWN_PATH_MAX && begin.len >= 4 + (size_t)len && begin.data[4] == '/')
+		show_bytes(begin.data + 4, (size_t)len, path);
+	snprintf(text, size, ", op=%s path=%s", zk_op_lop(op), path[0] == '\0' ? "unknown" : path);
+}
+
+/* ZooKeeper closes without a word to anybody, and clients blame the network. */
+static void
+refuse_length(struct front *f, struct front_conn *c, struct slice data, int32_t len)
+{
+	char reason[96 + SHOWN_PATH_MAX], text[FRAME_PREFIX + 1];
+	char what[32 + SHOWN_PATH_MAX] = "";
+
+	if (c->state == CONN_NEW) {
+		show_bytes(data.data, FRAME_PREFIX, text);
+		snprintf(what, sizeof what, ", first bytes \"%s\"", text);
+	} else {
+		describe_request(slice_of(data.data + FRAME_PREFIX, data.len - FRAME_PREFIX), what,
+				 sizeof what);
+	}
+	snprintf(reason, sizeof reason, "frame length %d outside 1..%u (jute.maxbuffer)%s", len,
+		 f->config.frame_max, what);
 	conn_kill(f, c, reason);
 }
 
@@ -210,7 +244,7 @@ take_frame(struct front *f, struct front_conn *c, struct slice data)
 	c->greeted = true;
 	len = (int32_t)get_be32(data.data);
 	if (len < 1 || (uint32_t)len > f->config.frame_max) {
-		refuse_length(f, c, data.data, len);
+		refuse_length(f, c, data, len);
 		return 0;
 	}
 	if (data.len - FRAME_PREFIX < (uint32_t)len)

@@ -204,11 +204,13 @@ fill_tree_config(const struct config *c, struct tree_config *t)
 	t->acl = (struct acl_rules){
 		.skip = c->skip_acl,
 		.super_digest = slice_str(c->super_digest),
+		.enforced = slice_str(c->enforce_auth ? c->enforce_auth_schemes : NULL),
 	};
 	t->digest = c->digest_enabled;
 	t->extended_types = c->extended_types_enabled;
 	t->emulate_353_ttl = c->emulate_353_ttl;
 	t->enforce_quota = c->enforce_quota;
+	t->reconfig_enabled = c->reconfig_enabled;
 	t->close_session_txn = c->close_session_txn_enabled;
 	t->container_unused_ms = c->container_max_never_used_ms;
 	t->trace = log_trace();

@@ -270,6 +270,19 @@ start_write(struct front *f, struct front_conn *c, const struct request *rq)
 		conn_pause(f, c, PAUSE_LEAVING);
 }
 
+/* ZooKeeper reads a reconfig before it numbers it, unlike all other writes: what does not decode is no txn. */
+static bool
+is_unreadable(struct front *f, const struct request *rq)
+{
+	struct jute_reconfig_request q;
+	struct jute_reader r;
+
+	if (rq->op != ZK_OP_RECONFIG)
+		return false;
+	jute_reader_init(&r, rq->body, UINT32_MAX);
+	return !jute_read_reconfig_request(&r, &f->arena, &q);
+}
+
 static bool
 dispatch(struct front *f, struct front_conn *c, const struct request *rq)
 {
@@ -279,6 +292,8 @@ dispatch(struct front *f, struct front_conn *c, const struct request *rq)
 	case OP_WRITE:
 		if (f->disk_failed)
 			refuse_write(f, c, rq);
+		else if (is_unreadable(f, rq))
+			refuse(f, c, rq, ZK_MARSHALLINGERROR);
 		else if (!write_credit(f))
 			return false;
 		else
@@ -312,6 +327,23 @@ heard_of(struct front *f, struct front_conn *c)
 		learner_touch(f, c);
 }
 
+/* enforce.auth: who has proven nothing may do nothing but that. Answered out of turn, as in ZooKeeper. */
+static bool
+is_stranger(const struct front *f, const struct front_conn *c, const struct request *rq)
+{
+	return find_op(rq->op)->kind != OP_NOW && !auth_enough(&f->config.tree.acl, &c->auth);
+}
+
+static void
+turn_away(struct front *f, struct front_conn *c, const struct request *rq)
+{
+	trace(f->trace, TRACE_WARNING, "front", "not authenticated", "peer=%s:%u session=0x%llx needs=%.*s",
+	      c->peer.text, c->peer.port, (unsigned long long)c->session,
+	      (int)f->config.tree.acl.enforced.len, (const char *)f->config.tree.acl.enforced.data);
+	reply_error(f, c, rq, 0, ZK_SESSIONCLOSEDREQUIRESASLAUTH);
+	conn_finish(f, c);
+}
+
 bool
 request_frame(struct front *f, struct front_conn *c, struct slice frame)
 {
@@ -326,7 +358,9 @@ request_frame(struct front *f, struct front_conn *c, struct slice frame)
 		return true;
 	}
 	rq = (struct request){ header.xid, header.type, jute_rest(&r), f->now_ms };
-	if (!dispatch(f, c, &rq)) {
+	if (is_stranger(f, c, &rq)) {
+		turn_away(f, c, &rq);
+	} else if (!dispatch(f, c, &rq)) {
 		conn_pause(f, c, PAUSE_CREDIT);
 		return false;
 	}

@@ -114,6 +114,9 @@ struct config {
 	/* Access. */
 	bool skip_acl;
 	const char *super_digest; /* super:base64(SHA-1), NULL: no super user. A secret. */
+	bool enforce_auth;
+	const char *enforce_auth_schemes; /* commas between; not NULL where enforce_auth */
+	bool reconfig_enabled;
 
 	/* Log and snapshots. */
 	int snap_count;

@@ -61,7 +61,7 @@
 
 #define NO_TLS    "TLS is not built yet; remove the key, and keep the ports on a network you trust"
 #define NO_SASL   "SASL is not built yet; remove the key, and use digest authentication"
-#define NO_FORCED "forced authentication is not built yet; remove the key, and use ACLs"
+#define NO_FORCED "only enforce.auth.enabled and enforce.auth.schemes are known; remove the key"
 
 /* clang-format off */
 const struct config_key config_keys[] = {
@@ -90,7 +90,7 @@ const struct config_key config_keys[] = {
 	RINT("secureClientPort", 2, -1, 65535, NO_TLS),
 	RSTR("secureClientPortAddress", 2, NO_TLS),
 	SPECIAL("dynamicConfigFile", NULL, 2, "file with the server list, in place of one here; digits behind its last dot are the version"),
-	ABOOL("reconfigEnabled", "false", 2, "allow reconfiguration"),
+	BOOL("reconfigEnabled", "false", 2, reconfig_enabled, "reconfig is refused as unimplemented, not as disabled"),
 	SPECIAL("version", NULL, 3, "version of the server list, in hexadecimal digits"),
 	CHOICE("peerType", "participant", 2, peer_type, "participant|observer", "role of this server; the server list decides, and another word here is noticed"),
 	BOOL("quorumListenOnAllIPs", "false", 2, quorum_listen_on_all_ips, "listen for peers on all addresses"),
@@ -262,8 +262,8 @@ const struct config_key config_keys[] = {
 	ASTR("letAnySaslUserDoX", NULL, 3, "wildcard SASL name"),
 	ABOOL("IPAuthenticationProvider.usexforwardedfor", "false", 3, "address of an admin request (3.9)"),
 	ASTR("ensembleAuthName", NULL, 3, "names this ensemble answers to"),
-	RBOOL("enforce.auth.enabled", "false", 2, NO_FORCED),
-	RSTR("enforce.auth.schemes", 2, NO_FORCED),
+	BOOL("enforce.auth.enabled", "false", 2, enforce_auth, "clients must prove who they are before they ask anything"),
+	STRING("enforce.auth.schemes", 2, enforce_auth_schemes, "schemes of which one must be proven, with commas between: digest, ip"),
 	RSTR("enforce.auth.*", 3, NO_FORCED),
 	RBOOL("sessionRequireClientSASLAuth", "false", 3, NO_SASL),
 	ABOOL("allowSaslFailedClients", "false", 3, "keep the connection after SASL failed"),

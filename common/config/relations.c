@@ -241,6 +241,43 @@ take_own_client_part(struct config *c, struct origin o, struct config_report *r)
 	c->client_port_address = host;
 }
 
+/* The schemes that this version can prove; each one in the list must be one (ZooKeeper: AuthenticationHelper). */
+static bool
+known_schemes(const char *list)
+{
+	for (;; list++) {
+		size_t len;
+		list += strspn(list, " \t");
+		len = strcspn(list, ", \t");
+		if (!(len == 6 && strncmp(list, "digest", 6) == 0) &&
+		    !(len == 2 && strncmp(list, "ip", 2) == 0))
+			return false;
+		list += len;
+		list += strspn(list, " \t");
+		if (*list != ',')
+			return *list == '\0';
+	}
+}
+
+static void
+check_enforced_auth(const struct check *k)
+{
+	static const char schemes[] = "enforce.auth.schemes";
+	const char *list = k->c->enforce_auth_schemes;
+
+	if (!k->c->enforce_auth)
+		return;
+	if (list == NULL)
+		report_error(
+		    k->r, where(k, "enforce.auth.enabled"), schemes,
+		    "missing; enforce.auth.enabled needs it; allowed: digest, ip, or both with a comma");
+	else if (!known_schemes(list))
+		report_error(k->r, where(k, schemes), schemes,
+			     "\"%s\" asks for what this version cannot prove; allowed: digest, ip, or both "
+			     "with a comma",
+			     list);
+}
+
 static void
 check_session_timeouts(const struct check *k)
 {
@@ -274,6 +311,7 @@ relations_check(struct config *c, struct origin file, const struct setting *sett
 	if (is_missing(&k, "dataDir"))
 		report_error(r, where(&k, "dataDir"), "dataDir", "missing; allowed: the path of a folder");
 	check_session_timeouts(&k);
+	check_enforced_auth(&k);
 	if (c->dynamic_config_file != NULL)
 		return; /* the list is still to come */
 	check_ensemble(&k);

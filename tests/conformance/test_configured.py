@@ -1,5 +1,7 @@
 """zkd beside Apache ZooKeeper, both configured in the same uncommon way."""
 
+import re
+
 import apache_node
 import pytest
 import zkwire as z
@@ -10,7 +12,7 @@ pytestmark = pytest.mark.skipif(not apache_node.installed(), reason="Apache ZooK
 # super:secret, as `DigestAuthenticationProvider.generateDigest` makes it
 SUPER_DIGEST = "super:lK75jTNcA+U9vtVEw5vB51mj/w4="
 
-UNIMPLEMENTED, NOAUTH, QUOTAEXCEEDED = -6, -102, -125
+UNIMPLEMENTED, NOAUTH, QUOTAEXCEEDED, NOT_AUTHENTICATED = -6, -102, -125, -124
 
 
 @pytest.fixture
@@ -115,6 +117,51 @@ def test_extended_types_off(pair):
     compare(*pair(**{"zookeeper.extendedTypesEnabled": "false", "extendedTypesEnabled": None}), case, "/case")
 
 
+def test_reconfig_of_a_node_that_stands_alone(pair):
+    def case(r):
+        s = r.open()
+        for joining, leaving, members in ((None, None, "server.1=a:1:2"), ("server.2=b:1:2", None, None), (None, "1", None)):
+            body = z.string(joining) + z.string(leaving) + z.string(members) + z.i64(-1)
+            assert s.call(z.RECONFIG, body).err == UNIMPLEMENTED
+        s.call(z.RECONFIG, b"")
+        s.call(z.GET_DATA, z.path_watch("/zookeeper/config"))
+        s.close()
+
+    compare(*pair(reconfigEnabled="true"), case, "/case")
+
+
+def test_forced_authentication(pair):
+    """Nothing but auth and sasl is answered before one of the schemes is proven; what else comes ends the connection."""
+
+    def case(r):
+        for op, body, xid in (
+            (z.WHO_AM_I, b"", None),
+            (z.PING, b"", z.XID_PING),
+            (z.CREATE, z.create(f"{r.root}"), None),
+            (z.CLOSE_SESSION, b"", None),
+            (1000, b"", None),
+        ):
+            s = r.open()
+            s.call(z.SASL, z.string(b""))
+            assert s.call(op, body, xid).err == NOT_AUTHENTICATED
+            s.expect()
+        s = r.open()
+        s.call(z.AUTH, z.auth("digest", b"bob:secret"), z.XID_AUTH)
+        assert s.call(z.CREATE, z.create(r.root)).err == 0
+        s.drop()
+        again = r.open(session=s.wire.session, passwd=s.wire.passwd)
+        assert again.call(z.EXISTS, z.path_watch(r.root)).err == NOT_AUTHENTICATED
+        again.expect()
+
+    def quiet(r):  # where the case begins cannot be asked by one who has proven nothing
+        r.masks.base = 0
+        r.masks.zxid = lambda value: value if value in (0, -1) else 1
+        case(r)
+
+    keys = {"zookeeper.enforce.auth.enabled": "true", "zookeeper.enforce.auth.schemes": "digest"}
+    compare(*pair(**keys), quiet, "/case")
+
+
 def test_session_timeouts(pair):
     def case(r):
         for timeout in (1, 999, 1000, 5000, 7000, 7001):
@@ -146,8 +193,20 @@ def test_largest_request(pair):
         for size in (900, 2000):
             s.call(z.SET_DATA, z.set_data(r.root, bytes(size)))
         s.expect()
+        t = r.open()
+        t.call(z.MULTI, z.multi((z.CREATE, z.create(f"{r.root}/big", bytes(2000)))))
+        t.expect()
 
-    compare(*pair(**{"jute.maxbuffer": 1024}), case, "/case")
+    ours, theirs = pair(**{"jute.maxbuffer": 1024})
+    compare(ours, theirs, case, "/case")
+    # whoever looks for the reason of a connection loss finds it
+    for op, path in (("SETD", "/case"), ("MULT", "/case/big")):
+        assert re.search(
+            rf"peer=127.0.0.1:[0-9]+ session=0x[0-9a-f]+ reason=.frame length [0-9]+ outside 1..1024 "
+            rf"\(jute.maxbuffer\), op={op} path={path}.$",
+            ours.log_end(),
+            re.MULTILINE,
+        ), ours.log_end()
 
 
 def test_expiry_of_what_is_empty(pair):

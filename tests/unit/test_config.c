@@ -240,7 +240,7 @@ static const char golden_in[] =
     "clientPort=2181\nautopurge.purgeInterval=24\nforceSync=NO\nserver.2=[::2]:1:2\nserver.1=a:1:2|b:3:"
     "4;5\n"
     "group.1=1:3\ngroup.2=2\nweight.2=3\nversion=1F\nserver.3=c:1:2\ninitLimit=10\nsyncLimit=5\nuser.logd="
-    "zk\nreconfigEnabled=true\nmyid=2\n"
+    "zk\nreconfigEnabled=true\nensembleAuthName=e\nmyid=2\n"
     "DigestAuthenticationProvider.superDigest==\\ x\\\\\n";
 static const char golden_out[] = "clientPort=2181\n"
 				 "clientPortListenBacklog=-1\n"
@@ -263,13 +263,14 @@ static const char golden_out[] = "clientPort=2181\n"
 				 "weight.2=3\n"
 				 "weight.3=1\n"
 				 "standaloneEnabled=true\n"
+				 "reconfigEnabled=true\n"
 				 "version=1f\n"
 				 "peerType=participant\n";
 static const char golden_tail[] = "myid=2\n"
 				  "failureDetection=normal\n"
 				  "user.logd=zk\n"
 				  "# accepted, not honoured\n"
-				  "reconfigEnabled=true\n";
+				  "ensembleAuthName=e\n";
 
 START_TEST(canonical_text_is_golden)
 {

@@ -118,11 +118,11 @@ static const struct {
 	  "zoo.cfg:2: quorum.auth.serverRequireSasl: \"true\"" NO_SASL },
 	{ "sessionRequireClientSASLAuth=true", "zoo.cfg:2: sessionRequireClientSASLAuth: \"true\"" NO_SASL },
 	{ "enforce.auth.enabled=true",
-	  "zoo.cfg:2: enforce.auth.enabled: \"true\"" CANNOT
-	  "forced authentication is not built yet; remove the key, and use ACLs" },
-	{ "enforce.auth.schemes=x509",
-	  "zoo.cfg:2: enforce.auth.schemes: \"x509\"" CANNOT
-	  "forced authentication is not built yet; remove the key, and use ACLs" },
+	  "zoo.cfg:2: enforce.auth.schemes: missing; enforce.auth.enabled needs it; allowed: digest, ip, or both "
+	  "with a comma" },
+	{ "enforce.auth.schemes=digest, x509\nenforce.auth.enabled=true",
+	  "zoo.cfg:2: enforce.auth.schemes: \"digest, x509\" asks for what this version cannot prove; allowed: "
+	  "digest, ip, or both with a comma" },
 	{ "authProvider.1=org.example.Sasl",
 	  "zoo.cfg:2: authProvider.1: \"org.example.Sasl\"" CANNOT
 	  "authentication providers other than digest, ip and world are not built yet; remove the key" },
@@ -197,6 +197,9 @@ static const char *const harmless[] = {
 	"portUnification=FALSE",
 	"quorum.auth.enableSasl=false",
 	"enforce.auth.enabled=false",
+	"enforce.auth.schemes=x509",
+	"enforce.auth.enabled=true\nenforce.auth.schemes=digest",
+	"enforce.auth.enabled=true\nenforce.auth.schemes= ip , digest",
 	"sessionRequireClientSASLAuth=false",
 	"audit.enable=false",
 	"DigestAuthenticationProvider.enabled=true",
