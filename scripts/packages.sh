@@ -1,7 +1,8 @@
 # Sourced by the scripts beside it: which Debian packages zkd needs, and how to install what is missing.
 
 BUILD_PACKAGES="autoconf automake make gcc libc6-dev pkg-config libev-dev libsodium-dev
-	protobuf-c-compiler libprotobuf-c-dev zlib1g-dev nettle-dev libseccomp-dev libjansson-dev"
+	protobuf-c-compiler libprotobuf-c-dev zlib1g-dev nettle-dev libseccomp-dev libjansson-dev
+	libedit-dev"
 TEST_PACKAGES="check clang libclang-rt-14-dev binutils python3 python3-pytest python3-kazoo
 	zookeeper zookeeper-bin libzookeeper-mt-dev mandoc manpages manpages-dev groff git strace iproute2 nftables util-linux procps
 	systemd xz-utils bsdextrautils"
