@@ -106,7 +106,7 @@ step(struct electiond *d, const struct election_event *event)
 	const struct election_action *a;
 	size_t n;
 
-	e.now_ms = sim_now_ms(d->proc.sim);
+	e.now_ms = node_now_ms(d->proc.node);
 	election_step(&d->election, &e);
 	a = election_actions(&d->election, &n);
 	for (size_t i = 0; i < n; i++) {
@@ -373,13 +373,13 @@ electiond_turn(struct proc *p)
 			look_at_dial(d, sid);
 		read_peer(d, sid);
 	}
-	if (election_deadline(&d->election) <= sim_now_ms(s))
+	if (election_deadline(&d->election) <= node_now_ms(p->node))
 		step(d, &(struct election_event){ .type = ELECTION_TICK });
 	for (int sid = 1; sid <= s->nnodes; sid++)
 		if (d->peers[sid].dial.conn != NULL && d->peers[sid].dial.known_us < due)
 			due = d->peers[sid].dial.known_us;
-	want = election_deadline(&d->election);
-	return want != UINT64_MAX && want * MS < due ? want * MS : due;
+	want = node_us_at(p->node, election_deadline(&d->election));
+	return want < due ? want : due;
 }
 
 static void

@@ -27,7 +27,7 @@ helper_of(struct proc *p)
 static uint64_t
 now_ms(const struct logd *g)
 {
-	return sim_now_ms(g->proc.sim) + g->proc.spent_us / MS;
+	return node_now_ms(g->proc.node) + g->proc.spent_us / MS;
 }
 
 /* ---- The helper: loads (helper_child.c) ---- */
@@ -479,12 +479,6 @@ static const struct star_ops syncd_link = { "logd", "syncd", say_hello, on_up, o
 /* ---- Life ---- */
 
 static uint64_t
-us_of(uint64_t ms)
-{
-	return ms == UINT64_MAX ? NEVER : ms * MS;
-}
-
-static uint64_t
 least(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -507,7 +501,7 @@ logd_turn(struct proc *p)
 		g->purge_us = p->sim->now_us + PURGE_EVERY_US;
 	}
 	proc_wake(&g->helper.proc, p->sim->now_us);
-	return least(due, least(us_of(store_deadline(g->store)), g->purge_us));
+	return least(due, least(node_us_at(p->node, store_deadline(g->store)), g->purge_us));
 }
 
 static void
