@@ -465,7 +465,8 @@ clientd_start(struct proc *p)
 		.max_session_ms = 20 * TICK_MS,
 		.frame_max = 0xfffff,
 		.silent_ms = 10000,
-		.container_check_ms = 60000,
+		.container_check_ms = 5000,
+		.container_max_per_minute = 10000,
 		.words = "*",
 		.version = "3.9.5-sim",
 		.conf = "",
@@ -474,6 +475,7 @@ clientd_start(struct proc *p)
 	};
 
 	tree_config_init(&config.tree);
+	config.tree.extended_types = true;
 	config.tree.trace = &p->trace;
 	memcpy(config.tree.seed, &(uint64_t){ rng_next(&p->sim->net) }, sizeof(uint64_t));
 	d->front = front_create(&config);
