@@ -352,6 +352,24 @@ crash_leader(struct sim *s)
 	}
 }
 
+static void
+flip(struct sim *s, void *who, uint64_t tag)
+{
+	(void)who;
+	if (s->healing || tag == 0)
+		return;
+	net_flip(s);
+	sim_at(s, s->now_us + rng_range(&s->faults, 100, 20 * MS), flip, NULL, tag - 1);
+}
+
+/* Elections are short: for the flips to meet one a connection of an election is disturbed with them. */
+static void
+flip_soon(struct sim *s)
+{
+	crash_leader(s);
+	flip(s, NULL, rng_range(&s->faults, 5, 100));
+}
+
 /* All nodes at about the same time: what was committed has to come from the disks. */
 static void
 power_loss_of_all(struct sim *s)
@@ -390,6 +408,7 @@ static const struct {
 	{ "clients cut off", cut_clients, 1, true },
 	{ "slow link", slow_link, 2, true },
 	{ "broken connections", break_links, 3, true },
+	{ "bit flips", flip_soon, 3, true },
 };
 
 static unsigned

@@ -58,8 +58,10 @@ dial(struct electiond *d, const struct election_action *a)
 
 	if (a->replace)
 		hang_up(v);
-	if (v->dial.conn == NULL)
-		net_dial(&v->dial, &d->proc, net_place(d->proc.node->sid), to, &to->election_port);
+	if (v->dial.conn != NULL)
+		return;
+	net_dial(&v->dial, &d->proc, net_place(d->proc.node->sid), to, &to->election_port);
+	v->dial.conn->flips = true;
 }
 
 static void
@@ -232,6 +234,10 @@ take_caller(struct electiond *d, struct caller *k, int64_t sid)
 {
 	struct conn *c = k->conn;
 
+	if (sid < 1 || sid > d->proc.sim->nnodes || sid == d->proc.node->sid) {
+		drop_caller(k, false);
+		return;
+	}
 	if (initial_keeps(sid, d->proc.node->sid)) {
 		k->conn = NULL;
 		drop_caller(k, false);
