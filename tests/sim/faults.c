@@ -443,7 +443,8 @@ faults_died(struct proc *p)
 {
 	struct node *n = p->node;
 
-	if (n == NULL || !n->disk.power_follows || (p->kind != PROC_LOGD && p->kind != PROC_HELPER))
+	if (n == NULL || !n->disk.power_follows || n->disk.crash_in > 0 ||
+	    (p->kind != PROC_LOGD && p->kind != PROC_HELPER))
 		return;
 	n->disk.power_follows = false;
 	faults_lose_power(n);

@@ -28,16 +28,24 @@ struct load_job {
 	uint64_t cuts, upto;
 };
 
+/* A snapshot that comes in: of the own tree, or of a leader to be installed. */
+struct intake {
+	struct conn *conn; /* NULL: none under way */
+	struct snapfile *file;
+	enum snapfile_form form;
+	uint64_t zxid;
+};
+
 struct helper {
 	struct proc proc;
 	struct disk_view view;
 	struct load_job loads[LOADS_MAX];
-	struct conn *snapshot; /* NULL: none under way */
-	struct snapfile *snapfile;
-	uint64_t snapshot_zxid;
+	struct intake snapshot, install;
 	struct store_chore chore;
 	bool purge;
 };
+
+enum install_report { REPORT_NONE, REPORT_RECEIVED, REPORT_FAILED };
 
 struct logd {
 	struct proc proc;
@@ -45,7 +53,9 @@ struct logd {
 	struct store *store;
 	struct star syncd;
 	struct helper helper;
-	bool told_failed;
+	bool told_failed, installing;
+	enum install_report report; /* of the helper, not heard yet; received is its zxid */
+	uint64_t install_seq, received;
 	uint64_t told_durable, cuts, purge_us;
 };
 
