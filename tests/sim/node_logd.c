@@ -248,7 +248,7 @@ take_piece(struct helper *h, struct intake *in, const struct frame *f)
 		snapfile_free(in->file);
 		in->file = NULL;
 		in->zxid = f->zxid;
-		return snapfile_new(&in->file, &h->view.disk, f->zxid, in->form);
+		return snapfile_new(&in->file, &h->view.disk, f->zxid, in->form, 0);
 	}
 	if (in->file == NULL)
 		return -EPROTO;
