@@ -177,7 +177,7 @@ status_fact(struct status_writer *w, const char *name, const char *fmt, ...)
 	va_list ap;
 
 	zkd__fact__init(fact);
-	fact->name = (char *)name;
+	fact->name = (char *)arena_copy(&w->arena, slice_of(name, strlen(name) + 1)).data;
 	va_start(ap, fmt);
 	fact->value = format(w, fmt, ap);
 	va_end(ap);

@@ -48,7 +48,7 @@ void control_reply(struct control_conn *c, const struct frame *question, const P
 void control_answer(struct control_conn *c, const struct frame *question, bool ok, const char *text);
 
 /*
- * Collects a Status. The writer's arena owns everything; names are literals.
+ * Collects a Status. The writer's arena owns everything; names and values are copied.
  */
 struct status_writer {
 	struct arena arena;

@@ -312,7 +312,8 @@ on_beat(struct ev_loop *loop, ev_timer *w, int revents)
 
 	(void)loop;
 	(void)revents;
-	notify_beat(&d->notify);
+	if (d->spec->healthy == NULL || d->stopping || d->spec->healthy(d))
+		notify_beat(&d->notify);
 	if (d->ready_unheard)
 		d->ready_unheard = notify_ready(&d->notify) == -EAGAIN;
 }

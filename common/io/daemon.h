@@ -62,6 +62,11 @@ struct daemon_spec {
 	/* Adds its text and facts to the answer to MSG_STATUS. May be NULL. */
 	void (*status)(struct daemon *d, struct status_writer *w);
 	/*
+	 * Asked before each beat of the watchdog: false withholds it, so that a daemon that finds itself broken is
+	 * restarted like one that hangs. May be NULL.
+	 */
+	bool (*healthy)(struct daemon *d);
+	/*
 	 * SIGTERM: begin to stop. True: all is done; false: daemon_stop_done follows. NULL: nothing to do. Once it is
 	 * done the room is not called any more.
 	 */

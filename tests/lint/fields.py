@@ -9,8 +9,7 @@ import glob
 import re
 import sys
 
-ENSEMBLE = {"standalone_enabled", "init_limit_ticks", "sync_limit_ticks", "cnx_timeout_ms", "quorum_cnxn_timeout_ms"}
-ENSEMBLE |= {"tcp_keep_alive", "multi_address_enabled", "max_notification_interval_ms"}
+ENSEMBLE = {"standalone_enabled", "init_limit_ticks", "sync_limit_ticks"}
 # For who prints a configuration, for its own whitelist of words, and what it compares or reads itself.
 OWN = {"ignored", "nignored", "read_only_mode_enabled", "peer_type", "dynamic_config_file"}
 OWN |= {"servers", "nservers", "hierarchical", "servers_version"}  # members.c reads them

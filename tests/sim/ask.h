@@ -5,9 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "jute/op.h"
-
-enum { ASK_PATH = 48, ASK_DATA = 32, ASK_OPS = 4, ASK_TTL_MS = 3000 };
+enum { ASK_PATH = 48, ASK_DATA = 32, ASK_OPS = 4 };
 
 struct ask_op {
 	int32_t type; /* CREATE, SET_DATA, DELETE, CHECK; of a request also reads, MULTI, CLOSE_SESSION */
@@ -20,19 +18,6 @@ struct ask_op {
 	char made[ASK_PATH];
 	int32_t version_then;
 };
-
-static inline bool
-ask_creates(int32_t type)
-{
-	return type == ZK_OP_CREATE || type == ZK_OP_CREATE_CONTAINER || type == ZK_OP_CREATE_TTL;
-}
-
-static inline bool
-ask_is_sequential(int32_t flags)
-{
-	return flags == ZK_CREATE_PERSISTENT_SEQUENTIAL || flags == ZK_CREATE_EPHEMERAL_SEQUENTIAL ||
-	       flags == ZK_CREATE_SEQUENTIAL_TTL;
-}
 
 struct ask {
 	int32_t xid;
