@@ -101,15 +101,17 @@ connect_revalidated(struct front *f, struct front_conn *c, bool valid)
 	refuse_session(f, c, session);
 }
 
-/* Where this node leads its own table knows; else the leader's, and here only the password is judged. */
+/*
+ * Where this node leads its own table knows; else the leader's, and here only the password is judged. A session that
+ * a learner's client has been given may not be applied here yet; one that an own client waits for is nobody else's.
+ */
 static bool
 may_renew(struct front *f, const struct front_conn *c, const struct jute_connect_request *rq)
 {
 	struct sessions *sessions = tree_sessions(f->tree);
-	struct session_view view;
+	const struct front_conn *old = conn_of_session(f, rq->session_id);
 
-	if (front_leads(f) &&
-	    (!sessions_get(sessions, rq->session_id, &view) || !view.applied || view.closing))
+	if (front_leads(f) && old != NULL && old->state == CONN_OPENING)
 		return false;
 	return sessions_renew(sessions, rq->session_id, rq->passwd, 0, c->timeout_ms, (int64_t)f->now_ms);
 }

@@ -241,6 +241,19 @@ lead(struct front *f)
 	f->sweep_ms = f->now_ms + f->config.container_check_ms;
 }
 
+/* Ids of an earlier role of this process may still be on their way: none is given twice, also if the clock is set back. */
+static void
+renew_session_ids(struct front *f)
+{
+	uint8_t server = f->role.standalone ? 1 : (uint8_t)f->role.sid;
+	uint64_t last = (uint64_t)f->ids.next;
+	struct session_ids ids;
+
+	session_ids_init(&ids, server, f->wall_ms);
+	if (last >> 56 != server || (uint64_t)ids.next > last)
+		f->ids = ids;
+}
+
 void
 load_serve(struct front *f)
 {
@@ -248,7 +261,7 @@ load_serve(struct front *f)
 		return;
 	if (f->npending > 0 || f->committed < f->role.proposed)
 		return;
-	session_ids_init(&f->ids, f->role.standalone ? 1 : (uint8_t)f->role.sid, f->wall_ms);
+	renew_session_ids(f);
 	if (front_leads(f))
 		lead(f);
 	f->phase = PHASE_SERVING;

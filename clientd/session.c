@@ -382,7 +382,8 @@ sessions_revalidate(struct sessions *s, int64_t id, uint64_t owner, int32_t time
 {
 	struct session *n = sessions_find(s, id);
 
-	if (n == NULL || n->closing)
+	/* One without a timeout is only the owner of ephemerals that a snapshot had without it. */
+	if (n == NULL || n->closing || (!n->applied && n->timeout_ms == 0))
 		return false;
 	n->owner = owner;
 	return sessions_touch(s, id, timeout_ms, now_ms);

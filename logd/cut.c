@@ -187,7 +187,9 @@ store_truncate(struct store *s, uint64_t zxid)
 	ret = plan_cut(s, &f, &c);
 	if (ret == 0) {
 		store_drop_log(s);
-		ret = carry_out(s, &f, &c);
+		do
+			ret = carry_out(s, &f, &c);
+		while (ret != 0 && store_made_room(s, ret));
 		if (ret == 0) {
 			trace(s->trace, TRACE_NOTICE, "store", "log cut",
 			      "zxid=0x%" PRIx64 " snapshot=0x%" PRIx64, c.zxid, c.snapshot_zxid);

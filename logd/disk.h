@@ -31,8 +31,8 @@ struct store_info {
 struct store_disk;
 
 struct store_disk_ops {
-	int (*open)(struct store_disk *d, enum store_folder folder, const char *name,
-		    enum store_open how); /* handle */
+	/* A handle; -EISDIR where there is a folder, a pipe or the like of that name. */
+	int (*open)(struct store_disk *d, enum store_folder folder, const char *name, enum store_open how);
 	void (*close)(struct store_disk *d, int handle);
 	int (*info)(struct store_disk *d, int handle, struct store_info *info);
 	/* Bytes read, fewer than len only at the end of the file. */
@@ -50,6 +50,8 @@ struct store_disk_ops {
 	int (*remove)(struct store_disk *d, enum store_folder folder, const char *name);
 	/* Names are on the disk: those made, renamed and removed before. */
 	int (*sync_folder)(struct store_disk *d, enum store_folder folder);
+	/* Bytes that may still be written to files of that folder. */
+	int (*space)(struct store_disk *d, enum store_folder folder, uint64_t *free_bytes);
 	/* Calls visit for each name, in any order; a negative return ends it and is returned. */
 	int (*list)(struct store_disk *d, enum store_folder folder, int (*visit)(void *ctx, const char *name),
 		    void *ctx);

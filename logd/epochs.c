@@ -120,7 +120,9 @@ store_epoch(struct store *s, int which, uint32_t epoch)
 	int n = snprintf(text, sizeof text, "%" PRIu32, epoch), ret;
 
 	s->stored[which] = false;
-	ret = files_replace(s->disk, STORE_SNAP, names[which], slice_of(text, (size_t)n));
+	do
+		ret = files_replace(s->disk, STORE_SNAP, names[which], slice_of(text, (size_t)n));
+	while (ret != 0 && store_made_room(s, ret));
 	s->stored[which] = ret == 0;
 	return ret;
 }
@@ -169,6 +171,7 @@ store_set_epochs(struct store *s, uint32_t accepted, uint32_t current, uint64_t 
 	int ret = 0;
 
 	ASSERT(s->batch_txns == 0);
+	s->now_ms = now_ms;
 	if (accepted < s->accepted_epoch || current < s->current_epoch || accepted < current)
 		return -EPROTO;
 	if (store_failed(s) != NULL)

@@ -14,15 +14,24 @@
 #include "posix_disk.h"
 #include "store.h"
 
-enum helper_kind { HELPER_LOAD, HELPER_SNAPSHOT, HELPER_INSTALL, HELPER_CHORE, HELPER_PURGE };
+enum helper_kind {
+	HELPER_LOAD,
+	HELPER_SNAPSHOT,
+	HELPER_INSTALL,
+	HELPER_CHORE,
+	HELPER_PURGE,
+	HELPER_GUARD, /* looks how much space is left, and purges where it is too little */
+};
 
 /* Both directions are whole datagrams between two images of one program. */
 struct helper_job {
 	enum helper_kind kind; /* LOAD, SNAPSHOT and INSTALL carry a channel's descriptor */
 	struct load_request load;
 	struct store_chore chore;
-	uint32_t retain; /* PURGE */
+	uint32_t retain; /* PURGE, GUARD; 0: nothing is removed */
 	bool gz;         /* SNAPSHOT: compressed */
+	uint64_t
+	    keep_free; /* SNAPSHOT, INSTALL: so much space is left to the log; PURGE: only where less is free */
 	uint64_t number; /* INSTALL: comes back in the report */
 };
 
@@ -30,11 +39,12 @@ struct helper_report {
 	enum helper_kind kind;
 	int error;           /* 0, or -errno */
 	uint64_t zxid;       /* SNAPSHOT, INSTALL: exact at */
-	uint64_t count;      /* LOAD: bytes sent; SNAPSHOT, INSTALL: bytes; PURGE: files removed */
+	uint64_t count;      /* LOAD: bytes sent; SNAPSHOT, INSTALL: bytes; PURGE, GUARD: files removed */
 	enum load_kind load; /* LOAD: of the job */
 	struct store_chore chore;
-	uint64_t number;             /* INSTALL: of the job */
-	char text[FILES_TEXT_BYTES]; /* what went wrong */
+	uint64_t free_bytes, wanted_bytes; /* GUARD */
+	uint64_t number;                   /* INSTALL: of the job */
+	char text[FILES_TEXT_BYTES];       /* what went wrong */
 };
 
 struct helper {

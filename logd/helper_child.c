@@ -43,7 +43,7 @@ struct intake {
 	enum helper_kind kind;
 	struct snapfile *file; /* NULL before its BULK_SNAPSHOT */
 	enum snapfile_form form;
-	uint64_t zxid, bytes, number;
+	uint64_t zxid, bytes, number, keep_free;
 	struct buf in;
 };
 
@@ -53,7 +53,8 @@ struct child {
 	struct pulse *pulse;
 	struct load_job loads[LOADS_MAX];
 	struct intake snapshot, install;
-	uint32_t purge; /* snapshots to keep, 0: nothing to do */
+	struct helper_job purge; /* or guard; done when nobody loads */
+	bool purge_due;
 };
 
 static void
@@ -193,7 +194,7 @@ take_begin(struct child *c, struct intake *k, const struct frame *f)
 	k->file = NULL;
 	k->zxid = f->zxid;
 	k->bytes = 0;
-	return snapfile_new(&k->file, c->disk, f->zxid, k->form);
+	return snapfile_new(&k->file, c->disk, f->zxid, k->form, k->keep_free);
 }
 
 static int
@@ -281,7 +282,9 @@ begin_intake(struct child *c, struct intake *k, const struct helper_job *job, in
 {
 	if (k->fd >= 0)
 		end_intake(c, k, -ECANCELED, "a newer one was begun");
-	*k = (struct intake){ .fd = fd, .kind = job->kind, .number = job->number };
+	*k = (struct intake){
+		.fd = fd, .kind = job->kind, .number = job->number, .keep_free = job->keep_free
+	};
 	buf_init(&k->in, FRAME_HEADER_BYTES + FRAME_BODY_MAX + IN_BYTES);
 }
 
@@ -316,16 +319,34 @@ static void
 note_purge(struct child *c, const struct helper_job *job, int fd)
 {
 	(void)fd;
-	c->purge = job->retain;
+	if (c->purge_due && job->kind == HELPER_GUARD)
+		return; /* a purge is as good */
+	c->purge = *job;
+	c->purge_due = true;
+}
+
+/* Where less is free than should be, what need not be kept goes now, and not at the next hour. */
+static int
+guard(struct child *c, const struct helper_job *job, struct helper_report *r)
+{
+	int ret = purge_space(c->disk, job->keep_free, &r->free_bytes, &r->wanted_bytes), removed;
+
+	if (ret != 0 || r->free_bytes >= r->wanted_bytes || job->retain == 0)
+		return ret;
+	removed = purge_hard(c->disk, job->retain, log_trace());
+	ret = purge_space(c->disk, job->keep_free, &r->free_bytes, &r->wanted_bytes);
+	return ret != 0 ? ret : removed;
 }
 
 static void
 do_purge(struct child *c)
 {
-	struct helper_report r = { .kind = HELPER_PURGE };
-	int removed = purge_files(c->disk, c->purge, log_trace());
+	struct helper_report r = { .kind = c->purge.kind };
+	int removed;
 
-	c->purge = 0;
+	c->purge_due = false;
+	removed = r.kind == HELPER_GUARD ? guard(c, &c->purge, &r)
+					 : purge_files(c->disk, c->purge.retain, log_trace());
 	r.error = removed < 0 ? removed : 0;
 	r.count = removed < 0 ? 0 : (uint64_t)removed;
 	send_report(c, &r);
@@ -358,7 +379,7 @@ take_job(struct child *c)
 	static void (*const begin[])(struct child *, const struct helper_job *, int) = {
 		[HELPER_LOAD] = begin_load,       [HELPER_SNAPSHOT] = begin_snapshot,
 		[HELPER_INSTALL] = begin_install, [HELPER_CHORE] = do_chore,
-		[HELPER_PURGE] = note_purge,
+		[HELPER_PURGE] = note_purge,      [HELPER_GUARD] = note_purge,
 	};
 	struct helper_job job;
 	int fd;
@@ -400,7 +421,7 @@ turn(struct child *c)
 		advance_intake(c, &c->install);
 	if (p[0].revents != 0)
 		take_job(c);
-	if (c->purge > 0 && !loading(c))
+	if (c->purge_due && !loading(c))
 		do_purge(c);
 }
 

@@ -94,7 +94,9 @@ store_install(struct store *s, uint64_t zxid)
 	if (ret != 0)
 		return ret;
 	store_drop_log(s);
-	ret = complete(s->disk, zxid);
+	do
+		ret = complete(s->disk, zxid);
+	while (ret != 0 && store_made_room(s, ret));
 	if (ret != 0)
 		return ret == -EAGAIN ? -EIO : ret;
 	trace(s->trace, TRACE_NOTICE, "store", "snapshot installed", "zxid=0x%" PRIx64 " was=0x%" PRIx64,

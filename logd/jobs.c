@@ -13,7 +13,11 @@
 #include "logd.h"
 #include "snapfile.h"
 
-enum { CHANNEL_BYTES = 1 << 20 /* asked of the kernel for a bulk channel's buffer */ };
+enum {
+	CHANNEL_BYTES = 1 << 20,   /* asked of the kernel for a bulk channel's buffer */
+	KEEP_FREE_BYTES = 8 << 20, /* what a snapshot may take between two looks at the space */
+	GUARD_EVERY_MS = 10000,
+};
 
 /* A pair for bulk data; which end is the other process's is up to the caller. */
 static int
@@ -26,6 +30,15 @@ make_channel(int ends[2])
 	for (int i = 0; i < 2; i++)
 		setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 	return 0;
+}
+
+/* What snapshots leave to the log: the reserve, space allocated ahead, and a little. */
+static uint64_t
+keep_free(const struct logd *g)
+{
+	const struct config *c = g->daemon->config;
+
+	return (uint64_t)c->disk_reserve_bytes + (uint64_t)c->prealloc_bytes + KEEP_FREE_BYTES;
 }
 
 int
@@ -49,6 +62,7 @@ void
 jobs_snapshot(struct logd *g)
 {
 	struct helper_job job = { .kind = HELPER_SNAPSHOT,
+				  .keep_free = keep_free(g),
 				  .gz = g->daemon->config->snapshot_compression == CONFIG_COMPRESSION_GZ };
 	int ends[2];
 
@@ -71,6 +85,18 @@ jobs_purge(struct logd *g, uint64_t now_ms)
 		return;
 	helper_send(&g->helper, &job, -1);
 	g->purge_ms = now_ms + (uint64_t)c->purge_interval_ms;
+}
+
+void
+jobs_guard(struct logd *g, uint64_t now_ms)
+{
+	const struct config *c = g->daemon->config;
+	struct helper_job job = { .kind = HELPER_GUARD, .keep_free = keep_free(g) };
+
+	if (c->purge_interval_ms > 0)
+		job.retain = (uint32_t)c->snap_retain_count;
+	helper_send(&g->helper, &job, -1);
+	g->guard_ms = now_ms + GUARD_EVERY_MS;
 }
 
 static void
@@ -104,7 +130,7 @@ answer_install(struct logd *g, uint16_t flags, uint64_t zxid)
 void
 jobs_install(struct logd *g, uint64_t seq, int fd)
 {
-	struct helper_job job = { .kind = HELPER_INSTALL };
+	struct helper_job job = { .kind = HELPER_INSTALL, .keep_free = keep_free(g) };
 
 	jobs_install_cancel(g);
 	job.number = ++g->install.number;
@@ -184,6 +210,11 @@ static void
 on_chore_report(struct logd *g, const struct helper_report *r)
 {
 	store_chore_done(g->store, &r->chore, r->error == 0);
+	if (r->error != 0 && r->chore.kind == STORE_RESERVE && !g->reserve_missed)
+		log_event(LOG_WARNING, "no reserve for a full disk", "bytes=%" PRIu64 " reason=%s",
+			  r->chore.size, log_quote(slice_str(strerror(-r->error))).text);
+	if (r->chore.kind == STORE_RESERVE)
+		g->reserve_missed = r->error != 0;
 	if (r->error != 0 && r->chore.kind == STORE_ALLOCATE)
 		log_event(LOG_WARNING, "no space could be allocated ahead", "log=%" PRIx64 " reason=%s",
 			  r->chore.log_zxid, log_quote(slice_str(strerror(-r->error))).text);
@@ -200,6 +231,23 @@ on_purge_report(struct logd *g, const struct helper_report *r)
 		log_event(LOG_NOTICE, "old files purged", "files=%" PRIu64, r->count);
 }
 
+static void
+on_guard_report(struct logd *g, const struct helper_report *r)
+{
+	bool low = r->free_bytes < r->wanted_bytes;
+
+	on_purge_report(g, r);
+	if (r->error != 0)
+		return;
+	g->free_bytes = r->free_bytes;
+	if (low && !g->disk_low)
+		log_event(LOG_WARNING, "disk space is low", "free=%" PRIu64 " wanted=%" PRIu64, r->free_bytes,
+			  r->wanted_bytes);
+	if (!low && g->disk_low)
+		log_event(LOG_NOTICE, "disk space is enough again", "free=%" PRIu64, r->free_bytes);
+	g->disk_low = low;
+}
+
 static struct logd *
 logd_of(struct helper *h)
 {
@@ -212,7 +260,7 @@ on_report(struct helper *h, const struct helper_report *r)
 	static void (*const take[])(struct logd *, const struct helper_report *) = {
 		[HELPER_LOAD] = on_load_report,       [HELPER_SNAPSHOT] = on_snapshot_report,
 		[HELPER_INSTALL] = on_install_report, [HELPER_CHORE] = on_chore_report,
-		[HELPER_PURGE] = on_purge_report,
+		[HELPER_PURGE] = on_purge_report,     [HELPER_GUARD] = on_guard_report,
 	};
 
 	take[r->kind](logd_of(h), r);
@@ -229,6 +277,8 @@ on_helper_died(struct helper *h)
 		store_snapshot_ended(g->store, false, 0, clock_mono_ms());
 	jobs_install_cancel(g);
 	store_chore_done(g->store, &(struct store_chore){ STORE_ALLOCATE, f.log_zxid, 0 }, true);
+	if (!f.reserve_held)
+		store_chore_done(g->store, &(struct store_chore){ .kind = STORE_RESERVE }, false);
 }
 
 void

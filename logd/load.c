@@ -80,11 +80,12 @@ static int __attribute__((format(printf, 2, 3))) refuse(struct load *l, const ch
 	return -EUCLEAN;
 }
 
+/* The log being read cannot be: whoever wants the data may ask again. */
 static int
-disk_error(struct load *l, int error, const char *what)
+log_error(struct load *l, int error)
 {
-	if (error != -EUCLEAN)
-		snprintf(l->error, sizeof l->error, "cannot read %s: %s", what, strerror(-error));
+	snprintf(l->error, sizeof l->error, "cannot read %s/log.%" PRIx64 ": %s", l->disk->names[STORE_LOG],
+		 l->files.logs[l->log].zxid, strerror(-error));
 	return error;
 }
 
@@ -245,8 +246,11 @@ step_pick_snapshot(struct load *l)
 	}
 	if (l->files.nsnapshots == 0)
 		return send_empty(l);
-	if (l->unreadable != 0)
-		return disk_error(l, l->unreadable, "any snapshot");
+	if (l->unreadable != 0) {
+		snprintf(l->error, sizeof l->error, "cannot read any snapshot in %s: %s",
+			 l->disk->names[STORE_SNAP], strerror(-l->unreadable));
+		return l->unreadable;
+	}
 	return refuse(
 	    l,
 	    "no snapshot of %zu in %s is whole; the way out: restore one from a backup, with the logs "
@@ -358,10 +362,14 @@ missing(struct load *l, uint64_t next)
 static int
 open_log(struct load *l)
 {
-	int ret = walk_open(&l->walk, l->disk, l->files.logs[l->log].zxid);
+	uint64_t zxid = l->files.logs[l->log].zxid;
+	int ret = walk_open(&l->walk, l->disk, zxid);
 
+	if (ret == -EISDIR)
+		return refuse(l, "%s/log.%" PRIx64 " is no file; move it away", l->disk->names[STORE_LOG],
+			      zxid);
 	if (ret != 0)
-		return disk_error(l, ret, "a log");
+		return log_error(l, ret);
 	l->walking = true;
 	l->step = step_log;
 	return 1;
@@ -433,7 +441,7 @@ step_log(struct load *l)
 	for (int i = 0; i < TXNS_A_STEP && bytes < PIECE_BYTES; i++) {
 		int ret = walk_next(&l->walk, &e);
 		if (ret < 0)
-			return disk_error(l, ret, "a log");
+			return log_error(l, ret);
 		if (ret == 0)
 			return end_log(l);
 		if (e.head.zxid <= l->at)

@@ -25,6 +25,9 @@ struct logd {
 		bool active; /* an INSTALL is to be answered */
 		uint64_t seq, number;
 	} install;
+	bool reserve_missed; /* that there is no reserve was said */
+	bool disk_low;       /* less space is free than should be */
+	uint64_t free_bytes, guard_ms;
 	uint64_t purge_ms; /* when the next one is due; UINT64_MAX: never */
 	uint64_t status_ms, status_zxid;
 };
@@ -41,6 +44,8 @@ void jobs_install_cancel(struct logd *g);
 void jobs_snapshot(struct logd *g);
 /* Asks for a purge and sets when the next one is due. */
 void jobs_purge(struct logd *g, uint64_t now_ms);
+/* Asks how much space is left, and for a purge where it is too little. */
+void jobs_guard(struct logd *g, uint64_t now_ms);
 /* Hands on what the store wants done to its files. */
 void jobs_chores(struct logd *g);
 

@@ -23,6 +23,7 @@ settings_of(const struct config *c)
 		.snap_size_bytes = c->snap_size_limit_bytes > 0 ? (uint64_t)c->snap_size_limit_bytes : 0,
 		.log_size_bytes = c->txn_log_size_limit_bytes > 0 ? (uint64_t)c->txn_log_size_limit_bytes : 0,
 		.prealloc_bytes = (uint64_t)c->prealloc_bytes,
+		.reserve_bytes = (uint64_t)c->disk_reserve_bytes,
 		.batch_txns = c->max_batch_size > 0 ? (uint32_t)c->max_batch_size : 0,
 		.force_sync = c->force_sync,
 		.sync_warning_ms = (uint64_t)c->fsync_warning_ms,
@@ -278,10 +279,12 @@ step(struct daemon *d, uint64_t now_ms)
 		jobs_snapshot(g);
 	if (g->purge_ms <= now_ms)
 		jobs_purge(g, now_ms);
+	if (g->guard_ms <= now_ms)
+		jobs_guard(g, now_ms);
 	jobs_chores(g);
 	if (now_ms - g->status_ms >= STATUS_EVERY_MS)
 		renew_status(g, now_ms);
-	deadline = least(store_deadline(g->store), g->purge_ms);
+	deadline = least(least(store_deadline(g->store), g->purge_ms), g->guard_ms);
 	return g->status_zxid == store_durable(g->store) ? deadline
 							 : least(deadline, g->status_ms + STATUS_EVERY_MS);
 }
@@ -400,6 +403,9 @@ status(struct daemon *d, struct status_writer *w)
 	status_fact(w, "sync_p50_us", "%" PRIu64, f.sync_p50_us);
 	status_fact(w, "sync_p99_us", "%" PRIu64, f.sync_p99_us);
 	status_fact(w, "sync_max_us", "%" PRIu64, f.sync_max_us);
+	status_fact(w, "disk_free_bytes", "%" PRIu64, g->free_bytes);
+	status_fact(w, "disk_low", "%d", g->disk_low);
+	status_fact(w, "disk_reserve", "%s", f.reserve_held ? "held" : "none");
 	status_fact(w, "helper_pid", "%d", (int)g->helper.pid);
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,6 +39,14 @@ leave(struct store_disk *d, int result)
 	return result < 0 ? -error : result;
 }
 
+static bool
+is_file(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 static int
 disk_open(struct store_disk *d, enum store_folder folder, const char *name, enum store_open how)
 {
@@ -50,7 +59,12 @@ disk_open(struct store_disk *d, enum store_folder folder, const char *name, enum
 	int fd;
 
 	enter(d);
-	fd = leave(d, openat(self(d)->folders[folder], name, flags[how] | O_CLOEXEC, FILE_MODE));
+	/* Nothing but a file is read or written; O_NONBLOCK, lest a pipe of that name keep us waiting for ever. */
+	fd = leave(d, openat(self(d)->folders[folder], name, flags[how] | O_CLOEXEC | O_NONBLOCK, FILE_MODE));
+	if (fd >= 0 && !is_file(fd)) {
+		close(fd);
+		return -EISDIR;
+	}
 	/*
 	 * We read in large pieces anyway; reading ahead would fill the cache with the zeros of space allocated ahead,
 	 * which then no longer count as a hole and are read at every start.
@@ -189,6 +203,18 @@ disk_sync_folder(struct store_disk *d, enum store_folder folder)
 }
 
 static int
+disk_space(struct store_disk *d, enum store_folder folder, uint64_t *free_bytes)
+{
+	struct statfs st;
+	int ret;
+
+	enter(d);
+	ret = leave(d, fstatfs(self(d)->folders[folder], &st));
+	*free_bytes = ret == 0 ? (uint64_t)st.f_bavail * (uint64_t)st.f_bsize : 0;
+	return ret;
+}
+
+static int
 disk_list(struct store_disk *d, enum store_folder folder, int (*visit)(void *ctx, const char *name),
 	  void *ctx)
 {
@@ -236,6 +262,7 @@ static const struct store_disk_ops ops = {
 	.rename = disk_rename,
 	.remove = disk_remove,
 	.sync_folder = disk_sync_folder,
+	.space = disk_space,
 	.list = disk_list,
 	.now_us = disk_now_us,
 };

@@ -97,3 +97,47 @@ purge_files(struct store_disk *d, unsigned retain, struct trace *t)
 	ret = remove_all_aside(d, t);
 	return ret < 0 ? ret : ret + (int)keep + (int)logs;
 }
+
+int
+purge_hard(struct store_disk *d, unsigned retain, struct trace *t)
+{
+	int aside = remove_all_aside(d, t), n = aside < 0 ? aside : purge_files(d, retain, t);
+
+	return n < 0 ? n : n + aside;
+}
+
+/* Bytes of the newest snapshot's file, or 0. */
+static int
+newest_size(struct store_disk *d, uint64_t *size)
+{
+	char why[FILES_TEXT_BYTES];
+	struct store_info info;
+	struct files f;
+	int ret = files_list(&f, d, why);
+
+	*size = 0;
+	if (ret != 0)
+		return ret;
+	if (f.nsnapshots > 0 && files_snapshot_info(d, &f.snapshots[f.nsnapshots - 1], &info) == 0)
+		*size = info.size;
+	files_free(&f);
+	return 0;
+}
+
+int
+purge_space(struct store_disk *d, uint64_t keep_free, uint64_t *free_bytes, uint64_t *wanted_bytes)
+{
+	uint64_t other, snapshot;
+	int ret = d->ops->space(d, STORE_SNAP, free_bytes);
+
+	if (ret == 0)
+		ret = d->ops->space(d, STORE_LOG, &other);
+	if (ret == 0)
+		ret = newest_size(d, &snapshot);
+	if (ret != 0)
+		return ret;
+	if (other < *free_bytes)
+		*free_bytes = other;
+	*wanted_bytes = keep_free + snapshot;
+	return 0;
+}

@@ -13,4 +13,12 @@
 /* Number of files removed, or -errno. Fewer whole snapshots than `retain`: nothing is removed. */
 int purge_files(struct store_disk *d, unsigned retain, struct trace *t);
 
+/*
+ * How much is free in the folder that has less, and how much should be: what keep_free says and room for another
+ * snapshot like the newest. 0, or what the disk said.
+ */
+int purge_space(struct store_disk *d, uint64_t keep_free, uint64_t *free_bytes, uint64_t *wanted_bytes);
+/* As purge_files, where space is short: what was set aside goes in any case. */
+int purge_hard(struct store_disk *d, unsigned retain, struct trace *t);
+
 #endif

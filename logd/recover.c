@@ -47,6 +47,9 @@ int
 store_disk_error(char why[FILES_TEXT_BYTES], int error, const char *doing, const struct store *s,
 		 enum store_folder folder)
 {
+	if (error == -EISDIR && why[0] == '\0')
+		return store_refuse(why, "cannot %s in %s: something of that name is no file; move it away",
+				    doing, s->disk->names[folder]);
 	if (why[0] == '\0')
 		snprintf(why, FILES_TEXT_BYTES, "cannot %s in %s: %s", doing, s->disk->names[folder],
 			 strerror(-error));
@@ -115,6 +118,9 @@ find_snapshot(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES]
 			return 0;
 		}
 		disk_name_make(name, f->snapshots[i].kind, f->snapshots[i].zxid);
+		if (ret == -EISDIR)
+			return store_refuse(why, "%s/%s is no file; move it away", s->disk->names[STORE_SNAP],
+					    name);
 		if (ret != -EBADMSG && ret != -ENOTSUP) {
 			snprintf(why, FILES_TEXT_BYTES, "cannot read %s/%s: %s", s->disk->names[STORE_SNAP],
 				 name, strerror(-ret));
@@ -312,6 +318,9 @@ recover_log(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES])
 		uint64_t zxid = f->logs[i].zxid;
 		mark = have_mark == 0 ? &m : NULL;
 		ret = read_log(s, zxid, &mark, &end, &last);
+		if (ret == -EISDIR)
+			return store_refuse(why, "%s/log.%" PRIx64 " is no file; move it away",
+					    s->disk->names[STORE_LOG], zxid);
 		if (ret != 0)
 			return store_disk_error(why, ret, "read the newest log", s, STORE_LOG);
 		j = judge_end(&end, mark);

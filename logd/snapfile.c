@@ -19,7 +19,7 @@ struct snapfile {
 	struct store_disk *disk;
 	int handle;
 	enum snapfile_form form;
-	uint64_t written, synced;
+	uint64_t written, synced, keep_free;
 	char name[DISK_NAME_BYTES], temporary[SNAPFILE_NAME_BYTES];
 	struct snapshot_reader reader;
 	struct gzip *gzip; /* NULL: stored as it is */
@@ -54,13 +54,15 @@ begin_content(struct snapfile *f)
 }
 
 int
-snapfile_new(struct snapfile **out, struct store_disk *d, uint64_t zxid, enum snapfile_form form)
+snapfile_new(struct snapfile **out, struct store_disk *d, uint64_t zxid, enum snapfile_form form,
+	     uint64_t keep_free)
 {
 	struct snapfile *f = mem_zalloc(1, sizeof *f);
 	int ret;
 
 	f->disk = d;
 	f->form = form;
+	f->keep_free = keep_free;
 	f->handle = -1;
 	name_files(f, zxid);
 	begin_content(f);
@@ -98,6 +100,7 @@ write_out(struct snapfile *f)
 	struct store_disk *d = f->disk;
 	size_t len = buf_len(&f->out);
 	int ret = d->ops->write(d, f->handle, f->written, buf_head(&f->out), len);
+	uint64_t free_bytes;
 
 	if (ret != 0)
 		return ret;
@@ -106,7 +109,10 @@ write_out(struct snapfile *f)
 	if (f->written - f->synced < SYNC_STEP_BYTES)
 		return 0;
 	f->synced = f->written;
-	return d->ops->sync(d, f->handle);
+	ret = d->ops->space(d, STORE_SNAP, &free_bytes);
+	if (ret == 0 && free_bytes < f->keep_free)
+		return -ENOSPC;
+	return ret == 0 ? d->ops->sync(d, f->handle) : ret;
 }
 
 int

@@ -21,8 +21,12 @@ enum snapfile_form {
 	SNAPFILE_RECEIVED, /* of a leader, stored plain */
 };
 
-/* Begins one, exact at zxid. Errors as the disk said. */
-int snapfile_new(struct snapfile **f, struct store_disk *d, uint64_t zxid, enum snapfile_form form);
+/*
+ * Begins one, exact at zxid. Errors as the disk said; -ENOSPC also later, before less than keep_free bytes are free: a
+ * snapshot may not take the space that the log needs (ZOOKEEPER-3082).
+ */
+int snapfile_new(struct snapfile **f, struct store_disk *d, uint64_t zxid, enum snapfile_form form,
+		 uint64_t keep_free);
 /* Ends it; what is not finished is removed. NULL is harmless. */
 void snapfile_free(struct snapfile *f);
 /* The next bytes of the file, inflated. -EBADMSG: they are no snapshot; other -errno: the disk failed. */

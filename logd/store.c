@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "reserve.h"
 #include "store_internal.h"
 
 enum { BATCH_KEEP = 1 << 20, PROBE_BYTES = 64 << 10 };
@@ -68,6 +69,8 @@ store_open(struct store **out, struct store_disk *d, const struct store_settings
 		.handle = -1,
 		.random = settings->seed | 1,
 		.mark_ms = UINT64_MAX,
+		.reserve_ms = UINT64_MAX,
+		.reserve_due = settings->reserve_bytes > 0,
 	};
 	buf_init(&s->batch, SIZE_MAX / 4);
 	why[0] = '\0';
@@ -78,6 +81,8 @@ store_open(struct store **out, struct store_disk *d, const struct store_settings
 		mem_free(s);
 		return ret;
 	}
+	if (settings->reserve_bytes == 0)
+		reserve_fill(d, 0);
 	*out = s;
 	return 0;
 }
@@ -307,6 +312,7 @@ store_commit(struct store *s, uint64_t now_ms)
 
 	if (s->batch_txns == 0)
 		return false;
+	s->now_ms = now_ms;
 	began_us = s->disk->ops->now_us(s->disk);
 	s->failed_log = fresh ? s->batch_first : s->end.log_zxid;
 	s->failed_log_empty = fresh;
@@ -400,9 +406,27 @@ try_again(struct store *s, uint64_t now_ms)
 	trace(s->trace, TRACE_NOTICE, "store", "disk works again", "durable=0x%" PRIx64, s->durable);
 }
 
+bool
+store_made_room(struct store *s, int error)
+{
+	if ((error != -ENOSPC && error != -EDQUOT) || s->settings.reserve_bytes == 0 ||
+	    reserve_spend(s->disk) != 0)
+		return false;
+	trace(s->trace, TRACE_WARNING, "store", "disk is full, a piece of the reserve is spent", "folder=%s",
+	      s->disk->names[STORE_SNAP]);
+	s->reserve_held = false;
+	s->reserve_ms = s->now_ms + STORE_RESERVE_RETRY_MS;
+	return true;
+}
+
 void
 store_tick(struct store *s, uint64_t now_ms)
 {
+	s->now_ms = now_ms;
+	if (now_ms >= s->reserve_ms) {
+		s->reserve_ms = UINT64_MAX;
+		s->reserve_due = true;
+	}
 	if (store_failed(s) != NULL && now_ms >= s->retry_ms)
 		try_again(s, now_ms);
 	if (now_ms >= s->mark_ms)
@@ -412,9 +436,9 @@ store_tick(struct store *s, uint64_t now_ms)
 uint64_t
 store_deadline(const struct store *s)
 {
-	if (store_failed(s) != NULL)
-		return s->retry_ms;
-	return s->mark_ms;
+	uint64_t due = store_failed(s) != NULL ? s->retry_ms : s->mark_ms;
+
+	return due < s->reserve_ms ? due : s->reserve_ms;
 }
 
 bool
@@ -465,6 +489,10 @@ store_next_chore(struct store *s)
 		s->trim.kind = STORE_NO_CHORE;
 		return c;
 	}
+	if (s->reserve_due) {
+		s->reserve_due = false;
+		return (struct store_chore){ STORE_RESERVE, 0, s->settings.reserve_bytes };
+	}
 	if (s->handle < 0 || s->roll || s->allocating || step == 0 || s->end.size - s->end.offset > step / 2)
 		return c;
 	s->allocating = true;
@@ -478,6 +506,8 @@ store_do_chore(struct store_disk *d, const struct store_chore *c)
 	struct store_info info;
 	int h, ret;
 
+	if (c->kind == STORE_RESERVE)
+		return reserve_fill(d, c->size);
 	disk_name_make(name, DISK_LOG, c->log_zxid);
 	h = d->ops->open(d, STORE_LOG, name, STORE_WRITE);
 	if (h < 0)
@@ -496,6 +526,10 @@ store_do_chore(struct store_disk *d, const struct store_chore *c)
 void
 store_chore_done(struct store *s, const struct store_chore *c, bool ok)
 {
+	if (c->kind == STORE_RESERVE) {
+		s->reserve_held = ok && c->size > 0;
+		s->reserve_ms = ok ? UINT64_MAX : s->now_ms + STORE_RESERVE_RETRY_MS;
+	}
 	if (c->kind != STORE_ALLOCATE || !s->end.exists || c->log_zxid != s->end.log_zxid)
 		return;
 	/* After a failure the step is not tried again for this file: `allocating` stays. */
@@ -532,5 +566,6 @@ store_get_facts(const struct store *s, struct store_facts *f)
 		.sync_p99_us = n == 0 ? 0 : sorted[n * 99 / 100],
 		.sync_max_us = s->sync_max_us,
 		.snapshot_running = s->snapshot_running,
+		.reserve_held = s->reserve_held,
 	};
 }

@@ -8,6 +8,7 @@
  *   - After a failed write or sync the same pages are never tried again: the file is dropped, and every second the
  *     store cuts it to what is durable and proves that the disk works before it takes anything (ATC'20: a sync that is
  *     repeated after a failure lies).
+ *   - On a full disk the epoch files can still be written and the log cut, out of the reserve.
  *   - Opening cuts what can never have been durable, and nothing else. A damaged record that was durable, or that may
  *     have been, is refused with an explanation.
  *
@@ -36,6 +37,7 @@ enum {
 	STORE_RETRY_MS = 1000,           /* between attempts to use a failed disk again */
 	STORE_MARK_MS = 1000,            /* zkd.mark is at most this old while txns come */
 	STORE_SNAPSHOT_RETRY_MS = 10000, /* after a snapshot that was not finished */
+	STORE_RESERVE_RETRY_MS = 60000,  /* after the reserve was spent, or could not be had */
 	STORE_SYNC_SAMPLES = 1024,       /* syncs that the percentiles are about */
 };
 
@@ -45,6 +47,7 @@ struct store_settings {
 	uint64_t snap_size_bytes; /* the same for log bytes; 0: no limit */
 	uint64_t log_size_bytes;  /* a log file past this is closed; 0: no limit */
 	uint64_t prealloc_bytes;  /* space is asked for in steps of this; 0: never */
+	uint64_t reserve_bytes;   /* size of zkd.reserve (reserve.h); 0: none */
 	uint32_t batch_txns;      /* a batch is committed when it has so many; 0: no limit */
 	bool force_sync;          /* false: never sync the log (zoo.cfg: forceSync=no) */
 	uint64_t sync_warning_ms;
@@ -126,13 +129,13 @@ void store_snapshot_begun(struct store *s);
 /* It is on the disk, exact at zxid; or it came to nothing (ok false). */
 void store_snapshot_ended(struct store *s, bool ok, uint64_t zxid, uint64_t now_ms);
 
-/* Work for the helper on a log file that is not urgent. */
-enum store_chore_kind { STORE_NO_CHORE, STORE_ALLOCATE, STORE_TRIM };
+/* Work for the helper on a log file, or on the reserve, that is not urgent. */
+enum store_chore_kind { STORE_NO_CHORE, STORE_ALLOCATE, STORE_TRIM, STORE_RESERVE };
 
 struct store_chore {
 	enum store_chore_kind kind;
 	uint64_t log_zxid; /* which file */
-	uint64_t size;     /* to grow it to, with zeros; or to cut its padding at */
+	uint64_t size;     /* to grow it to, with zeros; or to cut its padding at; of the reserve */
 };
 
 /* The next one, STORE_NO_CHORE when there is none. */
@@ -152,6 +155,7 @@ struct store_facts {
 	uint64_t sync_p50_us, sync_p99_us; /* of the last STORE_SYNC_SAMPLES */
 	uint64_t sync_max_us;
 	bool snapshot_running;
+	bool reserve_held; /* zkd.reserve has its size */
 };
 
 void store_get_facts(const struct store *s, struct store_facts *f);

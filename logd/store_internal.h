@@ -51,6 +51,11 @@ struct store {
 	uint64_t marked;  /* zxid that zkd.mark speaks of */
 	uint64_t mark_ms; /* when it is to be written next; UINT64_MAX: nothing to write */
 
+	uint64_t now_ms;     /* the latest that was told */
+	uint64_t reserve_ms; /* when the reserve is to be filled; UINT64_MAX: not now */
+	bool reserve_due;    /* the helper is to do it */
+	bool reserve_held;
+
 	bool allocating;
 	struct store_chore trim;
 
@@ -75,6 +80,8 @@ int install_recover(struct store *s);
 /* epochs.c: the epochs, of their files or of the durable zxid. As store_open. */
 int epochs_recover(struct store *s, char why[FILES_TEXT_BYTES]);
 
+/* store.c: whether what ended with that error may be tried once more, because space was given back for it. */
+bool store_made_room(struct store *s, int error);
 /* store.c: the disk failed at what, in where; everything that is not durable is forgotten, the open log with it. */
 void store_fail(struct store *s, uint64_t now_ms, const char *what, const char *where, int error);
 /* store.c: when snapshots are due anew, from now on. */

@@ -167,7 +167,6 @@ add_ensemble(struct zab_config *z, const struct config *c, struct buf *text)
 	members_put(m, text);
 	members_quorums(m, NULL, &z->quorums);
 	z->members = buf_slice(text);
-	z->members_version = m->version;
 	members_free(m);
 	z->standalone = false;
 	z->sid = (uint64_t)c->myid;

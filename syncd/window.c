@@ -22,6 +22,8 @@ window_init(struct window *w, uint64_t base)
 void
 window_free(struct window *w)
 {
+	window_settle(w);
+	mem_free(w->outgrown);
 	mem_free(w->txns);
 	mem_free(w->bytes);
 	window_init(w, 0);
@@ -88,7 +90,8 @@ grow_bytes(struct window *w, size_t len)
 		t->off = off;
 		off += t->len;
 	}
-	mem_free(w->bytes);
+	w->outgrown = mem_realloc(w->outgrown, (w->noutgrown + 1) * sizeof *w->outgrown);
+	w->outgrown[w->noutgrown++] = w->bytes;
 	w->bytes = bytes;
 	w->size = size;
 	w->head = off;
@@ -138,6 +141,28 @@ window_drop_first(struct window *w)
 	w->held -= t->len;
 	w->first = (w->first + 1) & (w->cap - 1);
 	w->count--;
+}
+
+void
+window_cut(struct window *w, uint64_t zxid)
+{
+	size_t keep = window_after(w, zxid);
+
+	if (!window_continues(w, zxid)) {
+		window_reset(w, zxid);
+		return;
+	}
+	for (size_t i = keep; i < w->count; i++)
+		w->held -= window_at(w, i)->len;
+	w->count = keep;
+	w->head = keep == 0 ? 0 : window_at(w, keep - 1)->off + window_at(w, keep - 1)->len;
+}
+
+void
+window_settle(struct window *w)
+{
+	while (w->noutgrown > 0)
+		mem_free(w->outgrown[--w->noutgrown]);
 }
 
 size_t

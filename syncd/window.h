@@ -5,7 +5,8 @@
  * is allocated: the bytes lie in one ring, the index in another, and both grow (by doubling) only when more
  * is held than ever before.
  *
- * The window owns its memory. A body that it hands out is valid until the next window_push.
+ * The window owns its memory. A body that it hands out is valid, also when its txn is dropped, until the first
+ * window_push after the next window_settle.
  */
 #ifndef SYNCD_WINDOW_H
 #define SYNCD_WINDOW_H
@@ -26,6 +27,8 @@ struct window {
 	size_t cap;          /* of txns; a power of two, or 0 */
 	size_t first, count; /* ring position of the oldest */
 	uint8_t *bytes;
+	uint8_t **outgrown; /* rings that bodies handed out may still lie in */
+	size_t noutgrown;
 	size_t size; /* of bytes */
 	size_t head; /* one past the newest txn's last byte */
 	size_t held; /* bytes of all txns held */
@@ -41,8 +44,12 @@ void window_reset(struct window *w, uint64_t base);
 
 /* Copies a txn to the end; zxid must be above all before it, the body must not be empty. */
 void window_push(struct window *w, uint64_t zxid, struct slice body);
-/* Drops the oldest; there must be one. */
+/* Drops the oldest; there must be one. Not between a window_push and the use of bodies handed out before it. */
 void window_drop_first(struct window *w);
+/* Drops all above zxid; where the window does not reach back to zxid, it is empty then and continues zxid. */
+void window_cut(struct window *w, uint64_t zxid);
+/* Nobody uses the bodies handed out so far any more. */
+void window_settle(struct window *w);
 
 /* The i-th oldest, i < count. */
 const struct window_txn *window_at(const struct window *w, size_t i);

@@ -10,26 +10,45 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
-enum { FIRST_ACTIONS = 32 };
+enum {
+	FIRST_ACTIONS = 32,
+	SCRATCH_MAX = 256 << 20, /* of one step: what a peer may send at once, and a little more */
+};
 
 #define PHASE(p) (1u << (p))
+
+#define ROLE(r)   (1u << (r))
+#define ANY_PHASE (PHASE(ZAB_UNTOLD) | PHASE(ZAB_TOLD) | PHASE(ZAB_LOADING) | PHASE(ZAB_READY))
+#define ANY_ROLE  (ROLE(ZAB_LOOKING) | ROLE(ZAB_LEADER) | LEARNER)
+#define LEARNER   (ROLE(ZAB_FOLLOWER) | ROLE(ZAB_OBSERVER))
 
 /* Who may send what, and when. What is not here ends the link. */
 static const struct rule {
 	enum zab_link link;
 	uint16_t type;
-	unsigned phases; /* clientd's links only */
+	unsigned phases, roles; /* clientd's link only */
 	zab_handler *handle;
 } rules[] = {
-	{ ZAB_CLIENTD, MSG_ROLE_ACK,
-	  PHASE(ZAB_UNTOLD) | PHASE(ZAB_TOLD) | PHASE(ZAB_LOADING) | PHASE(ZAB_READY), zab_on_role_ack },
-	{ ZAB_CLIENTD, MSG_LOAD, PHASE(ZAB_LOADING), zab_on_load },
-	{ ZAB_CLIENTD, MSG_READY, PHASE(ZAB_LOADING), zab_on_ready },
-	{ ZAB_CLIENTD, MSG_PROPOSE, PHASE(ZAB_READY), zab_on_propose },
-	{ ZAB_LOGD, MSG_DURABLE, 0, zab_on_durable },
-	{ ZAB_LOGD, MSG_LOAD_CHANNEL, 0, zab_on_load_channel },
-	{ ZAB_LOGD, MSG_SNAPSHOT, 0, zab_on_snapshot },
-	{ ZAB_LOGD, MSG_DISK, 0, zab_on_disk },
+	{ ZAB_CLIENTD, MSG_ROLE_ACK, ANY_PHASE, ANY_ROLE, zab_on_role_ack },
+	{ ZAB_CLIENTD, MSG_LOAD, PHASE(ZAB_LOADING), ANY_ROLE, zab_on_load },
+	{ ZAB_CLIENTD, MSG_READY, PHASE(ZAB_LOADING), ANY_ROLE, zab_on_ready },
+	{ ZAB_CLIENTD, MSG_PROPOSE, PHASE(ZAB_READY), ROLE(ZAB_LEADER), zab_on_propose },
+	{ ZAB_CLIENTD, MSG_DROP, PHASE(ZAB_READY), ROLE(ZAB_LEADER), zab_on_drop },
+	{ ZAB_CLIENTD, MSG_SYNC, PHASE(ZAB_READY), ROLE(ZAB_LEADER), zab_on_sync_answer },
+	{ ZAB_CLIENTD, MSG_REVALIDATE, PHASE(ZAB_READY), ROLE(ZAB_LEADER), zab_on_revalidated },
+	{ ZAB_CLIENTD, MSG_REQUEST, PHASE(ZAB_READY), LEARNER, zab_on_request },
+	{ ZAB_CLIENTD, MSG_SYNC, PHASE(ZAB_READY), LEARNER, zab_on_sync_question },
+	{ ZAB_CLIENTD, MSG_REVALIDATE, PHASE(ZAB_READY), LEARNER, zab_on_revalidate_question },
+	{ ZAB_CLIENTD, MSG_TOUCH, PHASE(ZAB_READY), LEARNER, zab_on_touch },
+	{ ZAB_LOGD, MSG_DURABLE, 0, 0, zab_on_durable },
+	{ ZAB_LOGD, MSG_LOAD_CHANNEL, 0, 0, zab_on_load_channel },
+	{ ZAB_LOGD, MSG_SNAPSHOT, 0, 0, zab_on_snapshot },
+	{ ZAB_LOGD, MSG_DISK, 0, 0, zab_on_disk },
+	{ ZAB_LOGD, MSG_EPOCHS, 0, 0, zab_on_epochs },
+	{ ZAB_LOGD, MSG_TRUNCATE, 0, 0, zab_on_truncated },
+	{ ZAB_LOGD, MSG_INSTALL, 0, 0, zab_on_installed },
+	{ ZAB_ELECTIOND, MSG_RESULT, 0, 0, zab_on_result },
+	{ ZAB_ELECTIOND, MSG_CONFIG, 0, 0, zab_on_config },
 };
 
 static const char *const link_names[ZAB_LINKS] = { "logd", "clientd", "electiond" };
@@ -44,11 +63,37 @@ zab_init(struct zab *z, const struct zab_config *config)
 	z->absence_told = true; /* nobody is missed who was never there */
 	acks_init(&z->acks);
 	window_init(&z->window, 0);
+	requests_init(&z->requests);
+	touches_init(&z->learn.touches);
+	list_init(&z->dirty);
+	list_init(&z->dead);
+	arena_init(&z->scratch, SCRATCH_MAX);
+	z->next_origin = (uint64_t)config->role_base << 32;
+	zab_install_abandon(z);
+	zab_members_init(z);
+	z->config.members = SLICE_NULL;
 }
 
 void
 zab_free(struct zab *z)
 {
+	if (z->dead.next == NULL)
+		return; /* all zero: it was never made */
+	zab_install_abandon(z);
+	zab_drop_peers(z, "the end");
+	zab_bury(z);
+	mem_free(z->peers);
+	z->peers = NULL;
+	z->peers_cap = 0;
+	buf_free(&z->snap.out);
+	mem_free(z->lead.waits);
+	z->lead.waits = NULL;
+	mem_free(z->learn.asks);
+	z->learn.asks = NULL;
+	touches_free(&z->learn.touches);
+	requests_free(&z->requests);
+	zab_members_free(z);
+	arena_free(&z->scratch);
 	window_free(&z->window);
 	mem_free(z->actions);
 	z->actions = NULL;
@@ -91,6 +136,8 @@ link_gone(struct zab *z, enum zab_link link)
 		zab_log_gone(z);
 	if (link == ZAB_CLIENTD)
 		zab_clientd_gone(z);
+	if (link == ZAB_ELECTIOND)
+		zab_electiond_gone(z);
 }
 
 void
@@ -117,8 +164,15 @@ logd_greeted(struct zab *z, const struct zab_hello *hello)
 	z->absence_told = true;
 	z->disk_failed = hello->disk.failed;
 	snprintf(z->disk_error, sizeof z->disk_error, "%s", hello->disk.error);
+	z->epochs = hello->epochs;
+	z->partial = hello->partial;
 	zab_log_found(z, hello->durable);
+	zab_task_again(z);
+	zab_channel_log_came(z);
 	zab_tell_disk(z);
+	if (z->disk_failed)
+		zab_look(z, "the disk failed");
+	zab_try_look(z);
 }
 
 static void
@@ -145,22 +199,30 @@ on_up(struct zab *z, const struct zab_event *event)
 		logd_greeted(z, &event->hello);
 	if (event->link == ZAB_CLIENTD)
 		clientd_greeted(z, &event->hello);
+	if (event->link == ZAB_ELECTIOND)
+		zab_electiond_came(z);
 }
 
+/* A type may have one meaning on a leader and another one on a learner. */
 static const struct rule *
-find_rule(enum zab_link link, uint16_t type)
+find_rule(const struct zab *z, enum zab_link link, uint16_t type)
 {
-	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
-		if (rules[i].link == link && rules[i].type == type)
-			return &rules[i];
-	return NULL;
+	const struct rule *found = NULL;
+
+	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+		if (rules[i].link != link || rules[i].type != type)
+			continue;
+		if (found == NULL || (rules[i].roles & ROLE(z->role)) != 0)
+			found = &rules[i];
+	}
+	return found;
 }
 
 /* NULL, or why the link must end. */
 static const char *
 judge_frame(struct zab *z, const struct zab_event *event)
 {
-	const struct rule *rule = find_rule(event->link, event->frame.type);
+	const struct rule *rule = find_rule(z, event->link, event->frame.type);
 
 	if (rule == NULL)
 		return "unexpected message";
@@ -168,6 +230,8 @@ judge_frame(struct zab *z, const struct zab_event *event)
 		/* What clientd sent before it read the newest role belongs to an older one. */
 		return z->phase < ZAB_LOADING ? NULL : "message out of its turn";
 	}
+	if (rule->link == ZAB_CLIENTD && (rule->roles & ROLE(z->role)) == 0)
+		return "unexpected message";
 	return rule->handle(z, event);
 }
 
@@ -187,74 +251,159 @@ on_frame(struct zab *z, const struct zab_event *event)
 		zab_act(z, ZAB_CLOSE_FD, event->link)->fd = event->fd;
 }
 
-static void
-on_tick(struct zab *z, const struct zab_event *event)
+/* Time */
+
+static uint64_t
+logd_deadline(const struct zab *z)
 {
-	(void)event;
-	if (z->now_ms < zab_deadline(z))
+	if (z->absence_told || zab_is_up(z, ZAB_LOGD))
+		return UINT64_MAX;
+	return z->links[ZAB_LOGD].since_ms + ZAB_LOGD_ABSENT_MS;
+}
+
+static uint64_t
+clientd_deadline(const struct zab *z)
+{
+	uint64_t since = z->links[ZAB_CLIENTD].since_ms;
+
+	if (z->config.standalone || z->role != ZAB_LEADER || zab_is_up(z, ZAB_CLIENTD))
+		return UINT64_MAX;
+	return (since > z->role_began_ms ? since : z->role_began_ms) + z->config.clientd_absent_ms;
+}
+
+static uint64_t
+redial_deadline(const struct zab *z)
+{
+	return z->learn.redial_ms != 0 && z->task.type == ZAB_NO_TASK ? z->learn.redial_ms : UINT64_MAX;
+}
+
+static void
+check_logd(struct zab *z)
+{
+	if (z->now_ms < logd_deadline(z))
 		return;
 	z->absence_told = true;
 	trace(z->config.trace, TRACE_WARNING, "zab", "logd absent", "proposed=0x%llx durable=0x%llx",
 	      (unsigned long long)z->proposed, (unsigned long long)z->durable);
 	zab_act(z, ZAB_ROLE_CHANGED, ZAB_LOGD);
-}
-
-/* A server that stands alone has no peers. */
-static void
-on_peer_opened(struct zab *z, const struct zab_event *event)
-{
-	struct zab_action *a = zab_act(z, ZAB_PEER_CLOSE, ZAB_LOGD);
-
-	a->peer = event->peer;
-	a->reason = "this server has no ensemble";
+	if (z->part == ZAB_LEADER)
+		zab_look(z, "logd is away");
 }
 
 static void
-on_nothing(struct zab *z, const struct zab_event *event)
+forgive(uint64_t *heard_ms, uint64_t late_ms, uint64_t now_ms)
 {
-	(void)z;
+	*heard_ms = now_ms - *heard_ms < late_ms ? now_ms : *heard_ms + late_ms;
+}
+
+/* Time in which we stood still is nobody's silence: what was sent meanwhile is still to be read. */
+static void
+forgive_all(struct zab *z, uint64_t late_ms)
+{
+	for (size_t i = 0; i < z->npeers; i++) {
+		forgive(&z->peers[i]->heard_ms, late_ms, z->now_ms);
+		forgive(&z->peers[i]->ack_ms, late_ms, z->now_ms);
+	}
+	forgive(&z->lead.progress_ms, late_ms, z->now_ms);
+	forgive(&z->learn.heard_ms, late_ms, z->now_ms);
+}
+
+/* Connections that came while nobody knew what we are, and for which nobody knows it still. */
+static void
+beat_held(struct zab *z)
+{
+	for (size_t i = 0; i < z->npeers; i++)
+		if (z->now_ms - z->peers[i]->heard_ms > ticks_ms(z, z->config.init_limit))
+			zab_doom_peer(z, z->peers[i], "nobody leads here");
+}
+
+static void
+check_beat(struct zab *z)
+{
+	uint64_t half_ms = z->config.tick_ms / 2, late_ms;
+
+	if (z->config.standalone || z->now_ms < z->beat_ms)
+		return;
+	late_ms = z->beat_ms == 0 ? 0 : z->now_ms - z->beat_ms;
+	if (late_ms > half_ms)
+		forgive_all(z, late_ms);
+	z->beat_ms = z->now_ms + half_ms;
+	z->odd_beat = !z->odd_beat;
+	if (z->part == ZAB_LEADER)
+		zab_broadcast_beat(z);
+	else if (z->part == ZAB_LOOKING)
+		beat_held(z);
+	else
+		zab_learn_beat(z);
+}
+
+static void
+on_tick(struct zab *z, const struct zab_event *event)
+{
 	(void)event;
+	check_logd(z);
+	check_beat(z);
+	if (z->now_ms >= clientd_deadline(z))
+		zab_look(z, "clientd is away");
+	if (z->now_ms >= redial_deadline(z))
+		zab_learn_try_dial(z);
 }
 
-struct slice
-zab_peer_output(const struct zab *z, uint32_t peer)
+uint64_t
+zab_deadline(const struct zab *z)
 {
-	(void)z;
-	(void)peer;
-	return SLICE_LIT("");
+	const uint64_t due[] = { logd_deadline(z), clientd_deadline(z), redial_deadline(z),
+				 z->config.standalone ? UINT64_MAX : z->beat_ms };
+	uint64_t first = UINT64_MAX;
+
+	for (size_t i = 0; i < sizeof due / sizeof due[0]; i++)
+		first = due[i] < first ? due[i] : first;
+	return first;
 }
 
-struct slice
-zab_install_output(const struct zab *z)
+static void
+begin_step(struct zab *z, const struct zab_event *event)
 {
-	(void)z;
-	return SLICE_LIT("");
+	z->now_ms = event->now_ms;
+	z->nactions = 0;
+	zab_bury(z);
+	window_settle(&z->window);
+	window_settle(&z->requests.bytes);
+	arena_reset(&z->scratch);
+}
+
+static void
+end_step(struct zab *z)
+{
+	zab_trim_window(z);
+	zab_settle_peers(z);
+	zab_broadcast_tell_learners(z);
+	ASSERT(z->committed <= z->proposed && z->open_txns <= z->window.count);
 }
 
 void
 zab_step(struct zab *z, const struct zab_event *event)
 {
-	static void (*const on[])(struct zab *, const struct zab_event *) = {
+	static event_handler *const on[ZAB_EVENTS] = {
 		[ZAB_DOWN] = on_down,
 		[ZAB_UP] = on_up,
 		[ZAB_FRAME] = on_frame,
 		[ZAB_TICK] = on_tick,
-		[ZAB_PEER_OPENED] = on_peer_opened,
-		[ZAB_PEER_INPUT] = on_nothing,
-		[ZAB_PEER_WROTE] = on_nothing,
-		[ZAB_PEER_CLOSED] = on_nothing,
-		[ZAB_DIAL_FAILED] = on_nothing,
-		[ZAB_CHANNEL_FRAME] = on_nothing,
-		[ZAB_CHANNEL_CLOSED] = on_nothing,
-		[ZAB_INSTALL_WROTE] = on_nothing,
-		[ZAB_INSTALL_CLOSED] = on_nothing,
+		[ZAB_PEER_OPENED] = zab_on_peer_opened,
+		[ZAB_PEER_INPUT] = zab_on_peer_input,
+		[ZAB_PEER_WROTE] = zab_on_peer_wrote,
+		[ZAB_PEER_CLOSED] = zab_on_peer_closed,
+		[ZAB_DIAL_FAILED] = zab_on_dial_failed,
+		[ZAB_CHANNEL_FRAME] = zab_on_channel_frame,
+		[ZAB_CHANNEL_CLOSED] = zab_on_channel_closed,
+		[ZAB_INSTALL_WROTE] = zab_on_install_wrote,
+		[ZAB_INSTALL_CLOSED] = zab_on_install_closed,
 	};
 
 	ASSERT(event->type < ZAB_EVENTS && event->link < ZAB_LINKS);
-	z->now_ms = event->now_ms;
-	z->nactions = 0;
+	begin_step(z, event);
 	on[event->type](z, event);
-	ASSERT(z->committed <= z->proposed && z->open_txns <= z->window.count);
+	end_step(z);
 }
 
 const struct zab_action *
@@ -264,15 +413,7 @@ zab_actions(const struct zab *z, size_t *n)
 	return z->actions;
 }
 
-uint64_t
-zab_deadline(const struct zab *z)
-{
-	if (z->absence_told || zab_is_up(z, ZAB_LOGD))
-		return UINT64_MAX;
-	return z->links[ZAB_LOGD].since_ms + ZAB_LOGD_ABSENT_MS;
-}
-
-/* What keeps a leader from serving just now, or NULL. */
+/* What keeps the node from serving just now, or NULL. */
 static const char *
 find_obstacle(const struct zab *z)
 {
@@ -285,6 +426,25 @@ find_obstacle(const struct zab *z)
 	return z->phase == ZAB_READY ? NULL : "clientd is loading";
 }
 
+static const char *
+describe_part(const struct zab *z)
+{
+	static const char *const on_way[] = {
+		[ZAB_LEADER] = "elected; waiting for a quorum of followers",
+		[ZAB_FOLLOWER] = "joining the leader",
+		[ZAB_OBSERVER] = "joining the leader as an observer",
+	};
+	static const char *const there[] = {
+		[ZAB_LEADER] = "leading",
+		[ZAB_FOLLOWER] = "following",
+		[ZAB_OBSERVER] = "observing",
+	};
+
+	if (z->config.standalone)
+		return "leading alone";
+	return z->stage == ZAB_BROADCAST ? there[z->part] : on_way[z->part];
+}
+
 const char *
 zab_describe(const struct zab *z, char *text, size_t size)
 {
@@ -293,10 +453,15 @@ zab_describe(const struct zab *z, char *text, size_t size)
 
 	if (z->trouble != NULL)
 		snprintf(text, size, "not serving: %s", z->trouble);
-	else if (z->role == ZAB_LOOKING)
+	else if (z->part == ZAB_LOOKING && !z->log_known)
 		snprintf(text, size, "waiting for logd to tell what is on disk");
+	else if (z->part == ZAB_LOOKING)
+		snprintf(text, size, "looking for a leader%s%s", z->left != NULL ? ": " : "",
+			 z->left != NULL ? z->left : "");
+	else if (z->stage != ZAB_BROADCAST)
+		snprintf(text, size, "%s", describe_part(z));
 	else
-		snprintf(text, size, "leading alone at zxid 0x%llx%s%s", zxid, obstacle != NULL ? ", " : "",
-			 obstacle != NULL ? obstacle : "");
+		snprintf(text, size, "%s at zxid 0x%llx%s%s", describe_part(z), zxid,
+			 obstacle != NULL ? ", " : "", obstacle != NULL ? obstacle : "");
 	return text;
 }

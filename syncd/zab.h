@@ -48,10 +48,13 @@
 #include "acks.h"
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/list.h"
 #include "base/quorum.h"
 #include "base/trace.h"
 #include "ipc/frame.h"
 #include "ipc/msg.h"
+#include "requests.h"
+#include "touches.h"
 #include "window.h"
 
 enum zab_link { ZAB_LOGD, ZAB_CLIENTD, ZAB_ELECTIOND, ZAB_LINKS };
@@ -75,11 +78,10 @@ enum {
 struct zab_config {
 	uint64_t sid; /* of this server */
 	bool standalone;
-	bool observer;              /* this server only follows, and does not vote */
-	struct quorum_pair quorums; /* standalone: this server alone */
-	struct slice
-	    members; /* text of the ensemble (PROTOCOLS 18.3), version 0 where it comes from zoo.cfg; copied */
-	uint64_t members_version;
+	bool observer; /* this server only follows, and does not vote */
+	struct quorum_pair
+	    quorums;          /* standalone: this server alone; else those of members, where there are */
+	struct slice members; /* the text of config/members.h; need not outlive zab_init */
 	uint32_t tick_ms, init_limit, sync_limit; /* of an ensemble; limits in ticks */
 	uint32_t clientd_absent_ms;               /* a leader whose clientd is away for longer gives up */
 	uint32_t max_snap_syncs;  /* snapshots on their way before an observer has to wait for one */
@@ -246,7 +248,102 @@ struct zab_load {
 	bool wanted, asked;
 	uint16_t flags;
 	uint64_t have; /* zxid of LOAD */
-	uint64_t seq;  /* of the newest question to logd */
+	uint64_t seq;  /* of the question to logd */
+};
+
+/* How far the node is on its way to the role that the election gave it. */
+enum zab_stage {
+	ZAB_ELECTION,  /* none yet */
+	ZAB_DISCOVERY, /* epochs are compared */
+	ZAB_SYNC,      /* histories are made one */
+	ZAB_BROADCAST, /* clientd has the role */
+};
+
+/* What logd was asked to do and has not answered: one thing at a time, and no txn is appended behind it. */
+enum zab_task_type { ZAB_NO_TASK, ZAB_STORE_EPOCHS, ZAB_TRUNCATE, ZAB_INSTALL };
+struct zab_task {
+	enum zab_task_type type;
+	uint64_t seq; /* of the newest */
+	struct zab_epochs epochs;
+	uint64_t zxid;
+};
+
+/* The election, as syncd sees it. */
+struct zab_election {
+	uint64_t number; /* of the newest LOOK */
+	bool asked;      /* its RESULT is to come */
+	bool left;       /* LEAVE is sent over this link */
+	struct zab_result result;
+};
+
+enum zab_lead_step {
+	ZAB_LEAD_INFOS,  /* a quorum's accepted epochs are to come */
+	ZAB_LEAD_ACCEPT, /* logd stores the new epoch as accepted */
+	ZAB_LEAD_ACKS,   /* a quorum's ACKEPOCHs are to come */
+	ZAB_LEAD_ENTER,  /* logd stores the new epoch as current */
+	ZAB_LEAD_SYNC,   /* a quorum's ACKs of NEWLEADER are to come */
+	ZAB_LEAD_ON,
+};
+
+/* An answer to a learner that waits until zxid is committed. */
+struct zab_wait {
+	uint64_t zxid;
+	uint32_t peer;
+	uint16_t type;   /* MSG_SYNC or MSG_REVALIDATE */
+	uint8_t data[9]; /* of a REVALIDATE packet */
+};
+
+/* A leader's state. */
+struct zab_lead {
+	enum zab_lead_step step;
+	struct sid_set infos, epoch_acks, newleader_acks;
+	uint32_t max_accepted;
+	struct zab_epochs own; /* before */
+	uint64_t history;      /* last zxid of the initial history */
+	uint64_t
+	    progress_ms; /* when a learner was last heard of, or took bytes, while we were not established */
+	struct zab_wait *waits; /* in the order of their zxids */
+	size_t nwaits, waits_cap;
+	struct zab_learners told;
+};
+
+/* A question of our clientd that the leader has not answered. */
+struct zab_ask {
+	uint64_t number;
+	uint64_t session; /* REVALIDATE */
+	uint16_t type;
+};
+
+/* A learner's state; its peer's says how far it is. */
+struct zab_learn {
+	uint32_t attempt; /* of the newest dial */
+	unsigned dials;   /* for this connection */
+	uint64_t redial_ms;
+	bool dialling;  /* the shell is at it, or will be at redial_ms */
+	bool repairing; /* clientd has its role, the connection is made again */
+	bool wiped;     /* the leader was, or will be, told that we have nothing, for we cannot cut our log */
+	uint32_t epoch; /* the leader's */
+	uint64_t committed;   /* last COMMIT; before UPTODATE nobody else knows of it */
+	uint64_t newleader;   /* last proposal before NEWLEADER */
+	uint64_t acked;       /* last proposal that needs no ack any more */
+	uint64_t heard_ms;    /* when the leader last sent bytes */
+	uint64_t last_number; /* of clientd's questions in this role */
+	struct touches touches;
+	struct zab_ask *asks; /* oldest first */
+	size_t nasks, asks_cap;
+};
+
+struct members;
+struct snapshot_reader;
+struct zab_peer;
+
+/* The leader's snapshot on its way to logd. */
+struct zab_snap {
+	struct snapshot_reader *reader; /* NULL: none */
+	struct buf out;                 /* frames for logd */
+	bool open, flushing, paused;
+	bool whole; /* the stream's end was there, its signature is to come */
+	bool ended; /* all is in out */
 };
 
 /* Fields are for the core; the shell reads them to say how things are. */
@@ -277,6 +374,37 @@ struct zab {
 	char disk_error[ZAB_ERROR_BYTES];
 	bool absence_told; /* logd's present absence */
 	uint64_t now_ms;
+
+	/* Of an ensemble. */
+	enum zab_role part; /* what the election made of us; role is what clientd was told */
+	enum zab_stage stage;
+	const char *left;         /* why the last role ended, a constant; or NULL */
+	struct zab_epochs epochs; /* as logd has them */
+	bool partial;             /* as logd said: we do not vote */
+	bool reload;              /* what clientd has loaded may be of another history */
+	bool log_known;           /* logd has told of it once */
+	bool log_unknown;         /* a cut or an install was under way when logd died */
+	uint64_t role_began_ms;
+	struct zab_task task;
+	struct zab_election election;
+	struct members *members; /* in force; NULL where the configuration gives quorums alone */
+	struct members
+	    *pending_members; /* of the reconfig txn pending_zxid, which is not committed; or NULL */
+	uint64_t pending_zxid, first_version;
+	struct buf members_text; /* to write it into */
+	struct zab_lead lead;
+	struct zab_learn learn;
+	struct zab_snap snap;
+	struct requests requests;
+	struct zab_peer **peers;
+	size_t npeers, peers_cap;
+	struct list dirty; /* peers with something to do at the end of the step */
+	struct list dead;  /* peers closed in this step */
+	uint64_t load_seq; /* of the newest LOAD, whoever it is for */
+	uint64_t next_origin;
+	uint64_t beat_ms; /* when the next half tick is due */
+	bool odd_beat;
+	struct arena scratch; /* bodies of this step's actions */
 
 	struct zab_action *actions;
 	size_t nactions, actions_cap;

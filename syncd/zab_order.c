@@ -10,12 +10,6 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 
-enum {
-	/* TxnHeader: clientId long, cxid int, zxid long, time long, type int (ZooKeeper, zookeeper.jute). */
-	TXN_HEADER_BYTES = 32,
-	TXN_HEADER_ZXID = 12,
-};
-
 static const char BEHIND[] = "the log on disk ends before what was already acknowledged";
 static const char AHEAD[] = "the log on disk goes beyond everything that this node has proposed";
 
@@ -26,19 +20,18 @@ append(struct zab *z, uint64_t zxid, struct slice body)
 	z->appended = zxid;
 }
 
-/* Gives logd what it does not have. */
-static void
-append_rest(struct zab *z)
+void
+zab_append_rest(struct zab *z)
 {
-	if (!zab_is_up(z, ZAB_LOGD) || z->disk_failed)
+	if (!zab_is_up(z, ZAB_LOGD) || z->disk_failed || z->task.type > ZAB_STORE_EPOCHS)
 		return;
 	for (size_t i = window_after(&z->window, z->appended); i < z->window.count; i++)
 		append(z, window_at(&z->window, i)->zxid, window_body(&z->window, i));
 }
 
 /* Forgets the oldest txns that nobody waits for, down to what a learner may ask for. */
-static void
-trim_window(struct zab *z)
+void
+zab_trim_window(struct zab *z)
 {
 	uint64_t settled = z->durable < z->committed ? z->durable : z->committed;
 	struct window *w = &z->window;
@@ -49,20 +42,46 @@ trim_window(struct zab *z)
 		window_drop_first(w);
 }
 
+/* Commits */
+
+/* A leader's clientd has prepared the txns itself; a learner's gets each, but for those that its load brings. */
 static void
-commit(struct zab *z, uint64_t zxid)
+tell_commits(struct zab *z, size_t from, size_t to)
+{
+	const struct window *w = &z->window;
+
+	if (z->phase == ZAB_UNTOLD || z->role == ZAB_LOOKING || z->stage != ZAB_BROADCAST)
+		return;
+	if (z->role == ZAB_LEADER) {
+		zab_send(z, ZAB_CLIENTD, MSG_COMMIT, 0, z->committed, SLICE_NULL);
+		return;
+	}
+	for (size_t i = from; i < to; i++) {
+		uint64_t zxid = window_at(w, i)->zxid;
+
+		zab_send(z, ZAB_CLIENTD, MSG_COMMIT, 0, zxid,
+			 zxid > z->role_proposed ? window_body(w, i) : SLICE_NULL);
+	}
+}
+
+void
+zab_commit(struct zab *z, uint64_t zxid)
 {
 	struct window *w = &z->window;
+	size_t from = w->count - z->open_txns, to = from;
 
-	for (size_t i = w->count - z->open_txns; i < w->count && window_at(w, i)->zxid <= zxid; i++) {
+	while (to < w->count && window_at(w, to)->zxid <= zxid) {
 		z->open_txns--;
-		z->open_bytes -= window_at(w, i)->len;
+		z->open_bytes -= window_at(w, to++)->len;
 	}
 	z->committed = zxid;
 	trace(z->config.trace, TRACE_DEBUG, "zab", "commit", "zxid=0x%llx open=%u", (unsigned long long)zxid,
 	      z->open_txns);
-	if (z->phase != ZAB_UNTOLD)
-		zab_send(z, ZAB_CLIENTD, MSG_COMMIT, 0, zxid, SLICE_NULL);
+	if (zab_lead_is_on(z))
+		zab_broadcast_commits(z, from, to);
+	tell_commits(z, from, to);
+	zab_request_committed(z);
+	zab_members_committed(z, zxid);
 }
 
 static uint64_t
@@ -77,32 +96,62 @@ before_pending(const struct zab *z)
 	return n == 0 ? z->window.base : window_at(&z->window, n - 1)->zxid;
 }
 
+void
+zab_try_commit(struct zab *z)
+{
+	uint64_t zxid;
+
+	if (!zab_lead_is_on(z))
+		return;
+	zxid = acks_committable(&z->acks, &z->config.quorums, z->committed, before_pending(z));
+	if (zxid > z->committed)
+		zab_commit(z, zxid);
+}
+
 /* Own logd holds all up to zxid. */
 static void
 ack_own(struct zab *z, uint64_t zxid)
 {
-	uint64_t committable;
-
 	z->durable = zxid;
 	if (zxid > z->owed)
 		z->owed = zxid;
 	acks_put(&z->acks, z->config.sid, zxid);
-	committable = acks_committable(&z->acks, &z->config.quorums, z->committed, before_pending(z));
-	if (committable > z->committed)
-		commit(z, committable);
-	trim_window(z);
+	zab_try_commit(z);
+	if (z->part == ZAB_FOLLOWER || z->part == ZAB_OBSERVER)
+		zab_learn_durable(z);
+	zab_try_look(z);
 }
 
-/* The first look at a log: all in it is ours to lead from. Standalone: all of it is committed. */
+/* The log and nothing else says what there is. */
+static void
+take_log(struct zab *z, uint64_t durable)
+{
+	window_reset(&z->window, durable);
+	z->open_txns = 0;
+	z->open_bytes = 0;
+	z->proposed = z->appended = durable;
+	if (z->committed > durable)
+		z->committed = durable;
+	z->log_known = true;
+	z->log_unknown = false;
+}
+
+/* The first look at a log. Standalone: all of it is committed, and ours to lead from. */
 static void
 begin(struct zab *z, uint64_t durable)
 {
-	window_reset(&z->window, durable);
-	z->proposed = z->committed = z->appended = durable;
-	z->epoch = (uint32_t)(durable >> 32);
-	ack_own(z, durable);
+	take_log(z, durable);
+	if (z->config.standalone) {
+		z->committed = durable;
+		z->epoch = epoch_of(durable);
+		z->part = ZAB_LEADER;
+		z->stage = ZAB_BROADCAST;
+		z->lead.step = ZAB_LEAD_ON;
+	}
 	z->trouble = NULL;
-	zab_become(z, ZAB_LEADER);
+	ack_own(z, durable);
+	if (z->config.standalone)
+		zab_become(z, ZAB_LEADER);
 }
 
 static void
@@ -113,13 +162,12 @@ refuse(struct zab *z, const char *trouble, uint64_t durable)
 	      (unsigned long long)durable, (unsigned long long)z->owed, (unsigned long long)z->proposed);
 	z->trouble = trouble;
 	z->durable = z->appended = durable;
-	zab_become(z, ZAB_LOOKING);
-}
-
-static bool
-has_led(const struct zab *z)
-{
-	return z->role == ZAB_LEADER || z->window.count > 0 || z->proposed > 0;
+	if (z->config.standalone) {
+		z->part = ZAB_LOOKING;
+		zab_become(z, ZAB_LOOKING);
+	} else {
+		zab_look(z, trouble);
+	}
 }
 
 /* What keeps the node from going on with a log that ends at durable, or NULL. */
@@ -129,7 +177,7 @@ find_trouble(const struct zab *z, uint64_t durable)
 	if (durable < z->owed &&
 	    (!window_continues(&z->window, durable) || z->owed > window_last(&z->window)))
 		return BEHIND;
-	if (has_led(z) && durable > z->proposed)
+	if (z->log_known && durable > z->proposed)
 		return AHEAD;
 	return NULL;
 }
@@ -138,16 +186,19 @@ find_trouble(const struct zab *z, uint64_t durable)
 static void
 go_on(struct zab *z, uint64_t durable)
 {
+	bool refused = z->trouble != NULL;
+
 	if (durable < z->durable)
 		trace(z->config.trace, TRACE_WARNING, "zab", "log shorter", "durable=0x%llx was=0x%llx",
 		      (unsigned long long)durable, (unsigned long long)z->durable);
-	z->appended = durable;
-	append_rest(z);
-	ack_own(z, durable);
-	if (z->role == ZAB_LEADER)
-		return;
 	z->trouble = NULL;
-	zab_become(z, ZAB_LEADER);
+	z->appended = durable;
+	if (refused && z->config.standalone)
+		z->part = ZAB_LEADER;
+	zab_append_rest(z);
+	ack_own(z, durable);
+	if (refused && z->config.standalone)
+		zab_become(z, ZAB_LEADER);
 }
 
 void
@@ -155,9 +206,11 @@ zab_log_found(struct zab *z, uint64_t durable)
 {
 	const char *trouble = find_trouble(z, durable);
 
-	if (trouble != NULL)
+	if (z->log_unknown)
+		begin(z, durable);
+	else if (trouble != NULL)
 		refuse(z, trouble, durable);
-	else if (!has_led(z))
+	else if (!z->log_known)
 		begin(z, durable);
 	else
 		go_on(z, durable);
@@ -165,16 +218,39 @@ zab_log_found(struct zab *z, uint64_t durable)
 }
 
 void
+zab_log_cut(struct zab *z, uint64_t zxid)
+{
+	struct window *w = &z->window;
+	size_t closed = w->count - z->open_txns;
+
+	zab_members_undone(z, zxid);
+	window_cut(w, zxid);
+	z->open_txns = closed < w->count ? (uint32_t)(w->count - closed) : 0;
+	z->open_bytes = 0;
+	for (size_t i = w->count - z->open_txns; i < w->count; i++)
+		z->open_bytes += window_at(w, i)->len;
+	z->proposed = z->appended = z->durable = zxid;
+	if (z->owed > zxid)
+		z->owed = zxid;
+	if (z->committed > zxid)
+		z->committed = zxid;
+	acks_put(&z->acks, z->config.sid, zxid);
+}
+
+void
 zab_log_gone(struct zab *z)
 {
 	z->load.asked = false;
 	z->absence_told = false;
+	zab_channel_log_gone(z);
+	zab_task_lost(z);
 }
 
 void
 zab_applied_found(struct zab *z, uint64_t zxid)
 {
-	if (zxid <= z->owed)
+	/* In an ensemble others hold what is committed, and our own log may well come later than a commit. */
+	if (zxid <= z->owed || !z->config.standalone)
 		return;
 	z->owed = zxid;
 	/* Before logd is known nothing is decided; then its HELLO is measured against what is owed. */
@@ -182,27 +258,64 @@ zab_applied_found(struct zab *z, uint64_t zxid)
 		refuse(z, BEHIND, z->durable);
 }
 
+/* Proposals */
+
+const char *
+zab_judge_txn(uint64_t zxid, struct slice body)
+{
+	if (body.len < TXN_HEADER_BYTES || get_be64(body.data + TXN_HEADER_ZXID) != zxid)
+		return "a txn with another zxid than its message";
+	return NULL;
+}
+
+bool
+zab_follows(const struct zab *z, uint64_t zxid)
+{
+	uint64_t last = z->proposed;
+
+	if (z->part == ZAB_LEADER && last < epoch_start(z->epoch))
+		last = epoch_start(z->epoch);
+	return zxid == last + 1 ||
+	       (z->part != ZAB_LEADER && epoch_of(zxid) > epoch_of(last) && (uint32_t)zxid == 1);
+}
+
+void
+zab_accept(struct zab *z, uint64_t zxid, struct slice body)
+{
+	window_push(&z->window, zxid, body);
+	z->proposed = zxid;
+	z->open_txns++;
+	z->open_bytes += body.len;
+	zab_append_rest(z);
+	zab_members_proposed(z, zxid, body);
+	if (z->part == ZAB_LEADER)
+		zab_broadcast_proposal(z, zxid, body);
+}
+
 const char *
 zab_on_propose(struct zab *z, const struct zab_event *event)
 {
 	const struct frame *f = &event->frame;
 	uint64_t limit_bytes = ZAB_CREDIT_SLACK * z->config.window_bytes;
+	const char *wrong = NULL;
 
-	if (f->zxid != z->proposed + 1)
+	if (!zab_follows(z, f->zxid))
 		return "proposal out of order";
-	if (f->seq != 0)
-		return "proposal for a request that was never given";
 	if (f->body.len < TXN_HEADER_BYTES || get_be64(f->body.data + TXN_HEADER_ZXID) != f->zxid)
 		return "proposal whose txn has another zxid";
 	if (z->open_txns >= ZAB_CREDIT_SLACK * z->config.window_txns ||
 	    f->body.len > limit_bytes - z->open_bytes)
 		return "proposals beyond all credit";
-	window_push(&z->window, f->zxid, f->body);
-	z->proposed = f->zxid;
-	z->open_txns++;
-	z->open_bytes += f->body.len;
-	append_rest(z);
-	return NULL;
+	/* The last zxid of an epoch is nobody's (ZooKeeper: Leader.propose, XidRolloverException). */
+	if (!z->config.standalone && (uint32_t)f->zxid == UINT32_MAX) {
+		zab_look(z, "the epoch has no zxid left");
+		return NULL;
+	}
+	if (f->seq != 0)
+		wrong = zab_request_consumed(z, f->seq, MSG_REQUEST);
+	if (wrong == NULL)
+		zab_accept(z, f->zxid, f->body);
+	return wrong;
 }
 
 const char *
@@ -232,5 +345,7 @@ zab_on_disk(struct zab *z, const struct zab_event *event)
 	if (was_failed && !z->disk_failed)
 		zab_log_found(z, event->frame.zxid);
 	zab_tell_disk(z);
+	if (z->disk_failed && !z->config.standalone)
+		zab_look(z, "the disk failed");
 	return NULL;
 }

@@ -4,6 +4,8 @@
  * before it has taken the newest one. Once told, every commit follows on the same link, so clientd misses
  * none.
  */
+#include <string.h>
+
 #include "zab_internal.h"
 
 void
@@ -24,12 +26,15 @@ zab_tell_clientd(struct zab *z)
 {
 	struct zab_action *a;
 
-	if (!zab_is_up(z, ZAB_CLIENTD) || (z->role == ZAB_LOOKING && z->trouble == NULL))
+	if (!zab_is_up(z, ZAB_CLIENTD) ||
+	    (z->config.standalone && z->role == ZAB_LOOKING && z->trouble == NULL))
 		return;
 	z->phase = ZAB_TOLD;
 	z->role_number++;
 	z->role_proposed = z->proposed;
 	z->load.wanted = z->load.asked = false;
+	requests_take_back(&z->requests, false);
+	zab_follow_forget(z);
 	a = zab_act(z, ZAB_SEND_ROLE, ZAB_CLIENTD);
 	a->role = (struct zab_role_told){
 		.number = z->role_number,
@@ -41,15 +46,18 @@ zab_tell_clientd(struct zab *z)
 		.window_txns = z->config.window_txns,
 		.window_bytes = z->config.window_bytes,
 		.sid = z->config.sid,
+		.reload = z->reload,
 	};
 	z->disk_told = false;
 	zab_tell_disk(z);
+	zab_tell_members(z, ZAB_CLIENTD);
 }
 
 void
 zab_become(struct zab *z, enum zab_role role)
 {
 	z->role = role;
+	z->role_began_ms = z->now_ms;
 	zab_act(z, ZAB_ROLE_CHANGED, ZAB_CLIENTD);
 	zab_tell_clientd(z);
 }
@@ -59,6 +67,8 @@ zab_clientd_gone(struct zab *z)
 {
 	z->phase = ZAB_UNTOLD;
 	z->load.wanted = z->load.asked = false;
+	zab_follow_forget(z);
+	zab_request_clientd_gone(z);
 }
 
 const char *
@@ -86,7 +96,7 @@ zab_try_load(struct zab *z)
 	    z->durable < z->role_proposed)
 		return;
 	load->asked = true;
-	load->seq++;
+	load->seq = ++z->load_seq;
 	a = zab_act(z, ZAB_SEND, ZAB_LOGD);
 	a->frame =
 	    (struct frame){ .type = MSG_LOAD, .flags = load->flags, .seq = load->seq, .zxid = load->have };
@@ -122,6 +132,8 @@ zab_on_load_channel(struct zab *z, const struct zab_event *event)
 {
 	if (event->fd < 0)
 		return "load channel without its descriptor";
+	if (zab_channel_open(z, event))
+		return NULL;
 	/* An answer to a clientd that is gone, or to a question that was asked anew, is of no use. */
 	if (!z->load.asked || event->frame.seq != z->load.seq)
 		return NULL;
@@ -138,8 +150,11 @@ zab_on_ready(struct zab *z, const struct zab_event *event)
 	if (zxid < z->role_proposed || zxid > z->proposed)
 		return "ready with other data than the log's";
 	z->phase = ZAB_READY;
+	z->reload = false;
+	memset(&z->lead.told, 0, sizeof z->lead.told);
 	trace(z->config.trace, TRACE_NOTICE, "zab", "clientd ready", "zxid=0x%llx role=%u",
 	      (unsigned long long)zxid, z->role_number);
+	zab_request_give(z);
 	return NULL;
 }
 

@@ -1,5 +1,6 @@
 /* zkctl log dump: what the transactions of log files say. */
 #include "log.h"
+#include "command.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -29,7 +30,7 @@ struct dump {
 static void
 print_line(struct dump *d, const struct txnlog_entry *e)
 {
-	struct facts f = { .with_data = d->o->data, .line = &d->line, .below = &d->below };
+	struct facts f = { .with_data = GIVEN(d->o, DATA), .line = &d->line, .below = &d->below };
 
 	d->unreadable += !txn_tell(e, &d->arena, &f);
 	buf_put_slice(&d->line, buf_slice(&d->below));
@@ -42,7 +43,7 @@ print_line(struct dump *d, const struct txnlog_entry *e)
 static void
 print_object(struct dump *d, const struct txnlog_entry *e)
 {
-	struct facts f = { .with_data = d->o->data, .json = json_object() };
+	struct facts f = { .with_data = GIVEN(d->o, DATA), .json = json_object() };
 
 	d->unreadable += !txn_tell(e, &d->arena, &f);
 	json_print(f.json);
@@ -144,20 +145,12 @@ sort_files(int nfiles, char **files)
 int
 command_log(const struct options *o, int argc, char **argv)
 {
-	static const char *const verbs[] = { "dump", "verify", NULL };
-	bool dump = argc > 0 && strcmp(argv[0], "dump") == 0;
+	bool dump = strcmp(argv[0], "dump") == 0;
 
 	if (o->runtime != NULL || o->config_file != NULL)
 		return complain(ZKCTL_USAGE, "log reads files, no running node; leave -c and --runtime away");
-	if (!dump && (argc < 1 || strcmp(argv[0], "verify") != 0))
-		return complain(ZKCTL_USAGE, "log does what%s; allowed: log dump FILE..., log verify FILE...",
-				argc < 1 ? "?" : suggestion(argv[0], verbs));
 	if (argc == 1)
 		return complain(ZKCTL_USAGE, "log %s which files? They are named log.ZXID", argv[0]);
-	if (!dump && (o->data || o->range_given))
-		return complain(ZKCTL_USAGE, "--from, --to and --data are for log dump");
-	if (o->recursive)
-		return complain(ZKCTL_USAGE, "-R is for snapshot ls");
 	sort_files(argc - 1, argv + 1);
 	return dump ? log_dump(o, argc - 1, argv + 1) : log_verify(o, argc - 1, argv + 1);
 }

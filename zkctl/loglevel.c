@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "ipc/msg.h"
+#include "json.h"
 #include "node.h"
 
 static int
@@ -59,5 +60,7 @@ command_log_level(const struct options *o, int argc, char **argv)
 		if ((one = set_level(&n, node_programs[i], argv[0])) != ZKCTL_OK)
 			status = one;
 	node_close(&n);
+	if (o->json && status == ZKCTL_OK)
+		json_print(json_pack("{s:s}", "level", argv[0]));
 	return status;
 }

@@ -125,8 +125,8 @@ node_open_at(const struct places *p, struct node *n)
 	return 0;
 }
 
-int
-node_open(const struct options *o, struct node *n)
+static int
+open_node(const struct options *o, struct node *n, bool quietly)
 {
 	struct places p;
 	int status = places_find(o, &p), error;
@@ -135,13 +135,41 @@ node_open(const struct options *o, struct node *n)
 		return status;
 	error = node_open_at(&p, n);
 	if (error < 0)
-		status =
-		    complain(ZKCTL_NO_ANSWER,
-			     "no node runs here: %s%s%s: %s; start zkd, or name the runtimeDir of a "
-			     "running one with --runtime DIR",
-			     p.paths[0], p.n > 1 ? ", " : "", p.n > 1 ? p.paths[1] : "", strerror(-error));
+		status = ZKCTL_NO_ANSWER;
+	if (error < 0 && !quietly)
+		complain(
+		    0,
+		    "no node runs here: %s%s%s: %s; start zkd, or name the runtimeDir of a running one with "
+		    "--runtime DIR",
+		    p.paths[0], p.n > 1 ? ", " : "", p.n > 1 ? p.paths[1] : "", strerror(-error));
 	places_free(&p);
 	return status;
+}
+
+int
+node_open(const struct options *o, struct node *n)
+{
+	return open_node(o, n, false);
+}
+
+int
+node_open_quietly(const struct options *o, struct node *n)
+{
+	return open_node(o, n, true);
+}
+
+const char *
+node_configured_address(const struct options *o)
+{
+	static char address[300];
+	struct config *c = read_config(o);
+	const char *host = c == NULL || c->client_port_address == NULL ? "127.0.0.1" : c->client_port_address;
+	bool v6 = strchr(host, ':') != NULL;
+	int port = c == NULL ? -1 : c->client_port;
+
+	snprintf(address, sizeof address, "%s%s%s:%d", v6 ? "[" : "", host, v6 ? "]" : "", port);
+	config_free(c);
+	return port > 0 ? address : NULL;
 }
 
 void

@@ -30,7 +30,12 @@ void places_free(struct places *p);
 int node_open_at(const struct places *p, struct node *n);
 /* Both. 0, or an exit status after a complaint. */
 int node_open(const struct options *o, struct node *n);
+/* The same, silent where there is no such folder. */
+int node_open_quietly(const struct options *o, struct node *n);
 void node_close(struct node *n);
+
+/* Where the configuration says that clients are served, "host:port"; NULL: nowhere. Static storage. */
+const char *node_configured_address(const struct options *o);
 
 /* Asks one program. NULL when it did not answer, after a complaint. Lives until the next question. */
 void *node_ask(struct node *n, const char *program, uint16_t type, const ProtobufCMessage *body,

@@ -42,16 +42,21 @@ request(struct node *n, const char *name)
 
 /* Until a process other than old_pid is ready. */
 static int
-await(struct node *n, const char *name, int32_t old_pid, int64_t begun, int64_t limit_ms)
+await(struct node *n, const char *name, int32_t old_pid, int64_t begun, int64_t limit_ms, bool json)
 {
 	char took[32];
 
 	while (clock_ms() - begun < limit_ms) {
 		const Zkd__DaemonStatus *d = node_find_daemon(node_ask_zkd(n), name);
 		if (d != NULL && d->pid != 0 && d->pid != old_pid && d->ready) {
-			printf("%s restarted in %s (pid %d, was %d)\n", name,
-			       format_duration((uint64_t)(clock_ms() - begun), took, sizeof took), d->pid,
-			       old_pid);
+			if (json)
+				json_print(json_pack("{s:s, s:i, s:i, s:I}", "daemon", name, "pid", d->pid,
+						     "old_pid", old_pid, "took_ms",
+						     (json_int_t)(clock_ms() - begun)));
+			else
+				printf("%s restarted in %s (pid %d, was %d)\n", name,
+				       format_duration((uint64_t)(clock_ms() - begun), took, sizeof took),
+				       d->pid, old_pid);
 			return ZKCTL_OK;
 		}
 		nanosleep(&(struct timespec){ .tv_nsec = PAUSE_NS }, NULL);
@@ -75,7 +80,7 @@ command_restart(const struct options *o, int argc, char **argv)
 	old_pid = d == NULL ? 0 : d->pid;
 	status = d == NULL ? ZKCTL_NO_ANSWER : request(&n, argv[0]);
 	if (status == ZKCTL_OK)
-		status = await(&n, argv[0], old_pid, begun, limit_ms);
+		status = await(&n, argv[0], old_pid, begun, limit_ms, o->json);
 	node_close(&n);
 	return status;
 }

@@ -2,12 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "config/config.h"
 #include "config/keys.h"
 #include "json.h"
 #include "zkctl.h"
-
-static const char *const verbs[] = { "check", "show", "keys", NULL };
 
 static void
 print_findings(const struct config_report *r)
@@ -52,8 +51,28 @@ check(const struct config_source *s, bool json)
 	return rc == 0 ? ZKCTL_OK : ZKCTL_USAGE;
 }
 
+/* {"key":"value",...} of lines key=value; comments stand where secrets are. */
+static void
+print_settings(struct buf *text)
+{
+	json_t *all = json_object();
+	char *lines, *rest, *line, *equals;
+
+	buf_put_u8(text, '\0');
+	rest = lines = mem_strndup(buf_head(text), buf_len(text) - 1);
+	while ((line = strsep(&rest, "\n")) != NULL) {
+		equals = strchr(line, '=');
+		if (line[0] == '#' || equals == NULL)
+			continue;
+		*equals = '\0';
+		json_object_set_new(all, line, json_text(equals + 1));
+	}
+	mem_free(lines);
+	json_print(json_pack("{s:o}", "settings", all));
+}
+
 static int
-show(const struct config_source *s)
+show(const struct config_source *s, bool json)
 {
 	struct config_report r;
 	struct config *c = NULL;
@@ -63,7 +82,10 @@ show(const struct config_source *s)
 	if (config_load(s, &c, &r) == 0) {
 		buf_init(&text, 8 * CONFIG_TEXT_MAX);
 		config_print(c, false, &text);
-		fwrite(buf_head(&text), 1, buf_len(&text), stdout);
+		if (json)
+			print_settings(&text);
+		else
+			fwrite(buf_head(&text), 1, buf_len(&text), stdout);
 		buf_free(&text);
 		config_free(c);
 		config_report_free(&r);
@@ -123,13 +145,7 @@ command_config(const struct options *o, int argc, char **argv)
 		s.file = argv[1];
 	if (o->runtime != NULL)
 		return complain(ZKCTL_USAGE, "config reads a file, not a running node; name it with -c FILE");
-	if ((argc == 1 || argc == 2) && strcmp(argv[0], "check") == 0)
+	if (strcmp(argv[0], "check") == 0)
 		return check(&s, o->json);
-	if ((argc == 1 || argc == 2) && strcmp(argv[0], "show") == 0)
-		return show(&s);
-	if (argc == 1 && strcmp(argv[0], "keys") == 0)
-		return print_keys(o->json);
-	return complain(ZKCTL_USAGE,
-			"config does what%s; allowed: config check [FILE], config show [FILE], config keys",
-			argc < 1 ? "?" : suggestion(argv[0], verbs));
+	return strcmp(argv[0], "show") == 0 ? show(&s, o->json) : print_keys(o->json);
 }

@@ -3,6 +3,7 @@
  * damage is told too: it may be all that is left.
  */
 #include "snapshot.h"
+#include "command.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -150,7 +151,7 @@ int
 snapshot_ls(const struct options *o, const char *file, const char *path)
 {
 	static const struct snapshot_events events = { .node = list_node };
-	struct listing l = { .key = key_of(path), .recursive = o->recursive };
+	struct listing l = { .key = key_of(path), .recursive = GIVEN(o, RECURSIVE) };
 	struct snapfile s;
 	int status;
 
@@ -386,59 +387,30 @@ verify_file(const struct options *o, const char *file, const char *path)
 	return snapshot_verify(o, file);
 }
 
+/* The verbs of the table of commands, which has checked the number of arguments. */
 static const struct {
-	const char *name, *arguments;
-	int least, most; /* arguments */
+	const char *name;
 	int (*run)(const struct options *o, const char *file, const char *path);
 } verbs[] = {
-	{ "ls", "FILE [PATH]", 1, 2, snapshot_ls },
-	{ "stat", "FILE PATH", 2, 2, snapshot_stat },
-	{ "get", "FILE PATH", 2, 2, snapshot_get },
-	{ "verify", "FILE", 1, 1, verify_file },
+	{ "ls", snapshot_ls },
+	{ "stat", snapshot_stat },
+	{ "get", snapshot_get },
+	{ "verify", verify_file },
 };
-enum { NVERBS = sizeof verbs / sizeof verbs[0] };
-
-static int
-check_options(const struct options *o, bool ls)
-{
-	if (o->runtime != NULL || o->config_file != NULL)
-		return complain(ZKCTL_USAGE,
-				"snapshot reads a file, no running node; leave -c and --runtime away");
-	if (o->data || o->range_given)
-		return complain(ZKCTL_USAGE, "--from, --to and --data are for log dump");
-	return o->recursive && !ls ? complain(ZKCTL_USAGE, "-R is for snapshot ls") : 0;
-}
-
-/* argv: the verb and its arguments. */
-static int
-run_verb(const struct options *o, int verb, int argc, char **argv)
-{
-	const char *path = argc > 2 ? argv[2] : "/";
-	int status = check_options(o, verbs[verb].run == snapshot_ls);
-
-	if (status != 0)
-		return status;
-	if (argc - 1 < verbs[verb].least || argc - 1 > verbs[verb].most)
-		return complain(ZKCTL_USAGE, "snapshot %s takes %s", verbs[verb].name, verbs[verb].arguments);
-	if (!path_sound(path))
-		return complain(ZKCTL_USAGE,
-				"\"%s\" is no path of a node; it begins with / and does not end with it",
-				path);
-	return verbs[verb].run(o, argv[1], path);
-}
 
 int
 command_snapshot(const struct options *o, int argc, char **argv)
 {
-	const char *names[NVERBS + 1] = { NULL };
+	const char *path = argc > 2 ? argv[2] : "/";
 
-	for (int i = 0; i < NVERBS; i++) {
-		if (argc > 0 && strcmp(argv[0], verbs[i].name) == 0)
-			return run_verb(o, i, argc, argv);
-		names[i] = verbs[i].name;
-	}
-	return complain(ZKCTL_USAGE,
-			"snapshot does what%s; allowed: snapshot ls FILE [PATH], snapshot stat FILE PATH, "
-			"snapshot get FILE PATH, snapshot verify FILE",
-			argc < 1 ? "?" : suggestion(argv[0], names));
+	if (o->runtime != NULL || o->config_file != NULL)
+		return complain(ZKCTL_USAGE,
+				"snapshot reads a file, no running node; leave -c and --runtime away");
+	if (!path_sound(path))
+		return complain(ZKCTL_USAGE,
+				"\"%s\" is no path of a node; it begins with / and does not end with it",
+				path);
+	for (int i = 0;; i++)
+		if (strcmp(argv[0], verbs[i].name) == 0)
+			return verbs[i].run(o, argv[1], path);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "health.h"
+#include "command.h"
 #include "json.h"
 
 enum { LINE_WIDTH = 96, INDENT = 11 };
@@ -201,7 +202,7 @@ command_status(const struct options *o, int argc, char **argv)
 	else if (o->json)
 		print_json(&n, &s, &h);
 	else
-		print_people(&n, &s, &h, o->facts);
+		print_people(&n, &s, &h, GIVEN(o, FACTS));
 	node_close(&n);
 	if (status == ZKCTL_OK && h.nproblems > 0)
 		status = ZKCTL_UNWELL;

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "health.h"
+#include "json.h"
 
 enum { WAIT_MS = 30000, PAUSE_NS = 20000000, LEAST_MS = 100 /* a question in flight is not cut short */ };
 
@@ -66,5 +67,7 @@ command_wait(const struct options *o, int argc, char **argv)
 		return status;
 	status = wait_ready(&p, o->timeout_ms < 0 ? WAIT_MS : o->timeout_ms);
 	places_free(&p);
+	if (o->json)
+		json_print(json_pack("{s:b}", "ready", status == ZKCTL_OK));
 	return status;
 }

@@ -1,6 +1,7 @@
 /*
- * zkctl: one question to a running node or to files of one, one answer for people or scripts. Each command is one function in a file of
- * its own; main.c has the table. Commands write their answer to standard output and why they failed to standard error.
+ * zkctl: questions to a running node, to the data of any ZooKeeper server, or to files; one answer for people or scripts.
+ * Each command is one function in a file of its own; command.c has the table. Commands write their answer to standard
+ * output and why they failed to standard error.
  */
 #ifndef ZKCTL_ZKCTL_H
 #define ZKCTL_ZKCTL_H
@@ -9,30 +10,50 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Exit statuses; part of the contract for scripts, see zkctl(1). */
+/* X(name, status, meaning): exit statuses, part of the contract for scripts; see zkctl(1). */
+#define STATUSES(X)                                                                                          \
+	X(OK, 0, "yes, done")                                                                                \
+	X(UNWELL, 1, "answered, but not as hoped: not well, not in time, refused, a bad file")               \
+	X(USAGE, 2, "wrong invocation or configuration, or a file cannot be opened")                         \
+	X(NO_ANSWER, 3, "no such node or server, or it does not answer")                                     \
+	X(TORN, 4, "log verify: good but for a torn tail of the newest log")                                 \
+	X(NO_NODE, 5, "there is no such znode, or no such session")                                          \
+	X(CONFLICT, 6, "the znode exists already, has children, or another version")                         \
+	X(NOT_ALLOWED, 7, "an ACL, a quota or a credential stands against it")                               \
+	X(UNKNOWN, 8, "the connection was lost: nobody knows whether the write was done")                    \
+	X(INTERRUPTED, 130, "interrupted by a signal")
+
 enum {
-	ZKCTL_OK = 0,
-	ZKCTL_UNWELL = 1,    /* asked and answered, but not what was hoped for */
-	ZKCTL_USAGE = 2,     /* the invocation or the configuration is wrong */
-	ZKCTL_NO_ANSWER = 3, /* no such node, or it does not answer */
-	ZKCTL_TORN = 4,      /* good, but for a torn tail of the newest log */
+#define X(name, status, meaning) ZKCTL_##name = status,
+	STATUSES(X)
+#undef X
 };
 
-enum { ZKCTL_OVERRIDES_MAX = 64 };
+enum { ZKCTL_OVERRIDES_MAX = 64, ZKCTL_AUTHS_MAX = 16 };
+
+struct zk;
 
 struct options {
 	const char *config_file;                    /* -c */
 	const char *overrides[ZKCTL_OVERRIDES_MAX]; /* -D */
 	size_t noverrides;
-	const char *runtime; /* --runtime */
+	const char *runtime;                /* --runtime */
+	const char *server;                 /* --server */
+	const char *auths[ZKCTL_AUTHS_MAX]; /* --auth: where credentials stand, never they themselves */
+	size_t nauths;
+	uint64_t given; /* bits of enum option_id */
 	bool json;
-	bool facts;         /* --facts */
 	int64_t timeout_ms; /* --timeout; -1: not given */
-	bool data;          /* --data */
-	bool recursive;     /* -R */
-	bool range_given;   /* --from or --to */
 	uint64_t from_zxid, to_zxid;
+	int64_t ttl_ms, depth, events, count, bytes; /* -1: not given */
+	int32_t version;                             /* -1: any */
+	const char *acl, *file, *into, *snapshot;
+
+	/* Of the shell, whose commands share a session; else NULL. */
+	struct zk *zk;
+	const char *folder; /* where relative paths begin */
 };
+#define GIVEN(o, id) (((o)->given & BIT(id)) != 0)
 
 int command_ps(const struct options *o, int argc, char **argv);
 int command_status(const struct options *o, int argc, char **argv);
@@ -43,6 +64,20 @@ int command_config(const struct options *o, int argc, char **argv);
 int command_log(const struct options *o, int argc, char **argv);
 int command_snapshot(const struct options *o, int argc, char **argv);
 int command_debug(const struct options *o, int argc, char **argv);
+int command_ls(const struct options *o, int argc, char **argv);
+int command_tree(const struct options *o, int argc, char **argv);
+int command_get(const struct options *o, int argc, char **argv);
+int command_stat(const struct options *o, int argc, char **argv);
+int command_create(const struct options *o, int argc, char **argv);
+int command_set(const struct options *o, int argc, char **argv);
+int command_rm(const struct options *o, int argc, char **argv);
+int command_watch(const struct options *o, int argc, char **argv);
+int command_acl(const struct options *o, int argc, char **argv);
+int command_quota(const struct options *o, int argc, char **argv);
+int command_sessions(const struct options *o, int argc, char **argv);
+int command_export(const struct options *o, int argc, char **argv);
+int command_import(const struct options *o, int argc, char **argv);
+int command_shell(const struct options *o, int argc, char **argv);
 
 /* One line on standard error. Returns status, so that a command can end with it. */
 int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -130,6 +130,7 @@ struct config {
 	enum config_compression snapshot_compression;
 	int64_t purge_interval_ms; /* 0: no purge */
 	int snap_retain_count;
+	int64_t disk_reserve_bytes;
 	double snapshot_size_factor; /* as ZooKeeper: below 0 none, above 1 counts as 0.33 */
 
 	/* The ensemble. */

@@ -319,6 +319,7 @@ const struct config_key config_keys[] = {
 	/* zkd's own */
 	STRING("runtimeDir", 1, runtime_dir, "folder of zkd's sockets; /run/zkd, or run in dataDir where that cannot be written"),
 	ROW("myid", CONFIG_LONG, CONFIG_HONOURED, NULL, 1, AT(int64_t, myid), RANGE(0, I64, "server number"), .about = "number of this server; read from the file myid in dataDir where not set"),
+	JLONG("diskReserve", "65536", 3, disk_reserve_bytes, 0, 1 << 22, 1024, "KiB", "space in each data folder that is kept for a full disk; 0 is none"),
 	CHOICE("failureDetection", "normal", 2, failure_detection, "normal|fast", "patience of the watchdogs"),
 	STRING("user.electiond", 3, user[CONFIG_ELECTIOND], "user electiond runs as, where zkd was started by root"),
 	STRING("user.syncd", 3, user[CONFIG_SYNCD], "user syncd runs as"),

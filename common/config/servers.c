@@ -171,7 +171,8 @@ server_read_version(struct slice text, uint64_t *version)
 	if (text.len == 0 || text.len > 16)
 		return false;
 	for (size_t i = 0; i < text.len; i++) {
-		const char *digit = memchr(digits, text.data[i] | 0x20, sizeof digits);
+		uint8_t c = text.data[i];
+		const char *digit = c < '0' ? NULL : memchr(digits, c | 0x20, sizeof digits);
 
 		if (digit == NULL)
 			return false;

@@ -134,8 +134,8 @@ enum msg_type {
 	 * without file header and trailer), BULK_SNAPSHOT_END. Answered by the same type and seq when it is the newest
 	 * snapshot and on disk, zxid = its zxid; what was beyond it is set aside. flags STORE_REFUSED: it did not come
 	 * whole or could not be stored, and what was there still is. Where the log went beyond the snapshot the node has
-	 * less now than it has acked: until the next EPOCHS is stored logd says in its HELLO, also after a crash, that it
-	 * is partial, and the node does not vote.
+	 * less now than it has acked: until EPOCHS is stored with an accepted epoch that is also the current one logd says
+	 * in its HELLO, also after a crash, that it is partial, and the node does not vote.
 	 */
 	MSG_INSTALL = 24,
 	/* syncd -> clientd, on a leader: who follows, for the words srvr and mntr. proto Learners; when it changes. */

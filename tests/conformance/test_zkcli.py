@@ -94,3 +94,46 @@ def test_the_ephemeral_of_a_shell_goes_with_it(node):
 def test_watch_is_printed(node):
     out = shell(node, "create /w 1", "get -w /w", "set /w 2", "sync /w", "delete /w")
     assert any("type:NodeDataChanged path:/w" in line for line in out)
+
+
+def test_rarer_commands(node):
+    out = shell(
+        node,
+        "create /rare x",
+        "create -c /rare/container",
+        "create -t 100000 /rare/ttl x",
+        "create -s -e /rare/both- x",
+        "stat /rare/ttl",
+        "addWatch -m PERSISTENT_RECURSIVE /rare",
+        "create /rare/seen",
+        "set -s -v 0 /rare/seen y",
+        "set -v 0 /rare/seen z",
+        "removewatches /rare",
+        "create /rare/unseen",
+        "ls -R /rare",
+        "ls -s /rare",
+        "setquota -n 100 /rare",
+        "listquota /rare",
+        "setquota -N 200 /rare",
+        "listquota /rare",
+        "delquota /rare",
+        "listquota /rare",
+        "config",
+        "reconfig -remove 1",
+        "getEphemerals /rare",
+        "deleteall /rare",
+        "history",
+    )
+    assert {"Created /rare/container", "Created /rare/ttl", "Created /rare/both-0000000002"} <= set(out)
+    assert value(out, "ephemeralOwner")[0] == "0x0"
+    events = [line for line in out if "WatchedEvent" in line or "type:Node" in line]
+    assert any("NodeCreated path:/rare/seen" in e for e in events), out
+    assert any("NodeDataChanged path:/rare/seen" in e for e in events), out
+    assert not any("/rare/unseen" in e for e in events), out
+    assert any("version No is not valid" in line for line in out), out
+    assert "/rare/seen" in out and "/rare/unseen" in out
+    assert any("count=100,bytes=-1" in line for line in out), out
+    assert any("countHardLimit=200" in line for line in out), out
+    assert "quota for /rare does not exist." in out, out
+    assert any("econfig" in line and "disabled" in line for line in out), out
+    assert any("/rare/both-0000000002" in line for line in out)

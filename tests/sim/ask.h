@@ -5,7 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { ASK_PATH = 48, ASK_DATA = 32, ASK_OPS = 4 };
+#include "jute/op.h"
+
+enum { ASK_PATH = 48, ASK_DATA = 32, ASK_OPS = 4, ASK_TTL_MS = 3000 };
 
 struct ask_op {
 	int32_t type; /* CREATE, SET_DATA, DELETE, CHECK; of a request also reads, MULTI, CLOSE_SESSION */
@@ -18,6 +20,19 @@ struct ask_op {
 	char made[ASK_PATH];
 	int32_t version_then;
 };
+
+static inline bool
+ask_creates(int32_t type)
+{
+	return type == ZK_OP_CREATE || type == ZK_OP_CREATE_CONTAINER || type == ZK_OP_CREATE_TTL;
+}
+
+static inline bool
+ask_is_sequential(int32_t flags)
+{
+	return flags == ZK_CREATE_PERSISTENT_SEQUENTIAL || flags == ZK_CREATE_EPHEMERAL_SEQUENTIAL ||
+	       flags == ZK_CREATE_SEQUENTIAL_TTL;
+}
 
 struct ask {
 	int32_t xid;

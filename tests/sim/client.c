@@ -157,6 +157,8 @@ pick_path(struct client *c, char path[ASK_PATH])
 
 	if (rng_once_in(r, 6))
 		snprintf(path, ASK_PATH, "/%c", 'a' + folder);
+	else if (rng_once_in(r, 12))
+		snprintf(path, ASK_PATH, "/%c/%d/x", 'a' + folder, name);
 	else
 		snprintf(path, ASK_PATH, "/%c/%d", 'a' + folder, name);
 	/* Now and then one of those that were made as sequential. */
@@ -182,7 +184,12 @@ fill_write(struct client *c, struct ask_op *op, const struct ask *a, int part)
 		/* Folders stay folders. */
 		if (strchr(op->path + 1, '/') == NULL)
 			op->flags = rng_once_in(r, 3) ? 0 : op->flags & ZK_CREATE_PERSISTENT_SEQUENTIAL;
-		if (op->flags & ZK_CREATE_PERSISTENT_SEQUENTIAL)
+		else if (rng_once_in(r, 6))
+			op->flags = (int32_t)rng_range(r, ZK_CREATE_CONTAINER, ZK_CREATE_SEQUENTIAL_TTL);
+		if (op->flags >= ZK_CREATE_CONTAINER)
+			op->type =
+			    op->flags == ZK_CREATE_CONTAINER ? ZK_OP_CREATE_CONTAINER : ZK_OP_CREATE_TTL;
+		if (ask_is_sequential(op->flags))
 			snprintf(op->path, sizeof op->path, "/%c/q", 'a' + (int)rng_below(r, FOLDERS));
 	}
 }
@@ -226,7 +233,10 @@ put_op(struct buf *b, const struct ask_op *op)
 	static struct jute_acl open_acl = { ZK_PERM_ALL, { SLICE_LIT("world"), SLICE_LIT("anyone") } };
 	struct slice path = slice_str(op->path), data = slice_str(op->data);
 
-	if (op->type == ZK_OP_CREATE)
+	if (op->type == ZK_OP_CREATE_TTL)
+		jute_write_create_ttl_request(b, &(struct jute_create_ttl_request){
+						     path, data, { &open_acl, 1 }, op->flags, ASK_TTL_MS });
+	else if (ask_creates(op->type))
 		jute_write_create_request(
 		    b, &(struct jute_create_request){ path, data, { &open_acl, 1 }, op->flags });
 	else if (op->type == ZK_OP_SET_DATA)

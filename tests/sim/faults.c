@@ -110,8 +110,8 @@ node_starts(struct sim *s, void *who, uint64_t tag)
 	}
 }
 
-static void
-lose_power(struct node *n)
+void
+faults_lose_power(struct node *n)
 {
 	struct sim *s = n->sim;
 
@@ -126,7 +126,7 @@ lose_power(struct node *n)
 static void
 power_loss(struct sim *s)
 {
-	lose_power(any_node(s));
+	faults_lose_power(any_node(s));
 }
 
 /* zkd dies, and its service manager starts it again. */
@@ -248,8 +248,8 @@ block_for(struct sim *s, int from, int to, uint64_t us)
 }
 
 /* The nodes in the set, a bit for each sid, and the others do not hear each other. */
-static void
-partition(struct sim *s, unsigned side, bool one_way, uint64_t us)
+void
+faults_partition(struct sim *s, unsigned side, bool one_way, uint64_t us)
 {
 	sim_trace(s, NULL, "partition", "nodes=0x%x one_way=%d ms=%llu", side, one_way,
 		  (unsigned long long)(us / MS));
@@ -275,7 +275,7 @@ cut_off_one(struct sim *s)
 {
 	struct node *n = any_node(s);
 
-	partition(s, 1u << n->sid, false, partition_time(s));
+	faults_partition(s, 1u << n->sid, false, partition_time(s));
 }
 
 static void
@@ -286,7 +286,7 @@ cut_off_leader(struct sim *s)
 	for (int i = 0; i < s->nnodes; i++)
 		if (s->nodes[i]->syncd.proc.alive && s->nodes[i]->syncd.zab.role == ZAB_LEADER)
 			n = s->nodes[i];
-	partition(s, 1u << n->sid, false, partition_time(s));
+	faults_partition(s, 1u << n->sid, false, partition_time(s));
 }
 
 static void
@@ -297,7 +297,7 @@ cut_one_way(struct sim *s)
 
 	if (rng_once_in(&s->faults, 2))
 		side = ~side;
-	partition(s, side, true, partition_time(s));
+	faults_partition(s, side, true, partition_time(s));
 }
 
 static void
@@ -305,7 +305,7 @@ cut_in_two(struct sim *s)
 {
 	unsigned side = (unsigned)rng_below(&s->faults, UINT64_C(1) << s->nnodes) << 1;
 
-	partition(s, side, false, partition_time(s));
+	faults_partition(s, side, false, partition_time(s));
 }
 
 /* Clients cannot reach a node, or it cannot reach them. */
@@ -352,12 +352,30 @@ crash_leader(struct sim *s)
 	}
 }
 
+static void
+flip(struct sim *s, void *who, uint64_t tag)
+{
+	(void)who;
+	if (s->healing || tag == 0)
+		return;
+	net_flip(s);
+	sim_at(s, s->now_us + rng_range(&s->faults, 100, 20 * MS), flip, NULL, tag - 1);
+}
+
+/* Elections are short: for the flips to meet one a connection of an election is disturbed with them. */
+static void
+flip_soon(struct sim *s)
+{
+	crash_leader(s);
+	flip(s, NULL, rng_range(&s->faults, 5, 100));
+}
+
 /* All nodes at about the same time: what was committed has to come from the disks. */
 static void
 power_loss_of_all(struct sim *s)
 {
 	for (int i = 0; i < s->nnodes; i++)
-		lose_power(s->nodes[i]);
+		faults_lose_power(s->nodes[i]);
 }
 
 static const struct {
@@ -390,6 +408,7 @@ static const struct {
 	{ "clients cut off", cut_clients, 1, true },
 	{ "slow link", slow_link, 2, true },
 	{ "broken connections", break_links, 3, true },
+	{ "bit flips", flip_soon, 3, true },
 };
 
 static unsigned
@@ -424,10 +443,11 @@ faults_died(struct proc *p)
 {
 	struct node *n = p->node;
 
-	if (n == NULL || !n->disk.power_follows || (p->kind != PROC_LOGD && p->kind != PROC_HELPER))
+	if (n == NULL || !n->disk.power_follows || n->disk.crash_in > 0 ||
+	    (p->kind != PROC_LOGD && p->kind != PROC_HELPER))
 		return;
 	n->disk.power_follows = false;
-	lose_power(n);
+	faults_lose_power(n);
 }
 
 void
@@ -435,7 +455,8 @@ faults_begin(struct sim *s)
 {
 	for (int i = 0; i < s->nnodes; i++)
 		sim_at(s, s->now_us, supervise, s->nodes[i], 0);
-	sim_at(s, s->now_us + FAULT_MIN_US, strike, NULL, 0);
+	if (s->story == NULL)
+		sim_at(s, s->now_us + FAULT_MIN_US, strike, NULL, 0);
 }
 
 void

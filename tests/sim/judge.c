@@ -22,7 +22,7 @@ same_stat(const struct jute_stat *st, const struct znode_state *s)
 {
 	return st->czxid == s->czxid && st->mzxid == s->mzxid && st->pzxid == s->pzxid &&
 	       st->version == s->version && st->cversion == 2 * s->created - s->nchildren &&
-	       st->num_children == s->nchildren && st->ephemeral_owner == s->owner;
+	       st->num_children == s->nchildren && st->ephemeral_owner == model_shown_owner(s);
 }
 
 static bool
@@ -78,6 +78,13 @@ judge_read(struct client *c, struct ask *a, const struct jute_reply_header *h, s
 	arena_free(&arena);
 }
 
+/* ZooKeeper: FinalRequestProcessor. What has a stat in its result is a create2. */
+static int32_t
+result_type(int32_t type)
+{
+	return ask_creates(type) && type != ZK_OP_CREATE ? ZK_OP_CREATE2 : type;
+}
+
 static void
 judge_multi(struct client *c, const struct ask *a, struct jute_reader *r)
 {
@@ -97,12 +104,14 @@ judge_multi(struct client *c, const struct ask *a, struct jute_reader *r)
 			err = jute_read_int(r);
 			if (h.type != ZK_OP_ERROR || err != op->err)
 				fail(c, a, "another error in a multi");
-		} else if (h.type != op->type) {
+		} else if (h.type != result_type(op->type)) {
 			fail(c, a, "another result in a multi");
-		} else if (h.type == ZK_OP_CREATE) {
+		} else if (ask_creates(op->type)) {
 			path = jute_read_string(r);
 			if (!slice_equal(path, slice_str(op->made)))
 				fail(c, a, "another path in a multi");
+			if (h.type != ZK_OP_CREATE && !jute_read_stat(r, NULL, &st))
+				fail(c, a, "no stat in a multi");
 		} else if (h.type == ZK_OP_SET_DATA) {
 			if (!jute_read_stat(r, NULL, &st) || st.version != op->version_then)
 				fail(c, a, "another version in a multi");
@@ -148,7 +157,7 @@ judge_write(struct client *c, struct ask *a, const struct jute_reply_header *h, 
 		fail(c, a, "another error");
 	if (h->err != ZK_OK)
 		return;
-	if (a->op.type == ZK_OP_CREATE && !slice_equal(jute_read_string(r), slice_str(a->op.made)))
+	if (ask_creates(a->op.type) && !slice_equal(jute_read_string(r), slice_str(a->op.made)))
 		fail(c, a, "another path");
 	if (a->op.type == ZK_OP_SET_DATA &&
 	    (!jute_read_stat(r, NULL, &st) || st.version != a->op.version_then))

@@ -10,13 +10,16 @@
 
 #include "base/mem.h"
 #include "sim.h"
+#include "story.h"
 
 struct options {
 	int nodes;
 	uint64_t from, to;
 	enum mutation mutation;
-	bool trace, first; /* first: stop at the first seed that fails */
-	uint64_t seconds;  /* stop after so many real ones; 0: when all seeds are through */
+	bool trace, first;           /* first: stop at the first seed that fails */
+	uint64_t seconds;            /* stop after so many real ones; 0: when all seeds are through */
+	const char *story, *stories; /* name or "all"; folder of the recorded traces */
+	bool rewrite;
 };
 
 static const char *const mutation_names[MUTATIONS_END] = { [MUTATE_NOTHING] = "",
@@ -30,13 +33,18 @@ static char replay[160];
 static void
 usage(FILE *to)
 {
-	fputs("usage: zkdsim [--nodes N] [--seed S | --seeds FROM..TO] [--seconds N] [--mutate NAME] "
-	      "[--trace]\n"
-	      "mutations:\n",
-	      to);
+	fputs(
+	    "usage: zkdsim [--nodes N] [--seed S | --seeds FROM..TO] [--seconds N] [--first] [--mutate NAME] "
+	    "[--trace]\n"
+	    "       zkdsim --story NAME|all [--stories FOLDER] [--rewrite] [--trace]\n"
+	    "mutations:\n",
+	    to);
 #define X(name, text, what) fprintf(to, "  %-22s %s\n", text, what);
 	MUTATIONS(X)
 #undef X
+	fputs("stories:\n", to);
+	for (size_t i = 0; story_nth(i) != NULL; i++)
+		fprintf(to, "  %-34s %s\n", story_nth(i)->name, story_nth(i)->what);
 }
 
 static int
@@ -105,6 +113,15 @@ parse_option(const char *name, const char *value, struct options *o)
 		return parse_number(value, NULL, &o->seconds) ? 0 : bad("not a number of seconds", value);
 	if (strcmp(name, "--mutate") == 0)
 		return parse_mutation(value, o) ? 0 : bad("no such mutation", value);
+	if (strcmp(name, "--story") == 0) {
+		o->story = value;
+		return strcmp(value, "all") == 0 || story_find(value) != NULL ? 0
+									      : bad("no such story", value);
+	}
+	if (strcmp(name, "--stories") == 0) {
+		o->stories = value;
+		return 0;
+	}
 	return bad("unknown option", name);
 }
 
@@ -124,6 +141,10 @@ parse(int argc, char **argv, struct options *o)
 		}
 		if (strcmp(argv[i], "--first") == 0) {
 			o->first = true;
+			continue;
+		}
+		if (strcmp(argv[i], "--rewrite") == 0) {
+			o->rewrite = true;
 			continue;
 		}
 		status = parse_option(argv[i], i + 1 < argc ? argv[i + 1] : NULL, o);
@@ -181,10 +202,25 @@ run(const struct options *o, const char *program, uint64_t seed, struct sim_coun
 	return failed;
 }
 
+static int
+play(const struct options *o)
+{
+	size_t failures = 0, played = 0;
+
+	for (size_t i = 0; story_nth(i) != NULL; i++) {
+		if (strcmp(o->story, "all") != 0 && strcmp(o->story, story_nth(i)->name) != 0)
+			continue;
+		played++;
+		failures += !story_play(story_nth(i), o->stories, o->rewrite, o->trace);
+	}
+	printf("%zu stories, %zu failures\n", played, failures);
+	return failures == 0 ? 0 : 1;
+}
+
 int
 main(int argc, char **argv)
 {
-	struct options o = { .nodes = 1, .from = 1, .to = 100 };
+	struct options o = { .nodes = 1, .from = 1, .to = 100, .stories = "tests/sim/stories" };
 	struct sim_counts sum = { 0 };
 	double simulated = 0, began = real_seconds(), told = began, now = began;
 	uint64_t seeds = 0, failures = 0;
@@ -193,6 +229,8 @@ main(int argc, char **argv)
 	if (status != 0)
 		return status;
 	signal(SIGABRT, on_abort);
+	if (o.story != NULL)
+		return play(&o);
 	for (uint64_t seed = o.from;; seed++) {
 		failures += run(&o, argv[0], seed, &sum, &simulated);
 		seeds++;

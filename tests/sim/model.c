@@ -19,6 +19,7 @@ enum {
 	PROPOSALS = 4096, /* remembered, by zxid */
 	EPOCHS_MAX = 4096,
 	COMPARE_EVERY = 24,     /* commits */
+	CLOCK_SLACK = 25,       /* thousandths by which a clock may be fast */
 	EXPIRY_SLACK_MS = 6000, /* a tick of rounding, and a restart's */
 };
 
@@ -244,7 +245,7 @@ model_heard(struct model *m, const struct node *n, int64_t session)
 static bool
 silent(const struct model *m, const struct session *s)
 {
-	return m->sim->now_us - s->heard_us >= (uint64_t)s->timeout_ms * MS;
+	return m->sim->now_us - s->heard_us >= (uint64_t)s->timeout_ms * (MS - CLOCK_SLACK);
 }
 
 bool
@@ -322,6 +323,29 @@ remove_node(struct znode *z, uint64_t zxid)
 	up->pzxid = zxid;
 }
 
+static bool
+is_session(int64_t owner)
+{
+	return owner != 0 && owner != ZK_OWNER_CONTAINER &&
+	       ((uint64_t)owner & ZK_OWNER_TTL_MASK) != ZK_OWNER_TTL_MASK;
+}
+
+int64_t
+model_shown_owner(const struct znode_state *s)
+{
+	return is_session(s->owner) ? s->owner : 0;
+}
+
+static int64_t
+owner_of(int32_t flags, int64_t session)
+{
+	if (flags == ZK_CREATE_CONTAINER)
+		return ZK_OWNER_CONTAINER;
+	if (flags == ZK_CREATE_TTL || flags == ZK_CREATE_SEQUENTIAL_TTL)
+		return (int64_t)(ZK_OWNER_TTL_MASK | ASK_TTL_MS);
+	return flags & ZK_CREATE_EPHEMERAL ? session : 0;
+}
+
 static int32_t
 do_create(struct model *m, struct ask_op *op, uint64_t zxid, int64_t session)
 {
@@ -335,16 +359,16 @@ do_create(struct model *m, struct ask_op *op, uint64_t zxid, int64_t session)
 	up = now(find(m, parent[0] == '\0' ? "/" : parent));
 	if (up == NULL)
 		return ZK_NONODE;
-	snprintf(op->made, sizeof op->made, op->flags & ZK_CREATE_PERSISTENT_SEQUENTIAL ? "%s%010d" : "%s",
-		 op->path, up->created);
+	snprintf(op->made, sizeof op->made, ask_is_sequential(op->flags) ? "%s%010d" : "%s", op->path,
+		 up->created);
 	if (now(find(m, op->made)) != NULL)
 		return ZK_NODEEXISTS;
-	if (up->owner != 0)
+	if (is_session(up->owner))
 		return ZK_NOCHILDRENFOREPHEMERALS;
 	z = make(m, op->made);
 	s = change(z, zxid);
 	*s = (struct znode_state){ .zxid = zxid, .there = true, .czxid = zxid, .mzxid = zxid, .pzxid = zxid };
-	s->owner = op->flags & ZK_CREATE_EPHEMERAL ? session : 0;
+	s->owner = owner_of(op->flags, session);
 	memcpy(s->data, op->data, sizeof s->data);
 	s = change(z->parent, zxid);
 	s->nchildren++;
@@ -380,7 +404,7 @@ do_other(struct model *m, struct ask_op *op, uint64_t zxid)
 static int32_t
 do_op(struct model *m, struct ask_op *op, uint64_t zxid, int64_t session)
 {
-	op->err = op->type == ZK_OP_CREATE ? do_create(m, op, zxid, session) : do_other(m, op, zxid);
+	op->err = ask_creates(op->type) ? do_create(m, op, zxid, session) : do_other(m, op, zxid);
 	return op->err;
 }
 
@@ -422,6 +446,33 @@ do_close(struct model *m, int64_t session, uint64_t zxid)
 		if (is != NULL && is->owner == session)
 			remove_node(m->all[i], zxid);
 	}
+}
+
+/* Nobody asked: only a container or a TTL node may go, and only without children. The wall clock says when. */
+static void
+do_sweep(struct model *m, const struct txnlog_head *h, struct slice txn)
+{
+	const struct znode_state *is;
+	char path[ASK_PATH] = "";
+	struct jute_reader r;
+	struct slice name;
+	struct znode *z;
+
+	if (h->type == ZK_OP_ERROR)
+		return;
+	jute_reader_init(&r, slice_of(txn.data + TXNLOG_TXN_MIN, txn.len - TXNLOG_TXN_MIN), UINT32_MAX);
+	name = jute_read_string(&r);
+	if (name.len < sizeof path)
+		memcpy(path, name.data, name.len);
+	z = find(m, path);
+	is = now(z);
+	if (h->type != ZK_OP_DELETE_CONTAINER || is == NULL || is->nchildren > 0 || is->owner == 0 ||
+	    is_session(is->owner)) {
+		sim_fail(m->sim, "txn 0x%" PRIx64 " of type %d on %s, for which nobody asked", h->zxid,
+			 h->type, path);
+		return;
+	}
+	remove_node(z, h->zxid);
 }
 
 static void
@@ -494,6 +545,8 @@ apply(struct model *m, struct slice txn)
 		open_session(m, h.session, (int32_t)get_be32(txn.data + TXNLOG_TXN_MIN));
 	else if (h.type == ZK_OP_CLOSE_SESSION && h.cxid == 0)
 		do_close(m, h.session, h.zxid);
+	else if (h.session == 0)
+		do_sweep(m, &h, txn);
 	else
 		do_ask(m, &h);
 }
@@ -613,8 +666,7 @@ look_at_entry(void *ctx, struct slice txn, const struct txnlog_head *h)
 			 "the committed 0x%" PRIx64 " comes behind 0x%" PRIx64
 			 ", which never was, in the log of n%d",
 			 h->zxid, c->before, c->n->sid);
-	if (e != NULL && c->last != NULL && e != c->last + 1 &&
-	    !platter_has_snapshot(&c->n->disk, e[-1].zxid))
+	if (e != NULL && c->last != NULL && e != c->last + 1 && e[-1].zxid > platter_snapshot(&c->n->disk))
 		sim_fail(m->sim,
 			 "0x%" PRIx64 " follows 0x%" PRIx64 " in the log of n%d: 0x%" PRIx64 " is missing",
 			 h->zxid, c->last->zxid, c->n->sid, e[-1].zxid);
@@ -746,7 +798,7 @@ compare_node(struct model *m, const struct tree *t, const struct znode *z, uint6
 		return;
 	if (st.czxid != s->czxid || st.mzxid != s->mzxid || st.pzxid != s->pzxid ||
 	    st.version != s->version || st.cversion != 2 * s->created - s->nchildren ||
-	    st.ephemeral_owner != s->owner || st.num_children != s->nchildren ||
+	    st.ephemeral_owner != model_shown_owner(s) || st.num_children != s->nchildren ||
 	    (size_t)st.data_length != strlen(s->data))
 		sim_fail(m->sim,
 			 "at 0x%" PRIx64 " the stat of %s differs: version %d for %d, pzxid 0x%" PRIx64

@@ -24,7 +24,7 @@ struct znode_state {
 	char data[ASK_DATA];
 	uint64_t czxid, mzxid, pzxid;
 	int32_t version, created, nchildren; /* created: children, ever: what numbers sequential ones */
-	int64_t owner;
+	int64_t owner;                       /* a session; or the mark of a container or a TTL node */
 };
 
 struct znode {
@@ -84,6 +84,8 @@ const struct znode *model_find(const struct model *m, const char *path);
 const struct znode_state *model_at(const struct znode *z, uint64_t zxid);
 /* Each that was ever there, in the order in which they were made. */
 const struct znode *model_each(const struct model *m, size_t i);
+/* As the stat shows it: of sessions only. */
+int64_t model_shown_owner(const struct znode_state *s);
 /* The zxid of the first change after `after` of what a data watch (or a child watch) on path is about, or NEVER. */
 uint64_t model_change(const struct model *m, const char *path, bool children, uint64_t after);
 /* Whether the session may be over by now: closed, or silent for so long that it may be closed. */

@@ -92,6 +92,21 @@ net_heal(struct sim *s)
 }
 
 void
+net_flip(struct sim *s)
+{
+	uint64_t bit = rng_next(&s->faults);
+
+	list_for_each (e, &s->net_conns) {
+		struct conn *c = container_of(e, struct conn, link);
+
+		if (c->flips && (conn_flip(c, 0, bit) || conn_flip(c, 1, bit))) {
+			sim_trace(s, NULL, "bit flip", "from=%d to=%d", c->places[0], c->places[1]);
+			return;
+		}
+	}
+}
+
+void
 net_break(struct sim *s, int a, int b, uint64_t once_in)
 {
 	list_for_each_safe (e, &s->net_conns) {

@@ -47,6 +47,8 @@ void net_block(struct sim *s, int from, int to, bool blocked);
 void net_node_is_on(struct node *n);
 /* Opens all, none is slow. */
 void net_heal(struct sim *s);
+/* On one of the connections that bear it. */
+void net_flip(struct sim *s);
 /* Breaks each connection between two places, in either direction, once in n of them. */
 void net_break(struct sim *s, int a, int b, uint64_t once_in);
 

@@ -5,6 +5,22 @@
 
 #include "base/mem.h"
 
+enum { RATE = 1000000, RATE_SPREAD = 20000 /* both ways: worse than any real clock's */ };
+
+uint64_t
+node_now_ms(const struct node *n)
+{
+	return n->sim->now_us * n->rate / RATE / MS;
+}
+
+uint64_t
+node_us_at(const struct node *n, uint64_t ms)
+{
+	if (ms == UINT64_MAX || ms > UINT64_MAX / MS / RATE)
+		return NEVER;
+	return (ms * MS * RATE + n->rate - 1) / n->rate;
+}
+
 struct node *
 node_new(struct sim *s, int sid)
 {
@@ -12,6 +28,7 @@ node_new(struct sim *s, int sid)
 
 	n->sim = s;
 	n->sid = sid;
+	n->rate = RATE + (s->seed % 3 == 0 ? rng_below(&s->net, 2 * RATE_SPREAD) - RATE_SPREAD : 0);
 	sim_disk_init(&n->disk, s);
 	logd_init(n);
 	syncd_init(n);

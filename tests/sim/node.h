@@ -28,16 +28,24 @@ struct load_job {
 	uint64_t cuts, upto;
 };
 
+/* A snapshot that comes in: of the own tree, or of a leader to be installed. */
+struct intake {
+	struct conn *conn; /* NULL: none under way */
+	struct snapfile *file;
+	enum snapfile_form form;
+	uint64_t zxid;
+};
+
 struct helper {
 	struct proc proc;
 	struct disk_view view;
 	struct load_job loads[LOADS_MAX];
-	struct conn *snapshot; /* NULL: none under way */
-	struct snapfile *snapfile;
-	uint64_t snapshot_zxid;
+	struct intake snapshot, install;
 	struct store_chore chore;
 	bool purge;
 };
+
+enum install_report { REPORT_NONE, REPORT_RECEIVED, REPORT_FAILED };
 
 struct logd {
 	struct proc proc;
@@ -45,7 +53,9 @@ struct logd {
 	struct store *store;
 	struct star syncd;
 	struct helper helper;
-	bool told_failed;
+	bool told_failed, installing;
+	enum install_report report; /* of the helper, not heard yet; received is its zxid */
+	uint64_t install_seq, received;
 	uint64_t told_durable, cuts, purge_us;
 };
 
@@ -84,8 +94,9 @@ struct guest {
 	struct clientd *clientd;
 	struct conn *conn;
 	struct front_conn *handle;
-	bool reads, told; /* told of the end */
-	uint8_t head[4];  /* of the frame that is coming in, for the checks */
+	size_t socket;          /* bytes that it takes before they have to be read */
+	bool reads, full, told; /* full: the socket took less than there was; told of the end */
+	uint8_t head[4];        /* of the frame that is coming in, for the checks */
 	uint32_t nhead, left;
 	struct buf held; /* WATCH_AFTER_REPLY, SWAP_REPLIES: a frame kept back */
 };
@@ -127,6 +138,7 @@ struct node {
 	struct sim *sim;
 	int sid;
 	bool off, down; /* the machine; zkd on it */
+	uint64_t rate;  /* its monotonic clock goes so many millionths of a second in a second */
 	/* For the checks: what its logd has called durable, its syncd committed, and handed to clientd last in this role. */
 	uint64_t acked, committed, delivered;
 	struct sim_disk disk;
@@ -155,6 +167,9 @@ void logd_init(struct node *n);
 void syncd_init(struct node *n);
 void clientd_init(struct node *n);
 void electiond_init(struct node *n);
+/* The node's monotonic clock, and when it will show that; NEVER for UINT64_MAX. */
+uint64_t node_now_ms(const struct node *n);
+uint64_t node_us_at(const struct node *n, uint64_t ms);
 /* The voters. */
 void node_quorum(const struct sim *s, struct quorum *q);
 

@@ -8,7 +8,15 @@
 #include "model.h"
 #include "node.h"
 
-enum { TICK_MS = 2000, FAST = 4 /* EARLY_EXPIRY */, SLICE_PAUSE_US = 20, EVENT_XID = -1 };
+enum {
+	TICK_MS = 2000,
+	FAST = 4 /* EARLY_EXPIRY */,
+	SLICE_PAUSE_US = 20,
+	EVENT_XID = -1,
+	SOCKET = 64 << 10,
+	SMALL_SOCKET = 500,
+	FULL_US = 500
+};
 
 static struct clientd *
 clientd_of(struct proc *p)
@@ -27,7 +35,7 @@ event(const struct clientd *d, enum front_event_type type)
 {
 	return (struct front_event){
 		.type = type,
-		.now_ms = sim_now_ms(d->proc.sim) * speed(d),
+		.now_ms = node_now_ms(d->proc.node) * speed(d),
 		.wall_ms = sim_wall_ms(d->proc.sim),
 	};
 }
@@ -41,6 +49,8 @@ step(struct clientd *d, enum front_event_type type, struct guest *g, size_t coun
 	e.count = count;
 	front_step(d->front, &e);
 }
+
+static void do_write(struct clientd *d, const struct front_action *a);
 
 /* ---- Clients ---- */
 
@@ -58,6 +68,7 @@ accept_guests(struct clientd *d)
 
 		g->clientd = d;
 		g->conn = c;
+		g->socket = rng_once_in(&d->proc.sim->net, 8) ? SMALL_SOCKET : SOCKET;
 		buf_init(&g->held, 1 << 20);
 		list_append(&d->guests, &g->link);
 		conn_own(c, 1, &d->proc);
@@ -119,6 +130,8 @@ read_guests(struct clientd *d)
 	list_for_each_safe (e, &d->guests) {
 		struct guest *g = container_of(e, struct guest, link);
 
+		if (g->handle != NULL && g->full)
+			do_write(d, &(struct front_action){ .type = FRONT_WRITE, .owner = g });
 		if (g->handle != NULL && g->reads)
 			read_guest(d, g);
 	}
@@ -167,6 +180,19 @@ send_mutated(struct guest *g, struct slice frame)
 	}
 }
 
+/* What the socket takes; the rest is tried again. */
+static size_t
+what_fits(struct guest *g, size_t len)
+{
+	size_t unread = conn_unread(g->conn, 1), room = unread < g->socket ? g->socket - unread : 0;
+
+	g->full = len > room;
+	if (!g->full)
+		return len;
+	proc_wake(&g->clientd->proc, g->clientd->proc.sim->now_us + FULL_US);
+	return room;
+}
+
 static void
 do_write(struct clientd *d, const struct front_action *a)
 {
@@ -177,8 +203,10 @@ do_write(struct clientd *d, const struct front_action *a)
 	if (out.len == 0)
 		return;
 	if (d->proc.sim->mutation == MUTATE_NOTHING) {
-		conn_send(g->conn, 1, &d->proc, out, -1);
-		at = out.len;
+		at = what_fits(g, out.len);
+		if (at > 0)
+			conn_send(g->conn, 1, &d->proc, slice_of(out.data, at), -1);
+		out.len = at;
 	}
 	while (out.len - at >= 8) {
 		size_t n = 4 + get_be32(out.data + at);
@@ -186,7 +214,8 @@ do_write(struct clientd *d, const struct front_action *a)
 		send_mutated(g, slice_of(out.data + at, n));
 		at += n;
 	}
-	step(d, FRONT_WROTE, g, out.len);
+	if (at > 0)
+		step(d, FRONT_WROTE, g, out.len);
 }
 
 static void
@@ -415,14 +444,14 @@ clientd_turn(struct proc *p)
 	read_load(d);
 	if (d->slice_due)
 		write_slice(d);
-	if (front_deadline(d->front) <= sim_now_ms(p->sim) * speed(d))
+	if (front_deadline(d->front) <= node_now_ms(p->node) * speed(d))
 		step(d, FRONT_TICK, NULL, 0);
 	carry_out(d);
 	model_look(p->sim->model, d);
 	want = front_deadline(d->front);
 	if (want == UINT64_MAX)
 		return due;
-	want = (want + speed(d) - 1) / speed(d) * MS;
+	want = node_us_at(p->node, (want + speed(d) - 1) / speed(d));
 	return want < due ? want : due;
 }
 
@@ -436,7 +465,8 @@ clientd_start(struct proc *p)
 		.max_session_ms = 20 * TICK_MS,
 		.frame_max = 0xfffff,
 		.silent_ms = 10000,
-		.container_check_ms = 60000,
+		.container_check_ms = 5000,
+		.container_max_per_minute = 10000,
 		.words = "*",
 		.version = "3.9.5-sim",
 		.conf = "",
@@ -445,6 +475,7 @@ clientd_start(struct proc *p)
 	};
 
 	tree_config_init(&config.tree);
+	config.tree.extended_types = true;
 	config.tree.trace = &p->trace;
 	memcpy(config.tree.seed, &(uint64_t){ rng_next(&p->sim->net) }, sizeof(uint64_t));
 	d->front = front_create(&config);

@@ -58,8 +58,10 @@ dial(struct electiond *d, const struct election_action *a)
 
 	if (a->replace)
 		hang_up(v);
-	if (v->dial.conn == NULL)
-		net_dial(&v->dial, &d->proc, net_place(d->proc.node->sid), to, &to->election_port);
+	if (v->dial.conn != NULL)
+		return;
+	net_dial(&v->dial, &d->proc, net_place(d->proc.node->sid), to, &to->election_port);
+	v->dial.conn->flips = true;
 }
 
 static void
@@ -106,7 +108,7 @@ step(struct electiond *d, const struct election_event *event)
 	const struct election_action *a;
 	size_t n;
 
-	e.now_ms = sim_now_ms(d->proc.sim);
+	e.now_ms = node_now_ms(d->proc.node);
 	election_step(&d->election, &e);
 	a = election_actions(&d->election, &n);
 	for (size_t i = 0; i < n; i++) {
@@ -232,6 +234,10 @@ take_caller(struct electiond *d, struct caller *k, int64_t sid)
 {
 	struct conn *c = k->conn;
 
+	if (sid < 1 || sid > d->proc.sim->nnodes || sid == d->proc.node->sid) {
+		drop_caller(k, false);
+		return;
+	}
 	if (initial_keeps(sid, d->proc.node->sid)) {
 		k->conn = NULL;
 		drop_caller(k, false);
@@ -373,13 +379,13 @@ electiond_turn(struct proc *p)
 			look_at_dial(d, sid);
 		read_peer(d, sid);
 	}
-	if (election_deadline(&d->election) <= sim_now_ms(s))
+	if (election_deadline(&d->election) <= node_now_ms(p->node))
 		step(d, &(struct election_event){ .type = ELECTION_TICK });
 	for (int sid = 1; sid <= s->nnodes; sid++)
 		if (d->peers[sid].dial.conn != NULL && d->peers[sid].dial.known_us < due)
 			due = d->peers[sid].dial.known_us;
-	want = election_deadline(&d->election);
-	return want != UINT64_MAX && want * MS < due ? want * MS : due;
+	want = node_us_at(p->node, election_deadline(&d->election));
+	return want < due ? want : due;
 }
 
 static void

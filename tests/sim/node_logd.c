@@ -27,7 +27,7 @@ helper_of(struct proc *p)
 static uint64_t
 now_ms(const struct logd *g)
 {
-	return sim_now_ms(g->proc.sim) + g->proc.spent_us / MS;
+	return node_now_ms(g->proc.node) + g->proc.spent_us / MS;
 }
 
 /* ---- The helper: loads (helper_child.c) ---- */
@@ -147,64 +147,138 @@ step_loads(struct helper *h)
 /* ---- The helper: snapshots ---- */
 
 static void
+answer_install(struct logd *g, uint16_t flags, uint64_t zxid)
+{
+	struct frame f = { .type = MSG_INSTALL, .flags = flags, .seq = g->install_seq, .zxid = zxid };
+
+	g->installing = false;
+	star_send(&g->syncd, &f, -1);
+}
+
+static void
+install_cancel(struct logd *g)
+{
+	if (g->installing)
+		answer_install(g, STORE_REFUSED, 0);
+}
+
+/* What a half-done cut means only a new start can tell. */
+static const char *
+give_up(struct logd *g, const char *what)
+{
+	sim_trace(g->proc.sim, &g->proc, "gives up", "during=%s", what);
+	g->proc.dying = true;
+	return "the disk failed";
+}
+
+/* main.c: logd_end_history. */
+static void
+end_history(struct logd *g)
+{
+	proc_kill(&g->helper.proc);
+	proc_start(&g->helper.proc);
+}
+
+/* It is whole and on the disk, and becomes the history (jobs.c: install). A turn of logd's own. */
+static void
+install(struct logd *g, uint64_t zxid)
+{
+	int ret;
+
+	end_history(g);
+	ret = store_install(g->store, zxid);
+	sim_trace(g->proc.sim, &g->proc, "installed", "zxid=0x%llx error=%d", (unsigned long long)zxid, ret);
+	if (ret == -EAGAIN) {
+		answer_install(g, STORE_REFUSED, 0);
+	} else if (ret != 0) {
+		give_up(g, "INSTALL");
+	} else if (!g->proc.dying) {
+		g->told_durable = store_durable(g->store);
+		model_durable(g->proc.sim->model, g->proc.node, g->told_durable, true);
+		answer_install(g, 0, zxid);
+	}
+}
+
+static void
+end_intake(struct intake *in, bool crash)
+{
+	snapfile_free(in->file);
+	in->file = NULL;
+	if (in->conn != NULL)
+		conn_close(in->conn, 1, crash);
+	in->conn = NULL;
+}
+
+static void
 end_snapshot(struct helper *h, int error)
 {
 	struct logd *g = container_of(h, struct logd, helper);
 
 	sim_trace(h->proc.sim, &h->proc, "snapshot ended", "zxid=0x%llx error=%d",
-		  (unsigned long long)h->snapshot_zxid, error);
-	snapfile_free(h->snapfile);
-	h->snapfile = NULL;
-	conn_close(h->snapshot, 1, false);
-	h->snapshot = NULL;
+		  (unsigned long long)h->snapshot.zxid, error);
+	end_intake(&h->snapshot, false);
 	if (error == 0)
 		h->purge = true;
 	IN_HEAP(&g->proc.heap);
-	store_snapshot_ended(g->store, error == 0, h->snapshot_zxid, now_ms(g));
+	store_snapshot_ended(g->store, error == 0, h->snapshot.zxid, now_ms(g));
+	proc_wake(&g->proc, g->proc.sim->now_us);
+}
+
+/* logd hears of it in its next turn. */
+static void
+end_install(struct helper *h, int error)
+{
+	struct logd *g = container_of(h, struct logd, helper);
+
+	sim_trace(h->proc.sim, &h->proc, "install ended", "zxid=0x%llx error=%d",
+		  (unsigned long long)h->install.zxid, error);
+	end_intake(&h->install, false);
+	g->report = error == 0 ? REPORT_RECEIVED : REPORT_FAILED;
+	g->received = h->install.zxid;
 	proc_wake(&g->proc, g->proc.sim->now_us);
 }
 
 /* 1: it is on the disk; 0: go on. */
 static int
-take_piece(struct helper *h, const struct frame *f)
+take_piece(struct helper *h, struct intake *in, const struct frame *f)
 {
 	int ret;
 
 	if (f->type == MSG_BULK_SNAPSHOT) {
-		snapfile_free(h->snapfile);
-		h->snapfile = NULL;
-		h->snapshot_zxid = f->zxid;
-		return snapfile_new(&h->snapfile, &h->view.disk, f->zxid, SNAPFILE_PLAIN);
+		snapfile_free(in->file);
+		in->file = NULL;
+		in->zxid = f->zxid;
+		return snapfile_new(&in->file, &h->view.disk, f->zxid, in->form, 0);
 	}
-	if (h->snapfile == NULL)
+	if (in->file == NULL)
 		return -EPROTO;
 	if (f->type == MSG_BULK_DATA)
-		return snapfile_data(h->snapfile, f->body);
+		return snapfile_data(in->file, f->body);
 	if (f->type != MSG_BULK_SNAPSHOT_END)
 		return -EPROTO;
-	ret = snapfile_finish(h->snapfile);
+	ret = snapfile_finish(in->file);
 	return ret == 0 ? 1 : ret;
 }
 
 static void
-step_snapshot(struct helper *h)
+step_intake(struct helper *h, struct intake *in, void (*end)(struct helper *h, int error))
 {
 	struct frame f;
 	int64_t n;
 	int ret = 0;
 
-	if (h->snapshot == NULL)
+	if (in->conn == NULL)
 		return;
-	while (ret == 0 && (n = frame_parse(conn_arrived(h->snapshot, 1), &f)) > 0) {
-		ret = take_piece(h, &f);
-		conn_consume(h->snapshot, 1, (size_t)n);
+	while (ret == 0 && (n = frame_parse(conn_arrived(in->conn, 1), &f)) > 0) {
+		ret = take_piece(h, in, &f);
+		conn_consume(in->conn, 1, (size_t)n);
 	}
-	if (ret == 0 && !conn_open(h->snapshot, 1))
+	if (ret == 0 && !conn_open(in->conn, 1))
 		ret = -ECONNRESET;
-	if (ret == -EBADMSG && !h->proc.dying)
-		sim_fail(h->proc.sim, "clientd wrote what is no snapshot: %s", snapfile_error(h->snapfile));
+	if (ret == -EBADMSG && !h->proc.dying && in->form == SNAPFILE_PLAIN)
+		sim_fail(h->proc.sim, "clientd wrote what is no snapshot: %s", snapfile_error(in->file));
 	if (ret != 0)
-		end_snapshot(h, ret > 0 ? 0 : ret);
+		end(h, ret > 0 ? 0 : ret);
 }
 
 static void
@@ -214,20 +288,60 @@ helper_snapshot(struct logd *g)
 	struct helper *h = &g->helper;
 	struct conn *c;
 
-	if (!g->syncd.up)
+	if (!g->syncd.up || g->installing)
 		return;
 	store_snapshot_begun(g->store);
 	if (!h->proc.alive) {
 		store_snapshot_ended(g->store, false, 0, now_ms(g));
 		return;
 	}
-	if (h->snapshot != NULL)
+	if (h->snapshot.conn != NULL)
 		end_snapshot(h, -ECANCELED);
 	c = conn_new(s, 5, 200);
-	h->snapshot = c;
-	h->snapshot_zxid = 0;
+	h->snapshot = (struct intake){ .conn = c, .form = SNAPFILE_PLAIN };
 	conn_own(c, 1, &h->proc);
 	star_send(&g->syncd, &(struct frame){ .type = MSG_SNAPSHOT }, channel_put(s, c, 0));
+}
+
+/* jobs.c: jobs_install. */
+static void
+helper_install(struct logd *g, uint64_t seq, struct conn *c)
+{
+	struct helper *h = &g->helper;
+
+	install_cancel(g);
+	g->installing = true;
+	g->install_seq = seq;
+	g->report = REPORT_NONE;
+	if (!h->proc.alive) {
+		conn_close(c, 1, false);
+		answer_install(g, STORE_REFUSED, 0);
+		return;
+	}
+	/* What the own tree writes now would be of a history that ends. */
+	if (h->snapshot.conn != NULL)
+		end_snapshot(h, -ECANCELED);
+	IN_HEAP(&h->proc.heap);
+	end_intake(&h->install, false);
+	h->install = (struct intake){ .conn = c, .form = SNAPFILE_RECEIVED };
+	conn_own(c, 1, &h->proc);
+}
+
+/* jobs.c: on_install_report. */
+static void
+hear_report(struct logd *g)
+{
+	enum install_report report = g->report;
+
+	g->report = REPORT_NONE;
+	if (report == REPORT_NONE)
+		return;
+	if (g->installing && report == REPORT_RECEIVED)
+		install(g, g->received);
+	else if (g->installing)
+		answer_install(g, STORE_REFUSED, 0);
+	else if (report == REPORT_RECEIVED)
+		snapfile_remove_received(&g->view.disk, g->received);
 }
 
 /* ---- The helper: its life ---- */
@@ -250,7 +364,8 @@ helper_turn(struct proc *p)
 	struct sim *s = p->sim;
 	bool more = step_loads(h);
 
-	step_snapshot(h);
+	step_intake(h, &h->snapshot, end_snapshot);
+	step_intake(h, &h->install, end_install);
 	do_chores(h, g);
 	if (h->purge && !more) {
 		h->purge = false;
@@ -265,8 +380,7 @@ helper_start(struct proc *p)
 	struct helper *h = helper_of(p);
 
 	disk_view_init(&h->view, &p->node->disk, p);
-	h->snapshot = NULL;
-	h->snapfile = NULL;
+	h->snapshot = h->install = (struct intake){ .conn = NULL };
 	h->purge = false;
 	memset(h->loads, 0, sizeof h->loads);
 }
@@ -282,12 +396,10 @@ helper_die(struct proc *p)
 	for (int i = 0; i < LOADS_MAX; i++)
 		if (h->loads[i].conn != NULL)
 			end_load(h, &h->loads[i], 0);
-	if (!p->starved)
-		snapfile_free(h->snapfile);
-	h->snapfile = NULL;
-	if (h->snapshot != NULL)
-		conn_close(h->snapshot, 1, true);
-	h->snapshot = NULL;
+	if (p->starved)
+		h->snapshot.file = h->install.file = NULL;
+	end_intake(&h->snapshot, true);
+	end_intake(&h->install, true);
 	disk_view_drop(&h->view);
 	if (!g->proc.alive || g->store == NULL)
 		return;
@@ -296,6 +408,7 @@ helper_die(struct proc *p)
 	IN_HEAP(&g->proc.heap);
 	if (f.snapshot_running)
 		store_snapshot_ended(g->store, false, 0, now_ms(g));
+	install_cancel(g);
 	store_chore_done(g->store, &(struct store_chore){ STORE_ALLOCATE, f.log_zxid, 0 }, true);
 }
 
@@ -341,6 +454,7 @@ say_hello(struct proc *p, struct star *l, Zkd__Hello *mine)
 	const char *failed;
 
 	(void)l;
+	g->installing = false; /* who asked for it is gone */
 	commit(g);
 	failed = store_failed(g->store);
 	disk = (Zkd__Disk)ZKD__DISK__INIT;
@@ -365,17 +479,27 @@ on_append(struct logd *g, const struct frame *f)
 	return store_append(g->store, f->zxid, f->body) == 0 ? NULL : "zxid does not follow";
 }
 
+static enum load_kind
+kind_of_load(uint16_t flags)
+{
+	if (flags & LOAD_SNAPSHOT)
+		return LOAD_EVERYTHING;
+	if (flags & LOAD_LEARNER)
+		return LOAD_SINCE;
+	return flags & LOAD_HAVE_TREE ? LOAD_TXNS : LOAD_ALL;
+}
+
 static const char *
 on_load(struct logd *g, const struct frame *f)
 {
-	struct load_request rq = { .kind = f->flags & LOAD_HAVE_TREE ? LOAD_TXNS : LOAD_ALL,
-				   .have = f->zxid };
+	struct load_request rq = { .kind = kind_of_load(f->flags), .have = f->zxid, .size_factor = 0.33 };
 	struct sim *s = g->proc.sim;
 	struct conn *c = conn_new(s, 5, 200);
 
 	commit(g);
 	rq.upto = store_durable(g->store);
-	store_load_begun(g->store);
+	if (rq.kind == LOAD_ALL || rq.kind == LOAD_TXNS)
+		store_load_begun(g->store);
 	star_send(&g->syncd, &(struct frame){ .type = MSG_LOAD_CHANNEL, .seq = f->seq },
 		  channel_put(s, c, 0));
 	helper_load(g, &rq, c);
@@ -390,21 +514,14 @@ answer(struct logd *g, const struct frame *f, uint16_t flags, uint64_t zxid)
 	star_send(&g->syncd, &a, -1);
 }
 
-/* What a half-done cut means only a new start can tell. */
-static const char *
-give_up(struct logd *g, const char *what)
-{
-	sim_trace(g->proc.sim, &g->proc, "gives up", "during=%s", what);
-	g->proc.dying = true;
-	return "the disk failed";
-}
-
 static const char *
 on_truncate(struct logd *g, const struct frame *f)
 {
 	int ret;
 
+	install_cancel(g);
 	commit(g);
+	end_history(g);
 	ret = store_truncate(g->store, f->zxid);
 	g->cuts += ret == 0;
 	if (ret == -ENOENT) {
@@ -438,11 +555,23 @@ on_epochs(struct logd *g, const struct frame *f)
 }
 
 static const char *
+on_install(struct logd *g, const struct frame *f, int fd)
+{
+	if (fd < 0)
+		return "no descriptor came with it";
+	commit(g);
+	helper_install(g, f->seq, channel_take(g->proc.sim, fd).conn);
+	return NULL;
+}
+
+static const char *
 on_frame(struct proc *p, struct star *l, const struct frame *f, int fd)
 {
 	struct logd *g = logd_of(p);
 
 	(void)l;
+	if (f->type == MSG_INSTALL)
+		return on_install(g, f, fd);
 	channel_drop(p->sim, fd);
 	switch (f->type) {
 	case MSG_APPEND:
@@ -479,12 +608,6 @@ static const struct star_ops syncd_link = { "logd", "syncd", say_hello, on_up, o
 /* ---- Life ---- */
 
 static uint64_t
-us_of(uint64_t ms)
-{
-	return ms == UINT64_MAX ? NEVER : ms * MS;
-}
-
-static uint64_t
 least(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -496,6 +619,7 @@ logd_turn(struct proc *p)
 	struct logd *g = logd_of(p);
 	uint64_t due = star_turn(&g->syncd);
 
+	hear_report(g);
 	commit(g);
 	if (store_deadline(g->store) <= now_ms(g))
 		store_tick(g->store, now_ms(g));
@@ -507,7 +631,7 @@ logd_turn(struct proc *p)
 		g->purge_us = p->sim->now_us + PURGE_EVERY_US;
 	}
 	proc_wake(&g->helper.proc, p->sim->now_us);
-	return least(due, least(us_of(store_deadline(g->store)), g->purge_us));
+	return least(due, least(node_us_at(p->node, store_deadline(g->store)), g->purge_us));
 }
 
 static void
@@ -528,7 +652,8 @@ logd_start(struct proc *p)
 	char why[FILES_TEXT_BYTES];
 	int ret;
 
-	g->told_failed = false;
+	g->told_failed = g->installing = false;
+	g->report = REPORT_NONE;
 	g->cuts = 0;
 	g->purge_us = s->now_us;
 	disk_view_init(&g->view, &p->node->disk, p);

@@ -429,7 +429,7 @@ step(struct syncd *s, struct zab_event *e)
 {
 	const char *reason;
 
-	e->now_ms = sim_now_ms(s->proc.sim);
+	e->now_ms = node_now_ms(node_of(s));
 	zab_step(&s->zab, e);
 	reason = act(s, e->link);
 	tell_wrote(s);
@@ -660,10 +660,10 @@ syncd_turn(struct proc *p)
 		close_install(s, false);
 		step(s, &(struct zab_event){ .type = ZAB_INSTALL_CLOSED, .fd = -1 });
 	}
-	if (zab_deadline(&s->zab) <= sim_now_ms(p->sim))
+	if (zab_deadline(&s->zab) <= node_now_ms(p->node))
 		step(s, &tick);
-	want = zab_deadline(&s->zab);
-	return want != UINT64_MAX && want * MS < due ? want * MS : due;
+	want = node_us_at(p->node, zab_deadline(&s->zab));
+	return want < due ? want : due;
 }
 
 static void

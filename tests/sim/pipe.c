@@ -305,6 +305,18 @@ conn_break(struct conn *c)
 	}
 }
 
+bool
+conn_flip(struct conn *c, int side, uint64_t bit)
+{
+	struct buf *b = &c->pipes[side].bytes;
+
+	if (buf_len(b) == 0)
+		return false;
+	bit %= buf_len(b) * 8;
+	b->data[b->off + bit / 8] ^= (uint8_t)(1u << bit % 8);
+	return true;
+}
+
 void
 conn_let_pass(struct sim *s, int from, int to)
 {

@@ -58,8 +58,8 @@ find_log(const struct sim_disk *d, uint64_t zxid, bool above, uint64_t *name)
 	return best;
 }
 
-bool
-platter_has_snapshot(const struct sim_disk *d, uint64_t zxid)
+static bool
+has_snapshot(const struct sim_disk *d, uint64_t zxid)
 {
 	uint64_t at;
 
@@ -67,6 +67,17 @@ platter_has_snapshot(const struct sim_disk *d, uint64_t zxid)
 		if (is_named(&d->names[i], "snapshot.", &at) && at == zxid)
 			return true;
 	return false;
+}
+
+uint64_t
+platter_snapshot(const struct sim_disk *d)
+{
+	uint64_t at, newest = 0;
+
+	for (int i = 0; i < DISK_NAMES; i++)
+		if (is_named(&d->names[i], "snapshot.", &at) && at > newest)
+			newest = at;
+	return newest;
 }
 
 static void
@@ -117,7 +128,7 @@ seek(const struct sim_disk *d, struct cursor *c, uint64_t after)
 		point(c, f, at, after);
 		return true;
 	}
-	if (after != 0 && !platter_has_snapshot(d, after))
+	if (after != 0 && !has_snapshot(d, after))
 		return false;
 	f = find_log(d, after, true, &name);
 	if (f == NULL)
@@ -135,10 +146,10 @@ platter_reaches(const struct sim_disk *d, struct cursor *c, uint64_t zxid)
 	uint64_t next;
 
 	if (!still_there(c, d))
-		return seek(d, c, zxid) || platter_has_snapshot(d, zxid);
+		return seek(d, c, zxid) || has_snapshot(d, zxid);
 	while (c->after < zxid && (next = peek(d, c, &f, &txn, &h)) > 0)
 		point(c, f, next, h.zxid);
-	return c->after == zxid || seek(d, c, zxid) || platter_has_snapshot(d, zxid);
+	return c->after == zxid || seek(d, c, zxid) || has_snapshot(d, zxid);
 }
 
 bool

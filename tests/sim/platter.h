@@ -26,8 +26,8 @@ bool platter_reaches(const struct sim_disk *d, struct cursor *c, uint64_t zxid);
 /* Each whole entry, by rising file and offset. */
 void platter_each(const struct sim_disk *d,
 		  void (*visit)(void *ctx, struct slice txn, const struct txnlog_head *h), void *ctx);
-/* Whether a snapshot with that zxid has its name there. */
-bool platter_has_snapshot(const struct sim_disk *d, uint64_t zxid);
+/* Zxid of the newest snapshot by its name; 0: none. */
+uint64_t platter_snapshot(const struct sim_disk *d);
 /* The number in acceptedEpoch or currentEpoch; 0 where there is no such file. */
 uint64_t platter_number(const struct sim_disk *d, const char *name);
 

@@ -6,9 +6,13 @@
 #include "client.h"
 #include "model.h"
 #include "node.h"
+#include "story.h"
 
 enum {
 	CLIENTS = 8,
+	STORY_CLIENTS = 2,
+	STORY_FROM_US = 5 * SECOND, /* by then the ensemble has begun to serve */
+	STORY_US = 30 * SECOND,
 	FAULTS_US = 40 * SECOND, /* and up to half as long again */
 	HEAL_US = 10 * SECOND,
 	QUIET_US = 22 * SECOND, /* more than the longest session timeout and what expiry adds */
@@ -35,8 +39,9 @@ begin(struct sim *s)
 	s->model = model_new(s);
 	for (int i = 0; i < s->nnodes; i++)
 		s->nodes[i] = node_new(s, i + 1);
-	s->nclients = CLIENTS;
-	for (int i = 0; i < CLIENTS; i++)
+	s->scenes_from_us = STORY_FROM_US;
+	s->nclients = s->story != NULL ? STORY_CLIENTS : CLIENTS;
+	for (int i = 0; i < s->nclients; i++)
 		s->clients[i] = client_new(s, i + 1);
 	for (int i = 0; i < s->nclients; i++)
 		proc_start(&s->clients[i]->proc);
@@ -100,6 +105,8 @@ sim_run(struct sim *s, uint64_t seed)
 	s->seed = seed;
 	begin(s);
 	faults_us = FAULTS_US + rng_below(&s->faults, FAULTS_US / 2);
+	if (s->story != NULL)
+		faults_us = STORY_US;
 	run_until(s, faults_us);
 	if (!s->failed)
 		faults_heal(s);
@@ -108,6 +115,8 @@ sim_run(struct sim *s, uint64_t seed)
 	run_until(s, faults_us + HEAL_US + QUIET_US);
 	if (!s->failed)
 		check_end(s);
+	if (!s->failed && story_missed(s) != NULL)
+		sim_fail(s, "scene %d never came: nobody said \"%s\"", s->scene + 1, story_missed(s));
 	failed = s->failed;
 	end(s);
 	s->failed = failed;

@@ -8,7 +8,9 @@
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "base/buf.h"
 #include "base/mem.h"
+#include "story.h"
 
 enum { WALL_START_MS = 1700000000 };
 
@@ -56,10 +58,22 @@ sim_wall_ms(const struct sim *s)
 /* ---- Trace and failure ---- */
 
 static void
-print_line(const struct sim *s, const struct proc *who, const char *event, const char *text)
+print_line(struct sim *s, const struct proc *who, const char *event, const char *text)
 {
-	printf("%5" PRIu64 ".%06" PRIu64 "  %-11s %-26s %s\n", s->now_us / SECOND, s->now_us % SECOND,
-	       who != NULL ? who->name : "world", event, text);
+	IN_HEAP(NULL);
+	char line[800];
+	int n =
+	    snprintf(line, sizeof line, "%5" PRIu64 ".%06" PRIu64 "  %-12s %-26s %s\n", s->now_us / SECOND,
+		     s->now_us % SECOND, who != NULL ? who->name : "world", event, text);
+
+	if (n >= (int)sizeof line) {
+		n = sizeof line - 1;
+		line[n - 1] = '\n';
+	}
+	if (s->tracing)
+		fwrite(line, 1, (size_t)n, stdout);
+	if (s->record != NULL && story_keeps(who, event))
+		buf_put(s->record, line, (size_t)n);
 }
 
 void
@@ -72,6 +86,8 @@ sim_line(struct sim *s, const struct proc *who, const char *event, const char *f
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	print_line(s, who, event, text);
+	if (s->story != NULL && who != NULL)
+		story_hear(s, (struct proc *)(uintptr_t)who, event, text);
 }
 
 static void
@@ -83,6 +99,8 @@ emit(struct trace *t, enum trace_level level, const char *room, const char *even
 	(void)level;
 	snprintf(what, sizeof what, "%s: %s", room, event);
 	print_line(p->sim, p, what, text);
+	if (p->sim->story != NULL)
+		story_hear(p->sim, p, what, text);
 }
 
 void
@@ -166,7 +184,8 @@ proc_init(struct proc *p, struct sim *s, struct node *n, enum proc_kind kind, co
 	*p = (struct proc){ .sim = s, .node = n, .kind = kind, .ops = ops, .wake_us = NEVER };
 	snprintf(p->name, sizeof p->name, "%s", name);
 	heap_init(&p->heap);
-	p->trace = (struct trace){ .least = s->tracing ? TRACE_DEBUG : TRACE_ERROR + 1, .emit = emit };
+	p->trace = (struct trace){ .least = s->tracing || s->story != NULL ? TRACE_DEBUG : TRACE_ERROR + 1,
+				   .emit = emit };
 }
 
 /* Clients are the world's; so is what helps to carry out a turn. */

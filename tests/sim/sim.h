@@ -102,6 +102,8 @@ void proc_pause(struct proc *p, uint64_t until_us);
 struct model;
 struct client;
 struct channel;
+struct story;
+struct buf;
 
 /* One direction between two places. */
 struct net_link {
@@ -137,6 +139,14 @@ struct sim {
 	enum mutation mutation;
 	struct rng mutate;
 	bool tracing, failed;
+
+	const struct story *story; /* NULL: a seed */
+	unsigned variant, said;    /* said: times that what the scene waits for was heard */
+	int scene;
+	struct node *story_node;
+	uint64_t scenes_from_us;
+	struct buf *record; /* the trace of the story, or NULL */
+
 	char failure[400];
 	uint64_t acked; /* highest zxid of a write that a client knows to be done */
 	struct sim_counts counts;
@@ -164,7 +174,7 @@ void sim_line(struct sim *s, const struct proc *who, const char *event, const ch
     __attribute__((format(printf, 4, 5)));
 #define sim_trace(s, who, event, ...)                                                                        \
 	do {                                                                                                 \
-		if ((s)->tracing)                                                                            \
+		if ((s)->tracing || (s)->story != NULL)                                                      \
 			sim_line((s), (who), (event), __VA_ARGS__);                                          \
 	} while (0)
 
@@ -175,6 +185,10 @@ bool sim_mutates(struct sim *s, enum mutation m, uint64_t once_in);
 void faults_begin(struct sim *s);
 /* A process has died. */
 void faults_died(struct proc *p);
+/* The machine of n goes off, and on again later. */
+void faults_lose_power(struct node *n);
+/* The nodes in the set (a bit for each sid) are not heard by the others; nor do they hear them, unless one_way. */
+void faults_partition(struct sim *s, unsigned side, bool one_way, uint64_t us);
 /* Everything works from now on. */
 void faults_heal(struct sim *s);
 

@@ -434,6 +434,14 @@ disk_sync_folder(struct store_disk *disk, enum store_folder folder)
 }
 
 static int
+disk_space(struct store_disk *disk, enum store_folder folder, uint64_t *free_bytes)
+{
+	(void)folder;
+	*free_bytes = view(disk)->on->full ? 0 : UINT64_C(1) << 40;
+	return 0;
+}
+
+static int
 disk_list(struct store_disk *disk, enum store_folder folder, int (*visit)(void *ctx, const char *name),
 	  void *ctx)
 {
@@ -470,6 +478,7 @@ static const struct store_disk_ops disk_ops = {
 	.rename = disk_rename,
 	.remove = disk_remove,
 	.sync_folder = disk_sync_folder,
+	.space = disk_space,
 	.list = disk_list,
 	.now_us = disk_now_us,
 };

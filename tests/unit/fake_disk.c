@@ -156,6 +156,18 @@ clean(struct fake_file *p)
 	p->dirty_hi = 0;
 }
 
+static uint64_t
+space_left(const struct fake_disk *f)
+{
+	uint64_t used = 0;
+
+	for (int i = 0; i < FAKE_FILES; i++)
+		used += f->files[i].cached_size;
+	if (f->capacity == 0)
+		return UINT64_MAX;
+	return used < f->capacity ? f->capacity - used : 0;
+}
+
 static void
 resize_cached(struct fake_file *p, uint64_t to)
 {
@@ -252,6 +264,8 @@ fake_write(struct store_disk *d, int handle, uint64_t offset, const void *data, 
 	struct fake_file *p = file_of(f, handle);
 	bool bad = fails(f);
 
+	if (!bad && offset + len > p->cached_size && offset + len - p->cached_size > space_left(f))
+		return -ENOSPC;
 	if (bad)
 		len = len == 0 ? 0 : fake_disk_random(f) % len;
 	if (len > 0 && offset + len > p->cached_size)
@@ -332,6 +346,8 @@ fake_allocate(struct store_disk *d, int handle, uint64_t size)
 {
 	struct fake_file *p = file_of(self(d), handle);
 
+	if (size > p->cached_size && size - p->cached_size > space_left(self(d)))
+		return -ENOSPC;
 	return size > p->cached_size ? fake_truncate(d, handle, size) : 0;
 }
 
@@ -389,6 +405,14 @@ fake_sync_folder(struct store_disk *d, enum store_folder folder)
 }
 
 static int
+fake_space(struct store_disk *d, enum store_folder folder, uint64_t *free_bytes)
+{
+	(void)folder;
+	*free_bytes = space_left(self(d));
+	return 0;
+}
+
+static int
 fake_list(struct store_disk *d, enum store_folder folder, int (*visit)(void *ctx, const char *name),
 	  void *ctx)
 {
@@ -422,6 +446,7 @@ static const struct store_disk_ops fake_ops = {
 	.rename = fake_rename,
 	.remove = fake_remove,
 	.sync_folder = fake_sync_folder,
+	.space = fake_space,
 	.list = fake_list,
 	.now_us = fake_now_us,
 };

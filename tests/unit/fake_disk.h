@@ -42,7 +42,8 @@ struct fake_disk {
 	enum fake_fault fault;
 	int error; /* what a failing call says */
 	bool faulted;
-	uint64_t sync_us; /* how long a sync takes */
+	uint64_t capacity; /* bytes of all files; 0: no limit */
+	uint64_t sync_us;  /* how long a sync takes */
 };
 
 void fake_disk_init(struct fake_disk *f, bool one_folder, uint64_t seed);

@@ -293,13 +293,29 @@ world_sleep(struct world *w, uint64_t ms)
 	}
 }
 
+static struct world_client *
+new_client(struct world *w)
+{
+	for (int i = 0; i < w->nclients; i++) {
+		struct world_client *c = &w->clients[i];
+
+		if (c->spare && c->closed) {
+			buf_free(&c->got);
+			return c;
+		}
+	}
+	if (w->nclients == WORLD_CLIENTS)
+		abort();
+	return &w->clients[w->nclients++];
+}
+
 struct world_client *
 world_connect(struct world *w)
 {
 	struct front_peer peer = { .address = { 10, 0, 0, 1 },
 				   .address_len = 4,
 				   .port = (uint16_t)(1000 + w->nclients) };
-	struct world_client *c = &w->clients[w->nclients++];
+	struct world_client *c = new_client(w);
 	struct front_event e = event(w, FRONT_OPENED);
 
 	strcpy(peer.text, "10.0.0.1");

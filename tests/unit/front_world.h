@@ -18,6 +18,7 @@ enum { WORLD_CLIENTS = 16, WORLD_FRAMES = 4096 };
 struct world_client {
 	struct front_conn *conn;
 	bool closed, reads, stuck; /* stuck: its socket takes nothing */
+	bool spare;                /* the test has done with it, and another may have its place */
 	struct buf got;
 	size_t taken; /* bytes its socket has taken, counted also when they are not kept */
 };

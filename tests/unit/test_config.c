@@ -267,6 +267,7 @@ static const char golden_out[] = "clientPort=2181\n"
 				 "version=1f\n"
 				 "peerType=participant\n";
 static const char golden_tail[] = "myid=2\n"
+				  "diskReserve=65536\n"
 				  "failureDetection=normal\n"
 				  "user.logd=zk\n"
 				  "# accepted, not honoured\n"

@@ -536,6 +536,24 @@ START_TEST(test_writes_of_a_lost_connection)
 }
 END_TEST
 
+/* An id that was given away in an older role may still be on its way: it is not given again, whatever the clock says. */
+START_TEST(test_session_ids)
+{
+	int64_t first, again;
+
+	follow();
+	SAY(world_connect(&w), put_connect(b, 0, 10000, 0, NULL, true));
+	first = asks(MSG_REQUEST, 1).session;
+	w.wall_ms -= 5000 * _i;
+	take_role(ZKD__ROLE_STATE__ROLE_FOLLOWER, 0, 0);
+	load_nothing();
+	buf_reset(&w.frames, 0);
+	SAY(world_connect(&w), put_connect(b, 0, 10000, 0, NULL, true));
+	again = asks(MSG_REQUEST, 1).session;
+	ck_assert_int_gt(again, first);
+}
+END_TEST
+
 START_TEST(test_touches)
 {
 	struct world_client *c, *other;
@@ -852,6 +870,7 @@ add_tests(TCase *t)
 	tcase_add_test(t, test_sync);
 	tcase_add_test(t, test_revalidate);
 	tcase_add_loop_test(t, test_writes_of_a_lost_connection, 0, 2);
+	tcase_add_loop_test(t, test_session_ids, 0, 2);
 	tcase_add_test(t, test_touches);
 	tcase_add_loop_test(t, test_commits_while_loading, 0, 4);
 	tcase_add_test(t, test_looking_closes_clients);

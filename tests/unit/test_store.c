@@ -14,6 +14,7 @@
 #include "logd/load.h"
 #include "logd/mark.h"
 #include "logd/purge.h"
+#include "logd/reserve.h"
 #include "logd/snapfile.h"
 #include "logd/store.h"
 
@@ -199,7 +200,7 @@ write_snapshot(struct fake_disk *f, uint64_t zxid, enum snapfile_form form)
 {
 	struct snapfile *file;
 	struct buf b;
-	int ret = snapfile_new(&file, &f->disk, zxid, form);
+	int ret = snapfile_new(&file, &f->disk, zxid, form, 0);
 
 	if (ret != 0)
 		return ret;
@@ -1282,7 +1283,7 @@ receive_snapshot(struct fake_disk *f, uint64_t zxid)
 {
 	struct snapfile *file;
 	struct buf b;
-	int ret = snapfile_new(&file, &f->disk, zxid, SNAPFILE_RECEIVED);
+	int ret = snapfile_new(&file, &f->disk, zxid, SNAPFILE_RECEIVED, 0);
 
 	if (ret != 0)
 		return ret;
@@ -1376,13 +1377,13 @@ START_TEST(install_refused)
 	s = make_history(&f);
 	make_stream(&b, 20);
 	/* It ends too early. */
-	ck_assert_int_eq(snapfile_new(&file, &f.disk, 20, SNAPFILE_RECEIVED), 0);
+	ck_assert_int_eq(snapfile_new(&file, &f.disk, 20, SNAPFILE_RECEIVED, 0), 0);
 	ck_assert_int_eq(snapfile_data(file, slice_of(buf_head(&b), buf_len(&b) - 1)), 0);
 	ck_assert_int_eq(snapfile_finish(file), -EBADMSG);
 	snapfile_free(file);
 	/* Something follows it. */
 	buf_put(&b, "BenWasHere", 10);
-	ck_assert_int_eq(snapfile_new(&file, &f.disk, 20, SNAPFILE_RECEIVED), 0);
+	ck_assert_int_eq(snapfile_new(&file, &f.disk, 20, SNAPFILE_RECEIVED, 0), 0);
 	ck_assert_int_eq(snapfile_data(file, buf_slice(&b)), -EBADMSG);
 	ck_assert_str_eq(snapfile_error(file), "bytes follow its end");
 	snapfile_free(file);
@@ -1437,7 +1438,8 @@ START_TEST(install_at_every_call)
 			else
 				fake_disk_kill(&f);
 			s = must_open(&f);
-			ck_assert_msg(store_durable(s) == 12 || store_durable(s) == zxid, "at %lu seed %lu ret %d durable %lx", at, seed, ret, store_durable(s));
+			ck_assert_msg(store_durable(s) == 12 || store_durable(s) == zxid,
+				      "at %lu seed %lu ret %d durable %lx", at, seed, ret, store_durable(s));
 			ck_assert(ret != 0 || store_durable(s) == zxid);
 			ck_assert(ret != -EAGAIN || store_durable(s) == 12);
 			must_load(&f, store_durable(s), &l);
@@ -1637,6 +1639,254 @@ START_TEST(purge)
 }
 END_TEST
 
+/* --- a full disk --- */
+
+static uint64_t
+used_bytes(const struct fake_disk *f)
+{
+	uint64_t used = 0;
+
+	for (int i = 0; i < FAKE_FILES; i++)
+		used += f->files[i].cached_size;
+	return used;
+}
+
+static struct store *
+open_with_reserve(struct fake_disk *f, uint64_t bytes)
+{
+	struct store_settings settings = ordinary;
+	struct store *s;
+	int ret;
+
+	settings.reserve_bytes = bytes;
+	settings.prealloc_bytes = 0;
+	ret = store_open(&s, &f->disk, &settings, NULL, why);
+	ck_assert_msg(ret == 0, "%d: %s", ret, why);
+	return s;
+}
+
+static bool
+reserve_held(const struct store *s)
+{
+	struct store_facts facts;
+
+	store_get_facts(s, &facts);
+	return facts.reserve_held;
+}
+
+/* Nothing can be appended any more, but epochs are stored and the log is cut; and when space returns all is well. */
+START_TEST(full_disk)
+{
+	struct fake_disk f;
+	struct loaded l;
+	struct store *s;
+	uint64_t bytes = _i % 2 == 0 ? 5000 : 3 << 20, last;
+
+	fake_disk_init(&f, _i < 2, 5);
+	s = open_with_reserve(&f, bytes);
+	ck_assert(!reserve_held(s));
+	do_chores(&f, s);
+	ck_assert(reserve_held(s));
+	ck_assert_uint_eq(fake_disk_find(&f, STORE_SNAP, RESERVE_NAME)->kept_size, bytes);
+	ck_assert_uint_eq(fake_disk_find(&f, STORE_LOG, RESERVE_NAME)->kept_size, bytes);
+	append_range(s, 1, 10, 1);
+	ck_assert_int_eq(store_set_epochs(s, 1, 0, 0), 0);
+	f.capacity = used_bytes(&f) + ENTRY_BYTES;
+	append_range(s, 11, 11, 1);
+	ck_assert_int_eq(store_set_epochs(s, 2, 1, 100), 0);
+	ck_assert_int_eq(append(s, 12), 0);
+	f.capacity = used_bytes(&f);
+	ck_assert(!store_commit(s, 200));
+	ck_assert_ptr_nonnull(strstr(store_failed(s), "No space left"));
+	store_tick(s, 200 + STORE_RETRY_MS);
+	ck_assert_ptr_nonnull(store_failed(s));
+	must_load(&f, 11, &l);
+	/* It starts on the full disk, and the next leader finds it ready. */
+	store_close(s);
+	fake_disk_power_loss(&f);
+	s = open_with_reserve(&f, bytes);
+	do_chores(&f, s);
+	ck_assert(!reserve_held(s));
+	ck_assert_uint_eq(store_accepted_epoch(s), 2);
+	last = store_durable(s);
+	ck_assert_uint_eq(last, 11);
+	f.capacity = used_bytes(&f);
+	ck_assert_int_eq(store_truncate(s, 8), 0);
+	f.capacity = 0;
+	append_range(s, 9, 20, 1);
+	store_tick(s, STORE_RESERVE_RETRY_MS + 1);
+	do_chores(&f, s);
+	ck_assert(reserve_held(s));
+	ck_assert_uint_eq(store_deadline(s), UINT64_MAX);
+	store_close(s);
+	/* Not wanted any more. */
+	s = must_open(&f);
+	ck_assert_ptr_null(fake_disk_find(&f, STORE_SNAP, RESERVE_NAME));
+	ck_assert_ptr_null(fake_disk_find(&f, STORE_LOG, RESERVE_NAME));
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* On a disk too small for it there is none, and nothing is taken from the log for it. */
+START_TEST(no_room_for_a_reserve)
+{
+	struct fake_disk f;
+	struct store *s;
+
+	fake_disk_init(&f, true, 5);
+	f.capacity = 9000;
+	s = open_with_reserve(&f, 5000);
+	do_chores(&f, s);
+	ck_assert(!reserve_held(s));
+	ck_assert_uint_eq(fake_disk_find(&f, STORE_SNAP, RESERVE_NAME)->cached_size, 0);
+	append_range(s, 1, 10, 1);
+	store_tick(s, STORE_MARK_MS);
+	ck_assert_uint_eq(store_deadline(s), STORE_RESERVE_RETRY_MS);
+	f.capacity = used_bytes(&f);
+	ck_assert_int_eq(store_set_epochs(s, 1, 1, 100), -ENOSPC);
+	ck_assert_ptr_nonnull(strstr(store_failed(s), "store the epochs in /data: No space left"));
+	store_tick(s, 100 + STORE_RETRY_MS);
+	ck_assert_ptr_nonnull(store_failed(s));
+	f.capacity = 0;
+	store_tick(s, 100 + 2 * STORE_RETRY_MS);
+	ck_assert_ptr_null(store_failed(s));
+	ck_assert_int_eq(store_set_epochs(s, 1, 1, 2200), 0);
+	append_range(s, 11, 12, 1);
+	store_tick(s, 100 + STORE_RESERVE_RETRY_MS);
+	do_chores(&f, s);
+	ck_assert(reserve_held(s));
+	/* A smaller one is made of it. */
+	store_close(s);
+	s = open_with_reserve(&f, 2000);
+	do_chores(&f, s);
+	ck_assert_uint_eq(fake_disk_find(&f, STORE_SNAP, RESERVE_NAME)->kept_size, 2000);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* A cut takes from the reserve what it lacks, and gives up only when that is used up. */
+START_TEST(cut_out_of_the_reserve)
+{
+	struct fake_disk f;
+	struct store *s;
+
+	fake_disk_init(&f, true, 5);
+	s = open_with_reserve(&f, 2 << 20);
+	do_chores(&f, s);
+	append_range(s, 1, 8, 1);
+	f.fault = FAKE_FAIL_ONCE;
+	f.error = _i == 0 ? ENOSPC : EDQUOT;
+	f.fault_at = f.calls + 1;
+	ck_assert_int_eq(store_truncate(s, 6), 0);
+	ck_assert(f.faulted);
+	ck_assert_uint_eq(fake_disk_find(&f, STORE_SNAP, RESERVE_NAME)->kept_size, 1 << 20);
+	ck_assert_int_eq(receive_snapshot(&f, 30), 0);
+	f.fault_at = f.calls + 3;
+	ck_assert_int_eq(store_install(s, 30), 0);
+	ck_assert_uint_eq(fake_disk_find(&f, STORE_SNAP, RESERVE_NAME)->kept_size, 0);
+	append_range(s, 31, 34, 1);
+	f.fault_at = f.calls + 1;
+	ck_assert_int_eq(store_truncate(s, 32), -f.error);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* A snapshot leaves the log what it needs (ZOOKEEPER-3082), and a purge in time what a snapshot needs. */
+START_TEST(space_is_guarded)
+{
+	uint8_t data[1 << 20] = { 0 };
+	struct snapfile *file;
+	struct fake_disk f;
+	struct store *s;
+	uint64_t have, want;
+	struct buf b;
+	int ret;
+
+	fake_disk_init(&f, true, 5);
+	s = make_history(&f);
+	ck_assert_int_eq(receive_snapshot(&f, 20), 0);
+	ck_assert_int_eq(store_install(s, 20), 0);
+	f.capacity = used_bytes(&f) + (20 << 20);
+	ck_assert_int_eq(purge_space(&f.disk, 1000, &have, &want), 0);
+	ck_assert_uint_eq(have, 20 << 20);
+	ck_assert_uint_eq(want, 1000 + fake_disk_find(&f, STORE_SNAP, "snapshot.14")->cached_size);
+	ck_assert_int_eq(purge_hard(&f.disk, 3, NULL), 6);
+	ck_assert_ptr_null(fake_disk_find(&f, STORE_SNAP, "zkd.aside.snapshot.8"));
+
+	buf_init(&b, 1 << 26);
+	ck_assert_int_eq(snapfile_new(&file, &f.disk, 30, SNAPFILE_PLAIN, 9 << 20), 0);
+	{
+		struct snapshot_writer w;
+		snapshot_writer_init(&w, &b);
+		snapshot_write_header(&w);
+		snapshot_write_sessions(&w, 0);
+		snapshot_write_acls(&w, 0);
+	}
+	ret = snapfile_data(file, buf_slice(&b));
+	for (int i = 0; ret == 0 && i < 20; i++) {
+		struct snapshot_writer w;
+		buf_reset(&b, SIZE_MAX);
+		snapshot_writer_init(&w, &b);
+		snapshot_write_node(&w, &(struct snapshot_node){ .path = SLICE_LIT(""),
+								 .data = slice_of(data, sizeof data),
+								 .acl = -1 });
+		ret = snapfile_data(file, buf_slice(&b));
+	}
+	ck_assert_int_eq(ret, -ENOSPC);
+	ck_assert_uint_ge(f.capacity - used_bytes(&f), 3 << 20);
+	snapfile_free(file);
+	buf_free(&b);
+	ck_assert_uint_ge(f.capacity - used_bytes(&f), 20 << 20);
+	append_range(s, 21, 22, 1);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* What has the name of a file but is none is named, and not tried again and again. */
+static struct store_disk_ops dir_ops;
+static const char *dir_name;
+
+static int (*plain_open)(struct store_disk *, enum store_folder, const char *, enum store_open);
+
+static int
+open_but_dir(struct store_disk *d, enum store_folder folder, const char *name, enum store_open how)
+{
+	return strcmp(name, dir_name) == 0 ? -EISDIR : plain_open(d, folder, name, how);
+}
+
+static const char *const dirs[] = { "log.9", "snapshot.8", "currentEpoch", "log.5" };
+
+START_TEST(folder_in_the_way)
+{
+	struct load_request request = { .kind = LOAD_TXNS, .have = 4, .upto = 12 };
+	struct fake_disk f;
+	struct loaded l;
+	struct store *s;
+	int ret;
+
+	fake_disk_init(&f, true, 5);
+	s = make_history(&f);
+	store_close(s);
+	plain_open = f.disk.ops->open;
+	dir_ops = *f.disk.ops;
+	dir_ops.open = open_but_dir;
+	f.disk.ops = &dir_ops;
+	dir_name = dirs[_i];
+	ret = store_open(&s, &f.disk, &ordinary, NULL, why);
+	if (ret == 0) { /* an old log: when it is needed */
+		store_close(s);
+		ret = load_all(&f, &request, &l);
+	}
+	ck_assert_int_eq(ret, -EUCLEAN);
+	ck_assert_ptr_nonnull(strstr(why, "is no file; move it away"));
+	fake_disk_free(&f);
+}
+END_TEST
+
 START_TEST(snapshot_times)
 {
 	struct fake_disk f;
@@ -1674,13 +1924,13 @@ START_TEST(snapshot_refused)
 
 	fake_disk_init(&f, true, 5);
 	make_snapshot(&b, 5);
-	ck_assert_int_eq(snapfile_new(&file, &f.disk, 5, SNAPFILE_PLAIN), 0);
+	ck_assert_int_eq(snapfile_new(&file, &f.disk, 5, SNAPFILE_PLAIN, 0), 0);
 	ck_assert_int_eq(snapfile_data(file, slice_of(buf_head(&b), buf_len(&b) - 3)), 0);
 	ck_assert_int_eq(snapfile_finish(file), -EBADMSG);
 	ck_assert_ptr_nonnull(strstr(snapfile_error(file), "seal"));
 	snapfile_free(file);
 	b.data[b.off + 30] ^= 1;
-	ck_assert_int_eq(snapfile_new(&file, &f.disk, 5, SNAPFILE_PLAIN), 0);
+	ck_assert_int_eq(snapfile_new(&file, &f.disk, 5, SNAPFILE_PLAIN, 0), 0);
 	ck_assert_int_eq(snapfile_data(file, buf_slice(&b)), -EBADMSG);
 	snapfile_free(file);
 	for (int i = 0; i < FAKE_FILES; i++)
@@ -1865,6 +2115,11 @@ make_suite(void)
 	tcase_add_test(t, unknown_type);
 	tcase_add_loop_test(t, load_while_failed, 1, 9);
 	tcase_add_loop_test(t, purge, 0, 2);
+	tcase_add_loop_test(t, full_disk, 0, 4);
+	tcase_add_test(t, no_room_for_a_reserve);
+	tcase_add_loop_test(t, cut_out_of_the_reserve, 0, 2);
+	tcase_add_test(t, space_is_guarded);
+	tcase_add_loop_test(t, folder_in_the_way, 0, sizeof dirs / sizeof *dirs);
 	tcase_add_test(t, snapshot_times);
 	tcase_add_test(t, snapshot_refused);
 	tcase_add_test(t, log_rolls_by_size);

@@ -343,7 +343,7 @@ START_TEST(wrong_proposals_end_the_link)
 					.link = ZAB_CLIENTD,
 					.fd = -1,
 					.frame = { .type = MSG_PROPOSE, .seq = 1, .zxid = 6 } }),
-	       "C:close(proposal for a request that was never given)");
+	       "C:close(proposal whose txn has another zxid)");
 }
 END_TEST
 
@@ -411,17 +411,21 @@ END_TEST
 /* Every type that has no business on a link ends it, and its descriptor is closed. */
 START_TEST(foreign_messages_end_the_link)
 {
-	static const uint16_t of_clientd[] = { MSG_ROLE_ACK, MSG_LOAD, MSG_READY, MSG_PROPOSE };
-	static const uint16_t of_logd[] = { MSG_DURABLE, MSG_LOAD_CHANNEL, MSG_SNAPSHOT, MSG_DISK };
+	static const uint16_t of_links[ZAB_LINKS][8] = {
+		[ZAB_LOGD] = { MSG_DURABLE, MSG_LOAD_CHANNEL, MSG_SNAPSHOT, MSG_DISK, MSG_EPOCHS,
+			       MSG_TRUNCATE, MSG_INSTALL },
+		[ZAB_CLIENTD] = { MSG_ROLE_ACK, MSG_LOAD, MSG_READY, MSG_PROPOSE, MSG_DROP, MSG_SYNC,
+				  MSG_REVALIDATE },
+		[ZAB_ELECTIOND] = { MSG_RESULT, MSG_CONFIG },
+	};
 
 	for (uint16_t type = 0; type < 70; type++) {
 		for (int link = 0; link < ZAB_LINKS; link++) {
-			const uint16_t *own = link == ZAB_LOGD ? of_logd : of_clientd;
 			bool known = false;
 			char want[64];
 
-			for (size_t i = 0; i < 4 && link != ZAB_ELECTIOND; i++)
-				known |= own[i] == type;
+			for (size_t i = 0; i < 8; i++)
+				known |= type != 0 && of_links[link][i] == type;
 			if (known)
 				continue;
 			setup();

@@ -1,0 +1,382 @@
+/*
+ * A learner on its way: dial, epochs, the leader's DIFF, TRUNC or SNAP, the txns behind it, NEWLEADER, UPTODATE.
+ * Invariants, by construction: the leader's epoch is stored as accepted before ACKEPOCH leaves; txns are appended as
+ * they come; the epoch is stored as current only when all that came before NEWLEADER is durable, and only then is
+ * NEWLEADER acked; what COMMIT says before UPTODATE stays here. Source: ZooKeeper, Learner (registerWithLeader,
+ * syncWithLeader).
+ */
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "zab_internal.h"
+
+enum {
+	DIALS_MAX = 5,
+	REDIAL_MS = 100, /* leaderConnectDelayDuringRetryMs */
+	EPOCH_MAX = INT32_MAX,
+};
+
+struct zab_peer *
+zab_leader_peer(const struct zab *z)
+{
+	for (size_t i = 0; i < z->npeers; i++)
+		if (z->peers[i]->outbound)
+			return z->peers[i];
+	return NULL;
+}
+
+/* Dialling */
+
+void
+zab_learn_try_dial(struct zab *z)
+{
+	struct zab_learn *l = &z->learn;
+	struct zab_action *a;
+
+	if (l->redial_ms == 0 || z->now_ms < l->redial_ms || z->task.type != ZAB_NO_TASK)
+		return;
+	l->redial_ms = 0;
+	l->dialling = true;
+	l->dials++;
+	a = zab_act(z, ZAB_DIAL, ZAB_LOGD);
+	a->dial.sid = z->election.result.leader;
+	a->dial.attempt = ++l->attempt;
+}
+
+static void
+start_dialling(struct zab *z)
+{
+	struct zab_learn *l = &z->learn;
+
+	z->stage = ZAB_DISCOVERY;
+	l->dials = 0;
+	l->redial_ms = z->now_ms == 0 ? 1 : z->now_ms;
+	l->heard_ms = z->now_ms;
+	l->committed = l->newleader = l->acked = 0;
+	zab_learn_try_dial(z);
+}
+
+void
+zab_learn(struct zab *z)
+{
+	z->part = z->config.observer ? ZAB_OBSERVER : ZAB_FOLLOWER;
+	zab_drop_peers(z, "this server does not lead");
+	acks_init(&z->acks);
+	z->learn.repairing = z->learn.wiped = false;
+	zab_act(z, ZAB_ROLE_CHANGED, ZAB_CLIENTD);
+	start_dialling(z);
+}
+
+void
+zab_learn_again(struct zab *z, const char *reason)
+{
+	struct zab_peer *p = zab_leader_peer(z);
+
+	trace(z->config.trace, TRACE_WARNING, "zab", "synchronise again", "reason=\"%s\" zxid=0x%llx", reason,
+	      (unsigned long long)z->proposed);
+	if (p != NULL)
+		zab_drop_peer(z, p, reason);
+	zab_install_abandon(z);
+	z->learn.repairing = z->role != ZAB_LOOKING;
+	start_dialling(z);
+}
+
+void
+zab_on_dial_failed(struct zab *z, const struct zab_event *event)
+{
+	struct zab_learn *l = &z->learn;
+
+	if (!l->dialling || event->attempt != l->attempt)
+		return;
+	l->dialling = false;
+	if (l->dials >= DIALS_MAX)
+		zab_look(z, "the leader could not be reached");
+	else
+		l->redial_ms = z->now_ms + REDIAL_MS;
+}
+
+void
+zab_learn_opened(struct zab *z, struct zab_peer *p)
+{
+	uint8_t body[LEARNER_INFO_BYTES];
+	struct learner_info info = {
+		.sid = (int64_t)z->config.sid,
+		.protocol = PACKET_PROTOCOL,
+		.config_version = zab_members_version(z),
+	};
+
+	z->learn.dialling = false;
+	z->learn.heard_ms = z->now_ms;
+	p->state = LEADER_INFO;
+	p->sid = z->election.result.leader;
+	learner_info_put(body, &info);
+	zab_put(z, p, z->part == ZAB_OBSERVER ? PACKET_OBSERVERINFO : PACKET_FOLLOWERINFO,
+		epoch_start(z->epochs.accepted), slice_of(body, sizeof body));
+}
+
+/* Epochs */
+
+static void
+ack_epoch(struct zab *z, struct zab_peer *p, uint32_t epoch)
+{
+	uint8_t body[4];
+
+	put_be32(body, z->partial ? UINT32_MAX : epoch);
+	p->state = LEADER_DECIDES;
+	z->stage = ZAB_SYNC;
+	zab_put(z, p, PACKET_ACKEPOCH, z->learn.wiped ? 0 : z->proposed, slice_of(body, sizeof body));
+}
+
+const char *
+zab_learn_leaderinfo(struct zab *z, struct zab_peer *p, const struct packet *k)
+{
+	uint32_t epoch = epoch_of(k->zxid);
+
+	if (epoch >= EPOCH_MAX || k->data.len < 4)
+		return "an epoch that cannot be";
+	if (epoch < z->epochs.accepted)
+		return "the leader's epoch is below the one we have accepted";
+	z->learn.epoch = epoch;
+	if (epoch == z->epochs.accepted) {
+		ack_epoch(z, p, UINT32_MAX); /* promised before: it counts once */
+		return NULL;
+	}
+	z->learn.wiped = false;
+	p->state = LEADER_EPOCH;
+	zab_store_epochs(z, epoch, z->epochs.current);
+	return NULL;
+}
+
+static void
+ack_txns(struct zab *z, struct zab_peer *p)
+{
+	const struct window *w = &z->window;
+	struct zab_learn *l = &z->learn;
+
+	if (z->part != ZAB_FOLLOWER)
+		return;
+	for (size_t i = window_after(w, l->acked); i < w->count && window_at(w, i)->zxid <= z->durable; i++) {
+		l->acked = window_at(w, i)->zxid;
+		zab_put(z, p, PACKET_ACK, l->acked, SLICE_NULL);
+	}
+}
+
+static void
+ack_newleader(struct zab *z, struct zab_peer *p)
+{
+	p->state = LEADER_ACKED;
+	trace(z->config.trace, TRACE_DEBUG, "zab", "ack newleader", "epoch=%u zxid=0x%llx", z->learn.epoch,
+	      (unsigned long long)z->durable);
+	zab_put(z, p, PACKET_ACK, epoch_start(z->learn.epoch), SLICE_NULL);
+	ack_txns(z, p);
+}
+
+void
+zab_learn_epochs_stored(struct zab *z)
+{
+	struct zab_peer *p = zab_leader_peer(z);
+
+	if (p != NULL && p->state == LEADER_EPOCH)
+		ack_epoch(z, p, z->epochs.current);
+	else if (p != NULL && p->state == LEADER_STORING)
+		ack_newleader(z, p);
+	else
+		zab_learn_try_dial(z);
+}
+
+/* DIFF and TRUNC */
+
+void
+zab_learn_settled(struct zab *z, struct zab_peer *p)
+{
+	z->learn.committed = z->proposed;
+	z->learn.wiped = false;
+	z->learn.heard_ms = z->now_ms;
+	p->state = LEADER_SYNCS;
+	zab_resume(z, p);
+}
+
+const char *
+zab_learn_diff(struct zab *z, struct zab_peer *p, const struct packet *k)
+{
+	trace(z->config.trace, TRACE_NOTICE, "zab", "diff", "zxid=0x%llx from=0x%llx",
+	      (unsigned long long)k->zxid, (unsigned long long)z->proposed);
+	if (z->learn.wiped && z->proposed != 0)
+		zab_install_empty(z, p);
+	else
+		zab_learn_settled(z, p);
+	return NULL;
+}
+
+const char *
+zab_learn_trunc(struct zab *z, struct zab_peer *p, const struct packet *k)
+{
+	if (k->zxid > z->proposed)
+		return "a TRUNC beyond our log";
+	if (k->zxid < z->committed) {
+		trace(z->config.trace, TRACE_ERROR, "zab", "leader lacks commits",
+		      "leader=0x%llx committed=0x%llx", (unsigned long long)k->zxid,
+		      (unsigned long long)z->committed);
+		return "the leader lacks what is committed";
+	}
+	if (k->zxid == z->proposed) {
+		zab_learn_settled(z, p);
+		return NULL;
+	}
+	p->state = LEADER_TRUNCATING;
+	zab_pause(z, p);
+	zab_truncate(z, k->zxid);
+	return NULL;
+}
+
+void
+zab_learn_truncated(struct zab *z, uint64_t zxid, bool refused)
+{
+	struct zab_peer *p = zab_leader_peer(z);
+
+	if (p == NULL || p->state != LEADER_TRUNCATING) {
+		zab_learn_try_dial(z);
+	} else if (refused) {
+		/* Only a snapshot helps. This leader has judged our true zxid in this epoch: it is asked again with none. */
+		z->learn.wiped = true;
+		zab_learn_again(z, "the log cannot be cut where the leader wants it");
+	} else if (zxid != z->task.zxid) {
+		zab_learn_again(z, "the log does not have the txn to be cut behind");
+	} else {
+		zab_learn_settled(z, p);
+	}
+}
+
+/* What follows */
+
+const char *
+zab_learn_sync_proposal(struct zab *z, struct zab_peer *p, const struct packet *k)
+{
+	const char *wrong = zab_judge_txn(k->zxid, k->data);
+
+	(void)p;
+	if (wrong != NULL)
+		return wrong;
+	if (!zab_follows(z, k->zxid))
+		return "a gap between proposals";
+	zab_accept(z, k->zxid, k->data);
+	return NULL;
+}
+
+const char *
+zab_learn_sync_commit(struct zab *z, struct zab_peer *p, const struct packet *k)
+{
+	size_t next = window_after(&z->window, z->learn.committed);
+
+	(void)p;
+	if (next >= z->window.count || window_at(&z->window, next)->zxid != k->zxid)
+		return "a gap between commits";
+	z->learn.committed = k->zxid;
+	return NULL;
+}
+
+const char *
+zab_learn_sync_inform(struct zab *z, struct zab_peer *p, const struct packet *k)
+{
+	struct packet txn = *k;
+	const char *wrong;
+
+	if (k->type == PACKET_INFORMANDACTIVATE) {
+		if (k->data.len < 8)
+			return "an INFORMANDACTIVATE that is too short";
+		txn.data = slice_of(k->data.data + 8, k->data.len - 8);
+	}
+	wrong = zab_learn_sync_proposal(z, p, &txn);
+	return wrong != NULL ? wrong : zab_learn_sync_commit(z, p, k);
+}
+
+const char *
+zab_learn_ignore(struct zab *z, struct zab_peer *p, const struct packet *k)
+{
+	(void)z;
+	(void)p;
+	(void)k;
+	return NULL;
+}
+
+/* NEWLEADER */
+
+static void
+try_store(struct zab *z, struct zab_peer *p)
+{
+	if (p->state == LEADER_STORING && z->durable >= z->learn.newleader && z->task.type == ZAB_NO_TASK)
+		zab_store_epochs(z, z->learn.epoch, z->learn.epoch);
+}
+
+void
+zab_learn_durable(struct zab *z)
+{
+	struct zab_peer *p = zab_leader_peer(z);
+
+	if (p == NULL)
+		return;
+	try_store(z, p);
+	if (p->state >= LEADER_ACKED)
+		ack_txns(z, p);
+}
+
+const char *
+zab_learn_newleader(struct zab *z, struct zab_peer *p, const struct packet *k)
+{
+	if (k->zxid != epoch_start(z->learn.epoch))
+		return "a NEWLEADER of another epoch";
+	if (k->data.len > 1 && !zab_adopt_members(z, k->data))
+		trace(z->config.trace, TRACE_WARNING, "zab", "members not understood", "epoch=%u",
+		      z->learn.epoch);
+	p->state = LEADER_STORING;
+	z->learn.newleader = z->proposed;
+	z->learn.acked = z->learn.committed;
+	try_store(z, p);
+	return NULL;
+}
+
+const char *
+zab_learn_uptodate(struct zab *z, struct zab_peer *p, const struct packet *k)
+{
+	(void)k;
+	zab_put(z, p, PACKET_ACK, epoch_start(z->learn.epoch), SLICE_NULL);
+	p->state = LEADER_LIVE;
+	z->epoch = z->learn.epoch;
+	z->learn.dials = 0;
+	if (z->learn.committed > z->committed)
+		zab_commit(z, z->learn.committed);
+	z->stage = ZAB_BROADCAST;
+	z->learn.repairing = false;
+	trace(z->config.trace, TRACE_NOTICE, "zab", "following", "leader=%llu epoch=%u zxid=0x%llx",
+	      (unsigned long long)p->sid, z->epoch, (unsigned long long)z->committed);
+	zab_become(z, z->part);
+	zab_tell_electiond(z);
+	return NULL;
+}
+
+/* Time */
+
+static const char *
+find_fault(const struct zab *z, const struct zab_peer *p)
+{
+	uint64_t heard = p != NULL && p->heard_ms > z->learn.heard_ms ? p->heard_ms : z->learn.heard_ms;
+	bool live = p != NULL && p->state >= LEADER_ACKED;
+	uint32_t ticks = live ? z->config.sync_limit : z->config.init_limit;
+	/* While it waits for us it has nothing to say. */
+	bool waits = z->task.type != ZAB_NO_TASK && (p == NULL || p->state != LEADER_SNAP);
+
+	if (z->now_ms - heard > ticks_ms(z, ticks) && !waits)
+		return "the leader was not heard of in time";
+	if (!zab_is_up(z, ZAB_LOGD) &&
+	    z->now_ms - z->links[ZAB_LOGD].since_ms > ticks_ms(z, z->config.sync_limit))
+		return "logd is away for syncLimit ticks";
+	return NULL;
+}
+
+void
+zab_learn_beat(struct zab *z)
+{
+	const char *fault = find_fault(z, zab_leader_peer(z));
+
+	if (fault != NULL)
+		zab_look(z, fault);
+}

@@ -1,0 +1,136 @@
+/*
+ * No role: how one ends, and how the next one comes from electiond. Invariants: at the end of a role nothing of it is
+ * left but the log and what is known to be committed; electiond is asked only when the log is at rest, so that what the
+ * vote says of it is on disk and stays true; a result counts only for the question asked last.
+ */
+#include "zab_internal.h"
+
+void
+zab_look(struct zab *z, const char *reason)
+{
+	bool had_part = z->part != ZAB_LOOKING;
+
+	if (z->config.standalone)
+		return;
+	z->left = reason;
+	z->election.asked = false;
+	if (had_part) {
+		trace(z->config.trace, TRACE_NOTICE, "zab", "looking",
+		      "reason=\"%s\" epoch=%u proposed=0x%llx committed=0x%llx durable=0x%llx", reason,
+		      z->epoch, (unsigned long long)z->proposed, (unsigned long long)z->committed,
+		      (unsigned long long)z->durable);
+		z->part = ZAB_LOOKING;
+		z->stage = ZAB_ELECTION;
+		zab_drop_peers(z, reason);
+		zab_install_abandon(z);
+		zab_follow_forget(z);
+		requests_reset(&z->requests);
+		z->lead.nwaits = 0;
+		z->learn.dialling = z->learn.repairing = z->learn.wiped = false;
+	}
+	if (z->role != ZAB_LOOKING || z->trouble != NULL)
+		zab_become(z, ZAB_LOOKING);
+	else if (had_part)
+		zab_act(z, ZAB_ROLE_CHANGED, ZAB_CLIENTD);
+	zab_try_look(z);
+}
+
+/* What keeps us out of elections, or NULL. */
+static bool
+must_leave(const struct zab *z)
+{
+	return z->trouble != NULL || (zab_is_up(z, ZAB_LOGD) && z->disk_failed);
+}
+
+static bool
+is_log_at_rest(const struct zab *z)
+{
+	return zab_is_up(z, ZAB_LOGD) && z->log_known && !z->log_unknown && z->task.type == ZAB_NO_TASK &&
+	       z->durable == z->proposed;
+}
+
+static void
+send_look(struct zab *z)
+{
+	struct zab_action *a = zab_act(z, ZAB_SEND_LOOK, ZAB_ELECTIOND);
+
+	z->election.asked = true;
+	z->election.left = false;
+	a->frame.seq = ++z->election.number;
+	a->look = (struct zab_look){
+		.sid = z->config.sid,
+		.zxid = z->partial ? UINT64_MAX : z->durable,
+		.epoch = z->epochs.current,
+		.observer = z->config.observer,
+	};
+	trace(z->config.trace, TRACE_DEBUG, "zab", "look", "number=%llu zxid=0x%llx epoch=%u",
+	      (unsigned long long)z->election.number, (unsigned long long)a->look.zxid, a->look.epoch);
+}
+
+void
+zab_try_look(struct zab *z)
+{
+	if (z->config.standalone || z->part != ZAB_LOOKING || !zab_is_up(z, ZAB_ELECTIOND))
+		return;
+	if (must_leave(z)) {
+		if (!z->election.left)
+			zab_send(z, ZAB_ELECTIOND, MSG_LEAVE, 0, 0, SLICE_NULL);
+		z->election.left = true;
+		z->election.asked = false;
+		return;
+	}
+	if (!z->election.asked && is_log_at_rest(z))
+		send_look(z);
+}
+
+const char *
+zab_on_result(struct zab *z, const struct zab_event *event)
+{
+	const struct zab_result *r = &event->result;
+	bool leads = r->state == ZAB_LEADER;
+
+	if (!z->election.asked || event->frame.seq != z->election.number)
+		return NULL;
+	if (r->state == ZAB_LOOKING || leads != (r->leader == z->config.sid) || (leads && z->config.observer))
+		return "a result that makes no sense";
+	z->election.asked = false;
+	z->election.result = *r;
+	z->left = NULL;
+	trace(z->config.trace, TRACE_NOTICE, "zab", "elected", "leader=%llu round=%llu",
+	      (unsigned long long)r->leader, (unsigned long long)r->election_epoch);
+	if (leads)
+		zab_lead(z);
+	else
+		zab_learn(z);
+	return NULL;
+}
+
+void
+zab_tell_electiond(struct zab *z)
+{
+	struct zab_action *a;
+
+	if (!zab_is_up(z, ZAB_ELECTIOND))
+		return;
+	if (z->stage == ZAB_BROADCAST)
+		z->election.result.epoch = z->epoch;
+	a = zab_act(z, ZAB_SEND_RESULT, ZAB_ELECTIOND);
+	a->result = z->election.result;
+	a->result.state = z->part;
+}
+
+void
+zab_electiond_came(struct zab *z)
+{
+	zab_tell_members(z, ZAB_ELECTIOND);
+	if (z->part != ZAB_LOOKING && !z->config.standalone)
+		zab_tell_electiond(z);
+	else
+		zab_try_look(z);
+}
+
+void
+zab_electiond_gone(struct zab *z)
+{
+	z->election.asked = z->election.left = false;
+}

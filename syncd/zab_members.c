@@ -1,0 +1,180 @@
+/*
+ * Who takes part: the text of members in force, a reconfig that is proposed and not committed, and the quorums that
+ * they make. Invariants: config.quorums are those of the two texts; the version in force never falls. Source:
+ * ZooKeeper, QuorumPeer (setLastSeenQuorumVerifier, processReconfig), Leader.lead for version 0.
+ */
+#include "base/assert.h"
+#include "config/members.h"
+#include "jute/op.h"
+#include "jute/records.h"
+#include "base/bytes.h"
+#include "zab_internal.h"
+
+static struct slice
+write_text(struct zab *z, const struct members *m)
+{
+	buf_reset(&z->members_text, MEMBERS_TEXT_MAX);
+	members_put(m, &z->members_text);
+	return buf_slice(&z->members_text);
+}
+
+static void
+count_voters(struct zab *z)
+{
+	members_quorums(z->members, z->pending_members, &z->config.quorums);
+	for (size_t i = 0; i < z->npeers; i++) {
+		struct zab_peer *p = z->peers[i];
+		const struct quorum_pair *q = &z->config.quorums;
+
+		p->voter = !p->outbound && p->state > PEER_NEW && !p->observer &&
+			   (quorum_is_voter(&q->current, p->sid) ||
+			    (q->has_pending && quorum_is_voter(&q->pending, p->sid)));
+	}
+}
+
+void
+zab_members_init(struct zab *z)
+{
+	buf_init(&z->members_text, 2 * (size_t)MEMBERS_TEXT_MAX);
+	if (z->config.members.len == 0)
+		return;
+	/* The shell has made it of a checked configuration. */
+	ASSERT(members_parse(z->config.members, &z->members) == 0);
+	z->first_version = z->members->version;
+	count_voters(z);
+}
+
+void
+zab_members_free(struct zab *z)
+{
+	members_free(z->members);
+	members_free(z->pending_members);
+	z->members = z->pending_members = NULL;
+	buf_free(&z->members_text);
+}
+
+uint64_t
+zab_members_version(const struct zab *z)
+{
+	return z->members == NULL ? 0 : z->members->version;
+}
+
+void
+zab_tell_members(struct zab *z, enum zab_link link)
+{
+	struct slice text;
+
+	if (z->members == NULL || z->members->version == z->first_version || !zab_is_up(z, link) ||
+	    (link == ZAB_CLIENTD && z->phase == ZAB_UNTOLD))
+		return;
+	text = arena_copy(&z->scratch, write_text(z, z->members));
+	zab_send(z, link, MSG_CONFIG, 0, z->members->version, text);
+}
+
+static void
+put_in_force(struct zab *z, struct members *m)
+{
+	if (m != z->pending_members && z->pending_members != NULL &&
+	    z->pending_members->version <= m->version)
+		members_free(z->pending_members);
+	if (z->pending_members != NULL && z->pending_members->version <= m->version)
+		z->pending_members = NULL;
+	members_free(z->members);
+	z->members = m;
+	count_voters(z);
+	trace(z->config.trace, TRACE_NOTICE, "zab", "members", "version=0x%llx servers=%zu",
+	      (unsigned long long)m->version, m->nservers);
+	zab_tell_members(z, ZAB_ELECTIOND);
+	zab_tell_members(z, ZAB_CLIENTD);
+}
+
+bool
+zab_adopt_members(struct zab *z, struct slice text)
+{
+	struct members *m;
+
+	if (z->members == NULL || text.len == 0)
+		return true;
+	if (members_parse(text, &m) != 0)
+		return false;
+	if (m->version > z->members->version)
+		put_in_force(z, m);
+	else
+		members_free(m);
+	return true;
+}
+
+void
+zab_members_proposed(struct zab *z, uint64_t zxid, struct slice txn)
+{
+	struct jute_set_data_txn t;
+	struct jute_reader r;
+	struct members *m;
+
+	if (z->members == NULL || get_be32(txn.data + TXN_HEADER_TYPE) != ZK_OP_RECONFIG)
+		return;
+	jute_reader_init(&r, slice_of(txn.data + TXN_HEADER_BYTES, txn.len - TXN_HEADER_BYTES), UINT32_MAX);
+	if (!jute_read_set_data_txn(&r, NULL, &t) || members_parse(t.data, &m) != 0) {
+		trace(z->config.trace, TRACE_ERROR, "zab", "reconfig without members", "zxid=0x%llx",
+		      (unsigned long long)zxid);
+		return;
+	}
+	members_free(z->pending_members);
+	z->pending_members = m;
+	z->pending_zxid = zxid;
+	count_voters(z);
+}
+
+void
+zab_members_committed(struct zab *z, uint64_t zxid)
+{
+	struct members *m = z->pending_members;
+
+	if (m == NULL || z->pending_zxid > zxid)
+		return;
+	z->pending_members = NULL;
+	if (m->version > z->members->version) {
+		put_in_force(z, m);
+	} else {
+		members_free(m);
+		count_voters(z);
+	}
+}
+
+void
+zab_members_undone(struct zab *z, uint64_t zxid)
+{
+	if (z->pending_members == NULL || z->pending_zxid <= zxid)
+		return;
+	members_free(z->pending_members);
+	z->pending_members = NULL;
+	count_voters(z);
+}
+
+struct slice
+zab_members_text(struct zab *z)
+{
+	struct members *m;
+	struct slice text;
+
+	if (z->members == NULL)
+		return SLICE_NULL;
+	if (z->pending_members != NULL)
+		return write_text(z, z->pending_members);
+	if (z->members->version != 0)
+		return write_text(z, z->members);
+	/* A list that nobody has agreed upon yet gets its first version with the epoch. */
+	m = members_with_version(z->members, epoch_start(z->epoch));
+	text = write_text(z, m);
+	members_free(m);
+	return text;
+}
+
+const char *
+zab_on_config(struct zab *z, const struct zab_event *event)
+{
+	/* In a role the leader says who takes part (ZooKeeper: FastLeaderElection, WorkerReceiver). */
+	if (z->part == ZAB_LOOKING && !zab_adopt_members(z, event->frame.body))
+		return "malformed members";
+	return NULL;
+}
