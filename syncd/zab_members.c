@@ -36,7 +36,7 @@ void
 zab_members_init(struct zab *z)
 {
 	buf_init(&z->members_text, 2 * (size_t)MEMBERS_TEXT_MAX);
-	if (z->config.members.len == 0)
+	if (z->config.standalone || z->config.members.len == 0)
 		return;
 	/* The shell has made it of a checked configuration. */
 	ASSERT(members_parse(z->config.members, &z->members) == 0);
