@@ -13,7 +13,7 @@
 	X(DEFINE, 'D', "define", "KEY=VALUE", "a key over what the file says; may be repeated")              \
 	X(RUNTIME, 0, "runtime", "DIR", "the runtimeDir of the node")                                        \
 	X(SERVER, 's', "server", "HOST:PORT,...", "servers to talk to, instead of the local node")           \
-	X(AUTH, 'a', "auth", "SCHEME:SOURCE", "a credential; SOURCE: @FILE, env:NAME or tty; repeatable")    \
+	X(AUTH, 'a', "auth", "SCHEME:SOURCE", "a credential of @FILE, env:NAME or tty")                      \
 	X(READ_ONLY, 0, "read-only", NULL, "a server without a quorum will do")                              \
 	X(TIMEOUT, 0, "timeout", "SECONDS", "how long to wait")                                              \
 	X(JSON, 0, "json", NULL, "the answer as JSON")                                                       \

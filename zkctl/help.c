@@ -56,10 +56,10 @@ print_help(void)
 
 	puts("usage: zkctl [OPTION ...] COMMAND [OPTION ...] [ARGUMENT ...]\n"
 	     "\n"
-	     "Reads and writes the data of a ZooKeeper server, asks the zkd node on this machine\n"
-	     "how it is, and reads the files of either. Which node: by --runtime, or by what its\n"
-	     "configuration (-c, else the one built in) says. Which data: that of --server or of\n"
-	     "ZKCTL_SERVER, else that of the node. zkctl help COMMAND tells more.");
+	     "Reads and writes the data of a ZooKeeper server, asks the zkd node on this\n"
+	     "machine how it is, and reads the files of either. Which node: by --runtime, or\n"
+	     "by what its configuration (-c, else the one built in) says. Which data: that of\n"
+	     "--server or ZKCTL_SERVER, else that of the node. zkctl help COMMAND tells more.");
 	for (int g = 0; g < NGROUPS; g++) {
 		printf("\n%s:\n", group_titles[g]);
 		for (size_t i = 0; i < ncommands; i++) {

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,6 +12,8 @@
 #include "config/config.h"
 #include "io/listen.h"
 #include "ipc/msg.h"
+
+enum { CHECK_LIMIT_MS = 300 };
 
 const char *const node_programs[NODE_PROGRAMS + 1] = {
 	[NODE_ZKD] = "zkd",         [NODE_ELECTIOND] = "electiond", [NODE_SYNCD] = "syncd",
@@ -69,6 +72,17 @@ somebody_listens(int dirfd)
 	return false;
 }
 
+/* Also of a folder that is not there: then no node has it, and any that answers is another one. */
+static char *
+full_path(const char *path)
+{
+	char *real = realpath(path, NULL), *copy;
+
+	copy = mem_strndup(real == NULL ? path : real, strlen(real == NULL ? path : real));
+	free(real); /* realpath's */
+	return copy;
+}
+
 int
 places_find(const struct options *o, struct places *p)
 {
@@ -83,6 +97,8 @@ places_find(const struct options *o, struct places *p)
 	if (c == NULL)
 		return ZKCTL_USAGE;
 	p->n = config_runtime_candidates(c, p->paths);
+	if (c->runtime_dir == NULL && (o->config_file != NULL || o->noverrides > 0))
+		p->data_dir = full_path(c->data_dir);
 	config_free(c);
 	return ZKCTL_OK;
 }
@@ -92,6 +108,7 @@ places_free(struct places *p)
 {
 	while (p->n > 0)
 		mem_free(p->paths[--p->n]);
+	mem_free(p->data_dir);
 }
 
 int
@@ -125,6 +142,28 @@ node_open_at(const struct places *p, struct node *n)
 	return 0;
 }
 
+int
+node_check(const struct places *p, struct node *n, bool quietly)
+{
+	const char *data_dir = NULL;
+	struct node_status s;
+
+	if (p->data_dir == NULL)
+		return ZKCTL_OK;
+	node_ask_all(n, &s, CHECK_LIMIT_MS);
+	for (int i = 0; i < NODE_PROGRAMS && data_dir == NULL; i++)
+		data_dir = node_find_fact(node_status_of(&s, i), "data_dir");
+	if (data_dir == NULL || strcmp(data_dir, p->data_dir) == 0)
+		return ZKCTL_OK;
+	if (quietly)
+		return ZKCTL_NO_ANSWER;
+	return complain(
+	    ZKCTL_NO_ANSWER,
+	    "the node that listens in %s is another one: its dataDir is %s, that of the configuration "
+	    "named is %s. Yours does not run, or its runtimeDir is to be named: --runtime DIR",
+	    n->path, data_dir, p->data_dir);
+}
+
 static int
 open_node(const struct options *o, struct node *n, bool quietly)
 {
@@ -134,8 +173,12 @@ open_node(const struct options *o, struct node *n, bool quietly)
 	if (status != ZKCTL_OK)
 		return status;
 	error = node_open_at(&p, n);
-	if (error < 0)
+	if (error == 0)
+		status = node_check(&p, n, quietly);
+	else
 		status = ZKCTL_NO_ANSWER;
+	if (error == 0 && status != ZKCTL_OK)
+		node_close(n);
 	if (error < 0 && !quietly)
 		complain(
 		    0,

@@ -20,6 +20,11 @@ struct node {
 struct places {
 	char *paths[2];
 	size_t n;
+	/*
+	 * In full: the data folder of the node that is meant, where a configuration was named that says nothing of the
+	 * folder of its sockets; NULL: whoever listens there is meant.
+	 */
+	char *data_dir;
 };
 
 /* --runtime, or what the configuration says. 0, or an exit status after a complaint. */
@@ -28,7 +33,12 @@ void places_free(struct places *p);
 
 /* Opens the folder where a node listens, or else the first that is there. 0, or the -errno of the first. */
 int node_open_at(const struct places *p, struct node *n);
-/* Both. 0, or an exit status after a complaint. */
+/*
+ * Whether the node opened is the one that is meant: with no runtimeDir of its own it may be another one's /run/zkd. 0 (also
+ * when nobody answers), or an exit status, after a complaint unless quietly.
+ */
+int node_check(const struct places *p, struct node *n, bool quietly);
+/* All three. 0, or an exit status after a complaint. */
 int node_open(const struct options *o, struct node *n);
 /* The same, silent where there is no such folder. */
 int node_open_quietly(const struct options *o, struct node *n);

@@ -17,6 +17,10 @@ look(const struct places *p, int64_t end, struct health *h)
 
 	if (node_open_at(p, &n) < 0)
 		return false;
+	if (node_check(p, &n, true) != ZKCTL_OK) {
+		node_close(&n);
+		return false;
+	}
 	node_ask_all(&n, &s, left > ASK_LIMIT_MS ? ASK_LIMIT_MS : left < LEAST_MS ? LEAST_MS : left);
 	health_judge(&s, h);
 	node_close(&n);

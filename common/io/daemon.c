@@ -149,6 +149,7 @@ load_config(struct daemon *d, const struct arguments *a, bool notices)
 	if (source.fd >= 0)
 		close(source.fd);
 	d->config = config;
+	d->data_dir = config == NULL ? NULL : realpath(config->data_dir, NULL);
 	return r < 0 ? EXIT_BAD_INVOCATION : -1;
 }
 
@@ -251,6 +252,8 @@ answer_status(void *owner, struct control_conn *c, const struct frame *f)
 
 	status_begin(&w, d->spec->name);
 	status_fact(&w, "uptime_ms", "%llu", (unsigned long long)(clock_mono_ms() - d->started_ms));
+	if (d->data_dir != NULL)
+		status_fact(&w, "data_dir", "%s", d->data_dir);
 	if (d->spec->status != NULL && !d->stopped)
 		d->spec->status(d, &w);
 	if (w.status.text[0] == '\0')

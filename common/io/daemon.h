@@ -77,6 +77,7 @@ struct daemon {
 	const struct daemon_spec *spec;
 	void *room;                  /* as given to daemon_run */
 	const struct config *config; /* lives as long as the process */
+	char *data_dir; /* in full, for whoever asks which node this is; NULL where it cannot be told */
 	struct hello_identity identity;
 	struct listen_fds listeners; /* to be taken from in open or start */
 	struct sandbox sandbox;      /* filled by open */

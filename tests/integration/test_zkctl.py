@@ -212,6 +212,22 @@ def test_the_node_is_found_by_its_configuration(node, ask):
         os.unlink(os.path.join(node.data, "run"))
 
 
+def test_another_node_is_not_taken_for_the_one_that_is_named(node, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "run").symlink_to(node.runtime)
+    cfg = write(tmp_path / "zoo.cfg", f"dataDir={other}\nclientPort=1\n")
+    for args in (("ps",), ("status",), ("restart", "logd"), ("log-level", "info")):
+        r = zkctl("-c", cfg, *args)
+        assert r.returncode == NO_ANSWER and r.stdout == "", args
+        assert f"is another one: its dataDir is {node.data}, that of the configuration named is {other}" in r.stderr
+    r = zkctl("-c", cfg, "wait", "ready", "--timeout", "0.3")
+    assert r.returncode == NO_ANSWER and "no node answered" in r.stderr
+    # nor is its data: the port of the configuration counts
+    r = zkctl("-c", cfg, "ls", "/")
+    assert r.returncode == NO_ANSWER and "127.0.0.1:1: Connection refused" in r.stderr
+
+
 def test_a_path_longer_than_a_socket_address(tmp_path):
     runtime = tmp_path / ("r" * 200) / ("s" * 200)
     os.makedirs(runtime)

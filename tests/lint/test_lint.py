@@ -13,6 +13,7 @@ CC = os.environ.get("CC", "cc").split()
 
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
+import commands  # noqa: E402
 import fields  # noqa: E402
 import layers  # noqa: E402
 import messages  # noqa: E402
@@ -30,6 +31,43 @@ class Scratch(unittest.TestCase):
         with open(full, "w") as f:
             f.write(text)
         return full
+
+
+class Commands(unittest.TestCase):
+    TABLE = {
+        "commands": [
+            {"name": "ls", "verb": None, "options": [{"letter": "R", "name": "recursive"}]},
+            {"name": "acl", "verb": "get", "options": []},
+        ],
+        "options": [{"letter": None, "name": "json"}],
+        "exit_statuses": [{"status": 0}, {"status": 1}],
+    }
+    PAGE = (
+        ".Sh DESCRIPTION\n.It Fl -json\n.Ss Commands on data\n.It Cm ls Op Fl R\n.It Fl R , Fl -recursive\n"
+        ".Dl $ zkctl ls -R /\n.It Cm acl get Ar path\n.Dl $ zkctl acl get /\n.Sh EXIT STATUS\n.It 0\n.It 1\n.Sh SEE ALSO\n"
+    )
+
+    def lint(self, old="", new=""):
+        self.assertIn(old, self.PAGE)
+        return list(commands.zkctl_complaints(self.PAGE.replace(old, new), self.TABLE))
+
+    def test_clean(self):
+        self.assertEqual(self.lint(), [])
+
+    def test_breaches(self):
+        for old, new, said in (
+            (".It Fl R , Fl -recursive", ".It Fl R", "zkctl.1: ls: --recursive is not in the page"),
+            (".It Fl R , Fl -recursive", ".It Fl R , Fl -recursive , Fl x", "zkctl.1: ls: the page has -x, the program has not"),
+            (".Dl $ zkctl ls -R /", "", "zkctl.1: ls has no example"),
+            (".It Fl -json", "", "zkctl.1: --json is not in the page"),
+            (".It 1", "", "zkctl.1: exit status: 1 is not in the page"),
+        ):
+            self.assertEqual(self.lint(old, new), [said])
+        self.assertIn("zkctl.1: acl get is not in the page", self.lint(".It Cm acl get", ".It Cm acl put"))
+
+    def test_help(self):
+        text = "usage: x [-n]\n\nwith -q nothing\n  -c, --config FILE   as -z or so\n      --help  this\n"
+        self.assertEqual(commands.help_options(text), {"-c", "--config", "--help"})
 
 
 class Pure(Scratch):

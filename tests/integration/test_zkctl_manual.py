@@ -1,0 +1,122 @@
+"""The examples of zkctl(1) do what they say, and the completion files of bash and zsh complete."""
+
+import contextlib
+import os
+import pty
+import select
+import shutil
+import subprocess
+import time
+
+import pytest
+import zkd_node
+
+ZKCTL = os.path.join(zkd_node.BUILD, "zkctl", "zkctl")
+PAGE = os.path.join(zkd_node.TOP, "man", "zkctl.1")
+COMPLETION = os.path.join(zkd_node.TOP, "zkctl", "completion")
+A_SESSION = "0x10000a2b3c40000"  # as the page has it
+
+
+def examples():
+    """The lines of the page that begin with a prompt, in its order."""
+    with open(PAGE) as f:
+        for line in f:
+            if line.startswith(".Dl $ "):
+                yield line[len(".Dl $ ") :].strip().replace("\\-", "-").replace("\\(dq", '"').replace("\\(aq", "'")
+
+
+def debug_build():
+    return "debug probe" in subprocess.run([ZKCTL, "--help"], capture_output=True, text=True).stdout
+
+
+@pytest.fixture(scope="module")
+def node():
+    n = zkd_node.Node(keys={"tickTime": 500})
+    n.data = os.path.join(n.folder, "zkd-data")
+    n.keys["dataDir"] = n.data
+    os.rmdir(os.path.join(n.folder, "data"))
+    with n:
+        yield n
+
+
+def shell(node, line):
+    env = {k: v for k, v in os.environ.items() if not k.startswith("ZKCTL_")}
+    env["PATH"] = os.path.dirname(ZKCTL) + ":" + env["PATH"]
+    env["ZKCTL_SERVER"] = node.hosts
+    return subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, timeout=60, cwd=node.folder, env=env)
+
+
+def test_every_example_works(node):
+    lines = list(examples())
+    assert len(lines) > 35
+    client = node.client()
+    try:
+        client.create("/an-ephemeral", ephemeral=True)
+        session = f"{client.client_id[0]:#x}"
+        for line in lines:
+            if "debug probe" in line and not debug_build():
+                continue
+            if "jq" in line and shutil.which("jq") is None:
+                continue
+            r = shell(node, line.replace(A_SESSION, session))
+            assert r.returncode == 0, (line, r.stdout, r.stderr)
+            assert "sessions ls" not in line or "/an-ephemeral" in r.stdout
+            if "sessions kill" in line:
+                assert "/an-ephemeral" not in shell(node, "zkctl ls -R /").stdout
+    finally:
+        client.stop()
+        client.close()
+
+
+# completion
+
+
+def bash(node, line):
+    """What bash would offer behind `line`."""
+    script = f'source {COMPLETION}/zkctl; COMP_LINE="$1"; COMP_POINT=${{#COMP_LINE}}; _zkctl 2>/dev/null; printf "%s\\n" "${{COMPREPLY[@]}}"'
+    env = {**os.environ, "PATH": os.path.dirname(ZKCTL) + ":" + os.environ["PATH"]}
+    return subprocess.run(["bash", "-c", script, "bash", line], capture_output=True, text=True, env=env, timeout=20).stdout.split()
+
+
+def test_bash(node):
+    shell(node, "zkctl create -p /comp/leaf")
+    assert bash(node, "zkctl sta") == ["stat", "status"]
+    assert bash(node, "zkctl quota ") == ["ls", "get", "set", "rm"]
+    assert bash(node, f"zkctl -s {node.hosts} get /comp") == ["/comp"]
+    assert bash(node, f"zkctl --server {node.hosts} get /comp/") == ["/comp/leaf"]
+    assert "--ttl" in bash(node, "zkctl create --")
+    assert bash(node, "zkctl restart s") == ["syncd"]
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh here")
+def test_zsh(node, tmp_path):
+    shell(node, "zkctl create -p /comp/leaf")
+    pid, fd = pty.fork()
+    if pid == 0:
+        env = {"PATH": os.path.dirname(ZKCTL) + ":" + os.environ["PATH"], "TERM": "dumb", "HOME": str(tmp_path), "PS1": "% "}
+        os.execve(shutil.which("zsh"), ["zsh", "-f", "-i"], env)
+    seen = ""
+
+    def expect(text):
+        nonlocal seen
+        end = time.monotonic() + 20
+        while text not in seen:
+            assert select.select([fd], [], [], max(0, end - time.monotonic()))[0], (text, seen)
+            seen += os.read(fd, 65536).decode(errors="replace")
+        seen = seen.partition(text)[2]
+
+    os.write(fd, f"fpath=({COMPLETION} $fpath); autoload -Uz compinit; compinit -u -D; echo rea''dy\n".encode())
+    expect("ready")
+    os.write(fd, f"zkctl -s {node.hosts} get /co\t/le\t; echo en''d\n".encode())
+    expect("mp")
+    expect("af")
+    expect("end")
+    os.write(fd, b"zkctl resta\tlog\t--help; echo en''d\n")
+    expect("rt")
+    expect("usage: zkctl restart")
+    os.write(fd, b"exit\n")
+    with contextlib.suppress(OSError):
+        while os.read(fd, 65536):
+            pass
+    os.waitpid(pid, 0)
+    os.close(fd)
