@@ -14,6 +14,7 @@
 enum {
 	COMPLAINTS_PER_SECOND = 100,
 	KEEP_BYTES = 16 << 10, /* an empty buffer larger than this gives its memory back */
+	SILENT_LOOKS = 4,      /* in one tick, at all connections */
 	ASKED_MAX = 64 << 20,  /* the credit, and what may wait in a connection, keep it far below */
 };
 
@@ -516,6 +517,40 @@ conn_hangup(struct front *f, const struct front_event *e)
 		conn_kill(f, c, "closed in the middle of its first frame");
 	else
 		conn_kill(f, c, NULL);
+}
+
+/*
+ * Where a node stands alone a session's expiry closes its connection. In an ensemble the session may go on elsewhere
+ * while the peer of its old connection is gone without a word.
+ */
+static void
+close_if_silent(struct front *f, struct front_conn *c)
+{
+	if ((c->state == CONN_OPEN || c->state == CONN_OPENING) &&
+	    f->now_ms > c->heard_ms + (uint64_t)c->timeout_ms + f->config.tick_ms)
+		conn_kill(f, c, NULL);
+}
+
+uint64_t
+conn_silent_deadline(const struct front *f)
+{
+	return front_serving(f) && !f->role.standalone && f->nconns > 0 ? f->silent_ms : UINT64_MAX;
+}
+
+/* A part of them at each look; the list goes round. */
+void
+conn_close_silent(struct front *f)
+{
+	if (f->now_ms < conn_silent_deadline(f))
+		return;
+	f->silent_ms = f->now_ms + f->config.tick_ms / SILENT_LOOKS;
+	for (uint32_t n = f->nconns / SILENT_LOOKS + 1; n > 0 && f->nconns > 0; n--) {
+		struct list *e = list_first(&f->conns);
+
+		list_remove(e);
+		list_append(&f->conns, e);
+		close_if_silent(f, container_of(e, struct front_conn, link));
+	}
 }
 
 void

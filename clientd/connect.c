@@ -169,7 +169,7 @@ connect_request(struct front *f, struct front_conn *c, struct slice frame)
 		conn_kill(f, c, "malformed connect request");
 		return true;
 	}
-	if (!front_serving(f)) {
+	if (!front_open(f)) {
 		f->metrics.closed_not_serving++;
 		conn_kill(f, c, NULL);
 		return true;
@@ -182,6 +182,7 @@ connect_request(struct front *f, struct front_conn *c, struct slice frame)
 	f->metrics.connection_requests++;
 	c->sent_read_only = rq.has_read_only;
 	c->timeout_ms = clamp_timeout(f, rq.time_out);
+	c->heard_ms = f->now_ms;
 	serve(f, c, &rq);
 	return true;
 }

@@ -12,6 +12,7 @@ enum {
 	ARENA_MAX = 64 << 20, /* one request's vectors, one txn's results */
 	LINK_MAX = 256 << 20,
 	PENDING_MAX = 1 << 30, /* the credit keeps it far below */
+	MEMBERS_MAX = 1 << 20, /* what is told of members is far shorter */
 	TRACE_MASK = 306,      /* ZooKeeper's, before anybody sets another */
 	LATE_MS = 100,         /* an event so long after the deadline: the loop stood still */
 };
@@ -90,6 +91,7 @@ tick(struct front *f, const struct front_event *e)
 		load_ask(f);
 	write_tick(f);
 	learner_tick(f);
+	conn_close_silent(f);
 }
 
 static void (*const handlers[])(struct front *f, const struct front_event *e) = {
@@ -141,7 +143,7 @@ front_step(struct front *f, const struct front_event *e)
 uint64_t
 front_deadline(struct front *f)
 {
-	uint64_t due = write_deadline(f), touch = learner_deadline(f);
+	uint64_t due = write_deadline(f), touch = learner_deadline(f), silent = conn_silent_deadline(f);
 	struct list *first = list_first(&f->timers);
 
 	if (first != NULL && container_of(first, struct front_conn, timer)->timer_ms < due)
@@ -149,6 +151,7 @@ front_deadline(struct front *f)
 	if (f->phase == PHASE_LOADING && f->load.retry_ms < due)
 		due = f->load.retry_ms;
 	due = touch < due ? touch : due;
+	due = silent < due ? silent : due;
 	f->due_ms = due;
 	return due;
 }
@@ -173,6 +176,9 @@ front_create(const struct front_config *config)
 	buf_init(&f->pending, PENDING_MAX);
 	buf_init(&f->scratch, 2 * (size_t)config->frame_max);
 	learner_init(f);
+	buf_init(&f->members, MEMBERS_MAX);
+	if (config->members != NULL)
+		buf_put_slice(&f->members, slice_str(config->members));
 	f->watches = watch_create(config->tree.seed);
 	f->load.retry_ms = f->due_ms = UINT64_MAX;
 	f->trace_mask = TRACE_MASK;
@@ -201,6 +207,7 @@ front_destroy(struct front *f)
 	buf_free(&f->pending);
 	buf_free(&f->scratch);
 	learner_free(f);
+	buf_free(&f->members);
 	mem_free(f->actions.v);
 	mem_free(f);
 }

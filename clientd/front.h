@@ -57,10 +57,12 @@ struct front_config {
 	uint32_t container_max_per_minute; /* znode.container.maxPerMinute */
 	const char *words;                 /* 4lw.commands.whitelist: comma separated, "*" for all */
 	const char *version;               /* of the suite */
-	const char *conf;                  /* what the word conf prints */
-	const char *environment;           /* what envi prints behind the version */
-	struct tree_config tree;           /* its acl.super_digest is borrowed */
-	struct trace *trace;               /* borrowed; may be NULL */
+	const char *conf;                  /* what the word conf prints; in an ensemble the members follow */
+	const char *members;     /* text of the ensemble's configuration; NULL on a standalone node */
+	bool leader_idle;        /* leaderServes=no: while it leads others it serves no clients */
+	const char *environment; /* what envi prints behind the version */
+	struct tree_config tree; /* its acl.super_digest is borrowed */
+	struct trace *trace;     /* borrowed; may be NULL */
 };
 
 /* Where a connection comes from; an IPv4 address mapped into IPv6 has been turned back into IPv4. */

@@ -69,6 +69,7 @@ struct front_conn {
 	struct buf asked;              /* on a learner, struct asked: its writes that are with the leader */
 	struct table_entry by_session; /* front.attached while session != 0; learner.gone once dead */
 	int64_t session;
+	uint64_t heard_ms;     /* when it last said something */
 	int64_t asked_session; /* whose writes are in asked; stays when session is gone */
 	uint64_t touched;      /* learner.touch_round in which its session was put into touches */
 	int32_t timeout_ms;
@@ -154,7 +155,18 @@ struct front_role {
 	uint64_t proposed, committed;
 	uint32_t window_txns;
 	uint64_t window_bytes;
-	uint64_t sid;
+	uint64_t sid, leader;
+	uint64_t since_ms; /* when it began to serve */
+};
+
+/* Who follows, as syncd tells a leader. */
+struct learners {
+	uint32_t all, synced_followers, synced_non_voting, synced_observers, pending_syncs;
+};
+
+/* Bytes of the txns that this leader has proposed; -1 before the first. */
+struct proposal_sizes {
+	int64_t last, least, most;
 };
 
 struct load {
@@ -207,6 +219,10 @@ struct front {
 
 	enum front_phase phase;
 	struct front_role role;
+	struct learners learners;
+	struct proposal_sizes proposal_sizes;
+	struct buf members; /* text of the configuration in force; empty on a standalone node */
+	uint64_t members_version;
 	bool disk_failed;
 	struct buf link;
 	bool link_told;
@@ -221,6 +237,7 @@ struct front {
 	uint32_t npending;
 	struct learner learner;
 	bool expiry_suspended;
+	uint64_t silent_ms;       /* next look at connections that say nothing */
 	uint64_t sweep_ms;        /* next look at containers */
 	uint64_t sweep_minute_ms; /* when the minute began in which sweep_left more may be removed */
 	uint32_t sweep_left;
@@ -241,6 +258,13 @@ static inline bool
 front_serving(const struct front *f)
 {
 	return f->phase == PHASE_SERVING;
+}
+/* Whether clients are served: not by a leader that is told to leave that to the others. */
+static inline bool
+front_open(const struct front *f)
+{
+	return front_serving(f) &&
+	       !(f->config.leader_idle && !f->role.standalone && f->role.state == ROLE_LEADER);
 }
 static inline bool
 front_leads(const struct front *f)
@@ -273,6 +297,9 @@ void conn_closed(struct front *f, struct front_conn *c);
 /* A pending entry no longer names c. */
 void conn_landed(struct front_conn *c);
 void conn_expire_timers(struct front *f);
+/* In an ensemble: closes connections that were silent for longer than their sessions may be. */
+void conn_close_silent(struct front *f);
+uint64_t conn_silent_deadline(const struct front *f);
 struct front_conn *conn_of_session(const struct front *f, int64_t session);
 void conn_attach(struct front *f, struct front_conn *c, int64_t session);
 void conn_detach(struct front *f, struct front_conn *c);
@@ -369,10 +396,12 @@ void link_put(struct front *f, uint16_t type, uint16_t flags, uint64_t seq, uint
 void link_bad(struct front *f, const char *why);
 /* Frames lie in f->link. */
 void link_told(struct front *f);
+/* Shows clients the configuration in force, as the data of /zookeeper/config. */
+void link_show_members(struct front *f);
 
 /* ---- leader.c: what learners ask, and who they are ---- */
 typedef void link_take_fn(struct front *f, const struct frame *frame);
-link_take_fn leader_request, leader_sync, leader_revalidate, leader_touch;
+link_take_fn leader_request, leader_sync, leader_revalidate, leader_touch, leader_learners;
 
 /* ---- learner.c ---- */
 void learner_init(struct front *f);

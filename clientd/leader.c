@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "ipc/msg.h"
+#include "ipc/proto.h"
 
 void
 leader_request(struct front *f, const struct frame *frame)
@@ -66,6 +67,7 @@ leader_revalidate(struct front *f, const struct frame *frame)
 	}
 	put_be64(answer, origin);
 	put_be64(answer + 8, (uint64_t)session);
+	f->metrics.revalidations++;
 	answer[16] =
 	    sessions_revalidate(tree_sessions(f->tree), session, origin, timeout_ms, (int64_t)f->now_ms);
 	link_put(f, MSG_REVALIDATE, 0, frame->seq, 0, slice_of(answer, sizeof answer));
@@ -88,4 +90,22 @@ leader_touch(struct front *f, const struct frame *frame)
 		if (front_serving(f))
 			sessions_touch(tree_sessions(f->tree), session, timeout_ms, (int64_t)f->now_ms);
 	}
+}
+
+void
+leader_learners(struct front *f, const struct frame *frame)
+{
+	Zkd__Learners *l = proto_take(&f->arena, &zkd__learners__descriptor, frame->body);
+
+	if (l == NULL) {
+		link_bad(f, "malformed LEARNERS");
+		return;
+	}
+	f->learners = (struct learners){
+		.all = l->learners,
+		.synced_followers = l->synced_followers,
+		.synced_non_voting = l->synced_non_voting_followers,
+		.synced_observers = l->synced_observers,
+		.pending_syncs = l->pending_syncs,
+	};
 }

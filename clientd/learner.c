@@ -198,6 +198,7 @@ learner_commit(struct front *f, const struct frame *frame)
 		link_bad(f, "a commit with another txn");
 		return;
 	}
+	f->metrics.learned++;
 	if (f->phase != PHASE_LOADING) {
 		if (learn(f, frame->zxid, frame->body, &txn.hdr) != 0)
 			link_bad(f, "a committed txn cannot be applied");

@@ -55,6 +55,8 @@ end_role(struct front *f)
 	if (f->tree != NULL)
 		sessions_follow(tree_sessions(f->tree));
 	f->role = (struct front_role){ 0 };
+	f->learners = (struct learners){ 0 };
+	f->proposal_sizes = (struct proposal_sizes){ -1, -1, -1 };
 	f->expiry_suspended = false;
 	f->committed = 0;
 }
@@ -140,7 +142,9 @@ take_role(struct front *f, const struct frame *frame)
 		.window_txns = r->window_txns,
 		.window_bytes = r->window_bytes,
 		.sid = r->sid,
+		.leader = r->leader,
 	};
+	f->metrics.lookings += f->role.state == ROLE_LOOKING;
 	f->committed = r->committed;
 	drop_foreign_tree(f, r->reload);
 	f->phase = PHASE_LOADING;
@@ -220,6 +224,30 @@ take_channel(struct front *f, const struct frame *frame)
 	load_channel(f);
 }
 
+/* ---- CONFIG ---- */
+
+void
+link_show_members(struct front *f)
+{
+	if (f->tree != NULL && buf_len(&f->members) > 0)
+		tree_show_members(f->tree, buf_slice(&f->members), f->members_version, f->wall_ms);
+}
+
+static void
+take_config(struct front *f, const struct frame *frame)
+{
+	buf_reset(&f->members, 0);
+	buf_put_slice(&f->members, frame->body);
+	if (f->members.overflow) {
+		buf_reset(&f->members, 0);
+		link_bad(f, "a CONFIG that is too long");
+		return;
+	}
+	f->members_version = frame->zxid;
+	if (front_serving(f))
+		link_show_members(f);
+}
+
 /* ---- Dispatch ---- */
 
 enum {
@@ -252,6 +280,8 @@ static const struct link_message {
 	{ MSG_REVALIDATE, IN_SERVING, ON_LEARNER, learner_revalidated },
 	{ MSG_TOUCH, IN_ROLE, ON_LEADER, leader_touch },
 	{ MSG_DISK, IN_ANY, ON_ANY, take_disk },
+	{ MSG_CONFIG, IN_ANY, ON_ANY, take_config },
+	{ MSG_LEARNERS, IN_ROLE, ON_LEADER, leader_learners },
 };
 
 /* What to do with a frame of this type here and now; NULL: nothing, it does not belong. */

@@ -262,9 +262,11 @@ load_serve(struct front *f)
 	if (f->npending > 0 || f->committed < f->role.proposed)
 		return;
 	renew_session_ids(f);
+	link_show_members(f);
 	if (front_leads(f))
 		lead(f);
 	f->phase = PHASE_SERVING;
+	f->role.since_ms = f->now_ms;
 	trace(f->trace, TRACE_NOTICE, "front", "serving", "zxid=0x%llx sessions=%u",
 	      (unsigned long long)front_shown_zxid(f), sessions_count(tree_sessions(f->tree)));
 }

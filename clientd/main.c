@@ -16,6 +16,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "config/config.h"
+#include "config/members.h"
 #include "io/clock.h"
 #include "io/fdlimit.h"
 #include "io/log.h"
@@ -168,18 +169,57 @@ print_words(const struct config *c)
 }
 
 static char *
-print_conf(const struct config *c)
+print_common_conf(const struct config *c)
 {
 	char *text;
 	int n = asprintf(&text,
 			 "clientPort=%d\nsecureClientPort=-1\ndataDir=%s/version-2\ndataLogDir=%s/version-2\n"
 			 "tickTime=%d\nmaxClientCnxns=%d\nminSessionTimeout=%d\nmaxSessionTimeout=%d\n"
-			 "clientPortListenBacklog=%d\nserverId=0\n",
+			 "clientPortListenBacklog=%d\n",
 			 c->client_port, c->data_dir, c->data_log_dir, c->tick_time_ms, c->max_client_cnxns,
 			 c->min_session_timeout_ms, c->max_session_timeout_ms, c->client_port_listen_backlog);
 
 	ASSERT(n >= 0);
 	return text;
+}
+
+/* The word conf: a standalone server of ZooKeeper calls itself 0 there. The members follow where there are any. */
+static char *
+print_conf(const struct config *c)
+{
+	const struct config_server *own = config_is_ensemble(c) ? config_find_server(c, c->myid) : NULL;
+	char *common = print_common_conf(c), *text;
+	int n;
+
+	if (own == NULL)
+		n = asprintf(&text, "%sserverId=0\n", common);
+	else
+		n = asprintf(&text,
+			     "%sserverId=%lld\ninitLimit=%d\nsyncLimit=%d\nelectionAlg=3\nelectionPort=%d\n"
+			     "quorumPort=%d\npeerType=%d\nmembership: \n",
+			     common, (long long)c->myid, c->init_limit_ticks, c->sync_limit_ticks,
+			     own->addresses[0].election_port, own->addresses[0].quorum_port, own->observer);
+	ASSERT(n >= 0);
+	free(common);
+	return text;
+}
+
+/* As /zookeeper/config shows them; NULL where the node stands alone. */
+static char *
+print_members(const struct config *c)
+{
+	struct members *m;
+	struct buf text;
+
+	if (!config_is_ensemble(c))
+		return NULL;
+	m = members_from_config(c);
+	buf_init(&text, MEMBERS_TEXT_MAX);
+	members_put(m, &text);
+	buf_put_u8(&text, '\0');
+	ASSERT(!text.overflow);
+	members_free(m);
+	return (char *)text.data;
 }
 
 static char *
@@ -244,6 +284,8 @@ make_front(struct clientd *d)
 		.words = d->words = print_words(c),
 		.version = VERSION_TEXT,
 		.conf = d->conf = print_conf(c),
+		.members = d->members = print_members(c),
+		.leader_idle = !c->leader_serves,
 		.environment = d->environment = print_environment(),
 		.trace = log_trace(),
 	};

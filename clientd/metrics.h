@@ -25,10 +25,14 @@ struct metrics {
 	uint64_t connections_rejected; /* by a limit, at the door */
 	uint64_t connection_requests;  /* well-formed ones */
 	uint64_t connections_renewed;  /* tries to go on with a session */
-	uint64_t response_bytes; /* of replies to requests, pings aside */
-	uint64_t watch_bytes;    /* of notifications */
-	uint64_t silent_expired; /* connections without a connect request in time */
+	uint64_t response_bytes;       /* of replies to requests, pings aside */
+	uint64_t watch_bytes;          /* of notifications */
+	uint64_t silent_expired;       /* connections without a connect request in time */
 	uint64_t sessions_expired;
+	uint64_t lookings;           /* roles in which the node looked for another */
+	uint64_t proposals, commits; /* on a leader: txns */
+	uint64_t learned;            /* on a learner: txns whose commit has come */
+	uint64_t revalidations;      /* on a leader: questions of learners */
 	int64_t response_last, response_min,
 	    response_max; /* bytes of whatever goes to a session; -1: nothing yet */
 	struct summary created_watches, deleted_watches, changed_watches,

@@ -319,6 +319,7 @@ dispatch(struct front *f, struct front_conn *c, const struct request *rq)
 static void
 heard_of(struct front *f, struct front_conn *c)
 {
+	c->heard_ms = f->now_ms;
 	if (c->session == 0)
 		return;
 	if (front_leads(f))

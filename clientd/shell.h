@@ -28,7 +28,7 @@ struct clientd {
 	unsigned state_seen;           /* front_state at the end of the last turn */
 	struct list clients;
 	uint64_t max_descriptors;
-	char *words, *conf, *environment; /* texts of the front's configuration */
+	char *words, *conf, *members, *environment; /* texts of the front's configuration */
 };
 
 /* An event of this type, with the time as it is now. */

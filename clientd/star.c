@@ -190,6 +190,8 @@ static const struct link_message messages[] = {
 	{ MSG_REVALIDATE, false, LINK_ANY_STATE, "REVALIDATE", on_frame },
 	{ MSG_SNAPSHOT, true, LINK_ANY_STATE, "SNAPSHOT", on_snapshot },
 	{ MSG_DISK, false, LINK_ANY_STATE, "DISK", on_frame },
+	{ MSG_CONFIG, false, LINK_ANY_STATE, "CONFIG", on_frame },
+	{ MSG_LEARNERS, false, LINK_ANY_STATE, "LEARNERS", on_frame },
 };
 
 static void

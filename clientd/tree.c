@@ -222,6 +222,22 @@ node_replace_data(struct tree *t, uint32_t number, struct slice key, struct slic
 }
 
 void
+tree_show_members(struct tree *t, struct slice text, uint64_t version, int64_t wall_ms)
+{
+	uint32_t number = tree_find(t, key_config);
+	struct node *n = number == NODE_NONE ? NULL : node_at(&t->nodes, number);
+
+	if (n == NULL || ((uint64_t)n->mzxid == version && slice_equal(node_data(n), text)))
+		return;
+	change_begin(t, number);
+	node_replace_data(t, number, key_config, text);
+	n->mtime_ms = wall_ms;
+	n->mzxid = (int64_t)version;
+	n->version = -1;
+	change_end(t, number);
+}
+
+void
 tree_report_mismatch(struct tree *t, uint64_t zxid, uint64_t expected)
 {
 	if (t->mismatches++ == 0)

@@ -51,6 +51,12 @@ uint64_t tree_digest(const struct tree *t);  /* version 2; 0 when digests are of
 struct sessions *tree_sessions(struct tree *t);
 const struct sessions *tree_sessions_const(const struct tree *t);
 
+/*
+ * Makes text the data of /zookeeper/config as each server of an ensemble does for itself, with no txn: version is the
+ * zxid that put it in force (ZooKeeper: ZKDatabase.initConfigInZKDatabase). Outside of the tree's digest.
+ */
+void tree_show_members(struct tree *t, struct slice text, uint64_t version, int64_t wall_ms);
+
 /* For mntr, srvr and the status. */
 struct tree_stats {
 	uint64_t nodes; /* as ZooKeeper counts: the root twice */

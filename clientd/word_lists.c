@@ -11,6 +11,14 @@
 /* ---- stat and cons ---- */
 
 void
+word_put_head(struct word_call *w)
+{
+	word_put(w, "Zookeeper version: %s\n", w->f->config.version);
+	if (w->f->role.state == ROLE_READONLY)
+		word_put(w, "READ-ONLY mode; serving only read-only clients\n");
+}
+
+void
 word_put_server(struct word_call *w)
 {
 	const struct conn_stats *s = &w->f->stats;
@@ -25,6 +33,9 @@ word_put_server(struct word_call *w)
 		 facts.outstanding);
 	word_put(w, "Zxid: 0x%" PRIx64 "\nMode: %s\n", facts.shown_zxid, facts.mode);
 	word_put(w, "Node count: %" PRIu64 "\n", facts.znodes);
+	if (front_leads(w->f) && !w->f->role.standalone)
+		word_put(w, "Proposal sizes last/min/max: %" PRId64 "/%" PRId64 "/%" PRId64 "\n",
+			 w->f->proposal_sizes.last, w->f->proposal_sizes.least, w->f->proposal_sizes.most);
 }
 
 /* Java's selection keys: 1 = read, 4 = write; none for the connection whose bytes are being worked on. */
@@ -58,7 +69,8 @@ put_connection(struct word_call *w, const struct front_conn *c)
 void
 word_stat(struct word_call *w)
 {
-	word_put(w, "Zookeeper version: %s\nClients:\n", w->f->config.version);
+	word_put_head(w);
+	word_put(w, "Clients:\n");
 	list_for_each (e, &w->f->conns) {
 		if (!list_more(w))
 			break;
@@ -289,6 +301,41 @@ put_sessions(struct word_call *w, const struct session_due *due, uint32_t n)
 	put_buckets(w, v, count);
 }
 
+/* What a learner knows of the leader's sessions. */
+struct session_list {
+	struct session_view *v;
+	uint32_t n, most;
+};
+
+static void
+add_session(const struct session_view *v, void *ctx)
+{
+	struct session_list *l = ctx;
+
+	if (v->applied && l->n < l->most)
+		l->v[l->n++] = *v;
+}
+
+static int
+by_id(const void *a, const void *b)
+{
+	const struct session_view *x = a, *y = b;
+
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static void
+put_global_sessions(struct word_call *w, const struct sessions *sessions, uint32_t most)
+{
+	struct session_list l = { .v = arena_array(&w->f->arena, most + 1, sizeof *l.v), .most = most };
+
+	sessions_each(sessions, add_session, &l);
+	qsort(l.v, l.n, sizeof *l.v, by_id);
+	word_put(w, "SessionTracker dump:\nGlobal Sessions(%u):\n", sessions_count(sessions));
+	for (uint32_t i = 0; i < l.n && list_more(w); i++)
+		word_put(w, "0x%" PRIx64 "\t%dms\n", (uint64_t)l.v[i].id, l.v[i].timeout_ms);
+}
+
 static bool
 put_ephemeral(void *ctx, struct slice path)
 {
@@ -326,9 +373,11 @@ connection_expires(const struct front *f, const struct front_conn *c)
 {
 	uint64_t tick = f->config.tick_ms, now = f->now_ms;
 
-	if (c->state == CONN_OPEN || c->state == CONN_OPENING)
+	if (c->state != CONN_OPEN && c->state != CONN_OPENING)
+		return (int64_t)((c->timer_ms / tick + 1) * tick - now);
+	if (front_leads(f))
 		return sessions_expires(tree_sessions_const(f->tree), (int64_t)now, c->session);
-	return (int64_t)((c->timer_ms / tick + 1) * tick - now);
+	return (int64_t)(((c->heard_ms + (uint64_t)c->timeout_ms) / tick + 1) * tick - now);
 }
 
 static void
@@ -364,7 +413,10 @@ word_dump(struct word_call *w)
 	due = arena_array(&w->f->arena, most + 1, sizeof *due);
 	n = sessions_due(sessions, (int64_t)w->f->now_ms, due, most);
 	w->cut = n < sessions_held(sessions);
-	put_sessions(w, due, n);
+	if (front_leads(w->f))
+		put_sessions(w, due, n);
+	else
+		put_global_sessions(w, sessions, most);
 	put_ephemerals(w, due, n);
 	put_connections(w);
 }

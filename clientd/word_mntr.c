@@ -21,6 +21,59 @@ put_size(struct word_call *w, const char *name, int64_t v)
 }
 
 static void
+put_state(struct word_call *w, const char *mode)
+{
+	static const char *const peer_states[] = {
+		[ROLE_LEADER] = "leading - broadcast",
+		[ROLE_FOLLOWER] = "following - broadcast",
+		[ROLE_OBSERVER] = "observing - broadcast",
+		[ROLE_READONLY] = "looking - election",
+	};
+	const struct front_role *role = &w->f->role;
+
+	word_put(w, "zk_version\t%s\nzk_server_state\t%s\n", w->f->config.version, mode);
+	if (!role->standalone)
+		word_put(w, "zk_peer_state\t%s\n", peer_states[role->state]);
+	if (role->state == ROLE_OBSERVER)
+		put_metric(w, "observer_master_id", role->leader);
+}
+
+/* Those who vote. */
+static uint64_t
+count_voters(struct slice members)
+{
+	static const char role[] = ":participant";
+	uint64_t n = 0;
+
+	for (size_t i = 0; i + sizeof role - 1 <= members.len; i++)
+		n += memcmp(members.data + i, role, sizeof role - 1) == 0;
+	return n;
+}
+
+/* zk_followers is an older name of zk_learners that collectors still ask for. */
+static void
+put_ensemble(struct word_call *w)
+{
+	const struct front *f = w->f;
+
+	if (f->role.standalone)
+		return;
+	put_metric(w, "quorum_size", count_voters(buf_slice(&f->members)));
+	if (!front_leads(f))
+		return;
+	put_metric(w, "learners", f->learners.all);
+	put_metric(w, "followers", f->learners.all);
+	put_metric(w, "synced_followers", f->learners.synced_followers);
+	put_metric(w, "synced_non_voting_followers", f->learners.synced_non_voting);
+	put_metric(w, "synced_observers", f->learners.synced_observers);
+	put_metric(w, "pending_syncs", f->learners.pending_syncs);
+	put_metric(w, "leader_uptime", f->now_ms - f->role.since_ms);
+	word_put(w, "zk_last_proposal_size\t%" PRId64 "\n", f->proposal_sizes.last);
+	word_put(w, "zk_min_proposal_size\t%" PRId64 "\nzk_max_proposal_size\t%" PRId64 "\n",
+		 f->proposal_sizes.least, f->proposal_sizes.most);
+}
+
+static void
 put_gauges(struct word_call *w)
 {
 	const struct front *f = w->f;
@@ -29,7 +82,7 @@ put_gauges(struct word_call *w)
 	char avg[32];
 
 	front_facts(f, &facts);
-	word_put(w, "zk_version\t%s\nzk_server_state\t%s\n", f->config.version, facts.mode);
+	put_state(w, facts.mode);
 	word_put(w, "zk_avg_latency\t%s\n", word_average(s->latency_total_ms, s->latency_count, avg));
 	put_metric(w, "max_latency", s->latency_max_ms);
 	put_metric(w, "min_latency", s->latency_min_ms);
@@ -49,6 +102,7 @@ put_gauges(struct word_call *w)
 	put_size(w, "last", f->metrics.response_last);
 	put_size(w, "max", f->metrics.response_max);
 	put_size(w, "min", f->metrics.response_min);
+	put_ensemble(w);
 	put_metric(w, "digest_mismatches_count", facts.digest_mismatches);
 }
 
@@ -65,11 +119,16 @@ struct metric {
 static const struct metric counters[] = {
 	METRIC("bytes_received_count", bytes_received),
 	METRIC("cnxn_closed_without_zk_server_running", closed_not_serving),
+	METRIC("commit_count", commits),
 	METRIC("connection_drop_count", connections_dropped),
 	METRIC("connection_rejected", connections_rejected),
 	METRIC("connection_request_count", connection_requests),
 	METRIC("connection_revalidate_count", connections_renewed),
+	METRIC("learner_commit_received_count", learned),
+	METRIC("looking_count", lookings),
+	METRIC("proposal_count", proposals),
 	METRIC("response_bytes", response_bytes),
+	METRIC("revalidate_count", revalidations),
 	METRIC("sessionless_connections_expired", silent_expired),
 	METRIC("stale_sessions_expired", sessions_expired),
 	METRIC("watch_bytes", watch_bytes),

@@ -55,7 +55,7 @@ list_more(struct word_call *w)
 static void
 word_srvr(struct word_call *w)
 {
-	word_put(w, "Zookeeper version: %s\n", w->f->config.version);
+	word_put_head(w);
 	word_put_server(w);
 }
 
@@ -68,13 +68,14 @@ word_ruok(struct word_call *w)
 static void
 word_isro(struct word_call *w)
 {
-	word_put(w, front_serving(w->f) ? "rw" : "null");
+	word_put(w, !front_open(w->f) ? "null" : w->f->role.state == ROLE_READONLY ? "ro" : "rw");
 }
 
 static void
 word_conf(struct word_call *w)
 {
 	buf_put_slice(w->out, slice_str(w->f->config.conf));
+	buf_put_slice(w->out, buf_slice(&w->f->members));
 }
 
 static void
@@ -97,6 +98,7 @@ word_srst(struct word_call *w)
 {
 	stats_reset(&w->f->stats);
 	metrics_reset(&w->f->metrics);
+	w->f->proposal_sizes = (struct proposal_sizes){ -1, -1, -1 };
 	word_put(w, "Server stats reset.\n");
 }
 
@@ -184,7 +186,7 @@ answer(struct front *f, struct front_conn *c, const struct word *word)
 
 	if (!listed(f->config.words, word->name))
 		word_put(&w, "%s is not executed because it is not in the whitelist.\n", word->name);
-	else if (!word->always && !front_serving(f))
+	else if (!word->always && !front_open(f))
 		word_put(&w, "%s", not_serving);
 	else
 		run(f, c, word);

@@ -35,8 +35,8 @@ const char *word_average(uint64_t total, uint64_t count, char text[32]);
 
 /* ---- word_lists.c ---- */
 word_fn word_stat, word_cons, word_dump, word_wchs, word_wchc, word_wchp, word_hash;
-/* What stat and srvr have in common. */
-word_fn word_put_server;
+/* What stat and srvr have in common: their first lines, and their last. */
+word_fn word_put_head, word_put_server;
 
 /* ---- word_mntr.c ---- */
 word_fn word_mntr;

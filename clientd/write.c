@@ -101,6 +101,17 @@ write_credit(const struct front *f)
 	return f->npending < f->role.window_txns && buf_len(&f->pending) < f->role.window_bytes;
 }
 
+static void
+count_proposal(struct front *f, int64_t bytes)
+{
+	struct proposal_sizes *s = &f->proposal_sizes;
+
+	f->metrics.proposals += !f->role.standalone;
+	s->last = bytes;
+	s->least = s->least < 0 || bytes < s->least ? bytes : s->least;
+	s->most = bytes > s->most ? bytes : s->most;
+}
+
 int
 write_propose(struct front *f, uint64_t seq, struct front_conn *conn, const struct prep_request *rq,
 	      uint64_t start_ms)
@@ -131,6 +142,7 @@ write_propose(struct front *f, uint64_t seq, struct front_conn *conn, const stru
 	p.len = (uint32_t)(buf_len(&f->link) - begun - FRAME_HEADER_BYTES);
 	err = push(f, &p, slice_of(buf_head(&f->link) + begun + FRAME_HEADER_BYTES, p.len));
 	ASSERT(err == 0);
+	count_proposal(f, p.len);
 	link_told(f);
 	return 0;
 }
@@ -303,8 +315,10 @@ land_txn(struct front *f, const struct pending *p)
 		return 0;
 	if (err != 0)
 		return err;
-	if (f->prep != NULL)
+	if (f->prep != NULL) {
 		prep_applied(f->prep, p->zxid);
+		f->metrics.commits += !f->role.standalone;
+	}
 	if (result.type == ZK_OP_CLOSE_SESSION)
 		end_session(f, p, (int64_t)get_be64(txn.data));
 	/* What was read from the log is no news. */

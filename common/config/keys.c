@@ -143,7 +143,7 @@ const struct config_key config_keys[] = {
 	ROW("readonlymode.enabled", CONFIG_BOOL, CONFIG_ACCEPTED, "false", 2, AT(bool, read_only_mode_enabled),
 	    .about = "serve reads to clients that allow it while there is no quorum; only the word isro follows it yet"),
 	ABOOL("enableEagerACLCheck", "false", 3, "a learner checks ACLs before it forwards"),
-	ROW("leaderServes", CONFIG_YESNO, CONFIG_ACCEPTED, "yes", 2, NOWHERE, .about = "the leader of an ensemble serves clients"),
+	YESNO("leaderServes", "yes", 2, leader_serves, "the leader of an ensemble serves clients"),
 	AINT("request_throttle_max_requests", "0", 3, 0, I32, "requests", "queue of the request throttler; 0 is off"),
 	AINT("request_throttle_stall_time", "100", 3, 0, I32, "ms", "its pause"),
 	ABOOL("request_throttle_drop_stale", "true", 3, "it drops stale requests"),

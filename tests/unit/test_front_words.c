@@ -64,6 +64,164 @@ START_TEST(test_words)
 }
 END_TEST
 
+/* ---- In an ensemble ---- */
+
+static const char members[] = "server.1=a:2888:3888:participant;0.0.0.0:2181\n"
+			      "server.2=b:2888:3888:participant;0.0.0.0:2181\n"
+			      "server.3=c:2888:3888:participant;0.0.0.0:2181\n"
+			      "server.4=d:2888:3888:observer;0.0.0.0:2181\nversion=0";
+
+/* A node with this role, in an ensemble in which a session, if any, was opened. */
+static void
+serve_as(Zkd__RoleState state)
+{
+	Zkd__Role role = ZKD__ROLE__INIT;
+
+	config.members = members;
+	world_open(&w, &config);
+	world_link_up(&w);
+	role.state = state;
+	role.epoch = 1;
+	role.sid = 2;
+	role.leader = 3;
+	w.unchecked = true;
+	world_role_of(&w, &role);
+	world_frame(&w, MSG_LOAD_CHANNEL, 0, 0, SLICE_NULL);
+	world_bulk(&w, MSG_BULK_END, 0, SLICE_NULL);
+}
+
+static void
+say_learners(void)
+{
+	Zkd__Learners l = ZKD__LEARNERS__INIT;
+	struct buf out = new_buf();
+	struct frame f;
+
+	l.learners = 4;
+	l.synced_followers = 2;
+	l.synced_non_voting_followers = 1;
+	l.synced_observers = 3;
+	l.pending_syncs = 5;
+	proto_put(&out, MSG_LEARNERS, 0, 0, &l.base);
+	frame_parse(buf_slice(&out), &f);
+	world_frame(&w, MSG_LEARNERS, 0, 0, f.body);
+	buf_free(&out);
+}
+
+START_TEST(test_leader)
+{
+	struct world_client *c;
+	const char *text;
+
+	serve_as(ZKD__ROLE_STATE__ROLE_LEADER);
+	w.auto_commit = true;
+	ck_assert(says(ask("srvr"), "Zxid: 0x100000000\nMode: leader\nNode count: 5\n"
+				    "Proposal sizes last/min/max: -1/-1/-1\n"));
+	ck_assert(says(ask("mntr"), "zk_min_proposal_size\t-1\n"));
+	c = client(NULL);
+	SAY(c, put_create(b, 1, "/a", "some data", 0));
+	ck_assert(says(ask("stat"), "Proposal sizes last/min/max: 95/48/95\n"));
+	say_learners();
+	world_sleep(&w, 1000);
+	text = ask("mntr");
+	ck_assert(says(text, "zk_server_state\tleader\nzk_peer_state\tleading - broadcast\n"));
+	ck_assert(says(text, "zk_quorum_size\t3\nzk_learners\t4\nzk_followers\t4\nzk_synced_followers\t2\n"
+			     "zk_synced_non_voting_followers\t1\nzk_synced_observers\t3\n"
+			     "zk_pending_syncs\t5\nzk_leader_uptime\t1000\nzk_last_proposal_size\t95\n"
+			     "zk_min_proposal_size\t48\nzk_max_proposal_size\t95\n"));
+	ck_assert(says(text, "zk_proposal_count\t2\n") && says(text, "zk_commit_count\t2\n"));
+	ck_assert(!says(text, "zk_observer_master_id"));
+	ask("srst");
+	ck_assert(says(ask("srvr"), "Proposal sizes last/min/max: -1/-1/-1\n"));
+	world_frame(&w, MSG_LEARNERS, 0, 0, SLICE_LIT("\xff\xff"));
+	ck_assert_str_eq(w.link_bad, "malformed LEARNERS");
+}
+END_TEST
+
+START_TEST(test_learners)
+{
+	const char *text;
+
+	serve_as(_i == 0 ? ZKD__ROLE_STATE__ROLE_FOLLOWER : ZKD__ROLE_STATE__ROLE_OBSERVER);
+	ck_assert(says(ask("srvr"),
+		       _i == 0 ? "Mode: follower\nNode count: 5\n" : "Mode: observer\nNode count: 5\n"));
+	ck_assert(!says(ask("srvr"), "Proposal"));
+	ck_assert_str_eq(ask("isro"), "rw");
+	text = ask("mntr");
+	ck_assert(says(text, _i == 0 ? "zk_server_state\tfollower\nzk_peer_state\tfollowing - broadcast\n"
+				     : "zk_server_state\tobserver\nzk_peer_state\tobserving - broadcast\n"
+				       "zk_observer_master_id\t3\n"));
+	ck_assert(says(text, "zk_quorum_size\t3\n") && !says(text, "zk_learners"));
+	say_learners();
+	ck_assert_str_eq(w.link_bad, "a message that does not belong here");
+}
+END_TEST
+
+/* The members come from the file first, and then from whoever changes them; /zookeeper/config shows them. */
+START_TEST(test_members)
+{
+	struct world_client *c;
+	struct jute_reader r;
+	struct jute_stat st;
+	struct reply reply;
+	struct slice data;
+
+	config.conf = "serverId=2\nmembership: \n";
+	serve_as(ZKD__ROLE_STATE__ROLE_LEADER);
+	w.auto_commit = true;
+	ck_assert(
+	    says(ask("conf"), "serverId=2\nmembership: \nserver.1=a:2888:3888:participant;0.0.0.0:2181\n"));
+	c = client(NULL);
+	for (int i = 0; i < 2; i++) {
+		SAY(c, put_path(b, 1, ZK_OP_GET_DATA, "/zookeeper/config", false));
+		reply = hear(c);
+		jute_reader_init(&r, reply.body, UINT32_MAX);
+		data = jute_read_buffer(&r);
+		ck_assert(jute_read_stat(&r, &arena, &st));
+		ck_assert(
+		    slice_equal(data, slice_str(i == 0 ? members : "server.9=x:1:2:participant\nversion=7")));
+		ck_assert_int_eq(st.mzxid, i == 0 ? 0 : 7);
+		ck_assert_int_eq(st.version, -1);
+		ck_assert_int_eq(st.aversion, -1);
+		world_frame(&w, MSG_CONFIG, 0, 7, SLICE_LIT("server.9=x:1:2:participant\nversion=7"));
+	}
+	ck_assert(says(ask("conf"), "membership: \nserver.9=x:1:2:participant\nversion=7"));
+	ck_assert(says(ask("mntr"), "zk_quorum_size\t1\n"));
+}
+END_TEST
+
+/* leaderServes=no: the leader orders the writes of others and serves nobody. */
+START_TEST(test_leader_that_serves_nobody)
+{
+	struct world_client *c;
+	struct front_facts facts;
+
+	config.leader_idle = true;
+	serve_as(_i == 0 ? ZKD__ROLE_STATE__ROLE_LEADER : ZKD__ROLE_STATE__ROLE_FOLLOWER);
+	front_facts(w.front, &facts);
+	ck_assert(facts.serving);
+	c = world_connect(&w);
+	SAY(c, put_connect(b, 0, 10000, 0, NULL, true));
+	ck_assert(c->closed == (_i == 0));
+	ck_assert(says(ask("srvr"), "not currently serving") == (_i == 0));
+	ck_assert_str_eq(ask("isro"), _i == 0 ? "null" : "rw");
+}
+END_TEST
+
+START_TEST(test_dump_of_a_learner)
+{
+	static const uint8_t txn[] = { 1, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0,    0,    0,    0,    0, 1, 0,  0,
+				       0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xf6, 0, 0, 39, 16 };
+
+	serve_as(ZKD__ROLE_STATE__ROLE_FOLLOWER);
+	world_frame(&w, MSG_COMMIT, 0, 0x100000001, slice_of(txn, sizeof txn));
+	ck_assert_ptr_null(w.link_bad);
+	ck_assert(says(ask("dump"),
+		       "SessionTracker dump:\nGlobal Sessions(1):\n0x100000000000009\t10000ms\n"
+		       "ephemeral nodes dump:\nSessions with Ephemerals (0):\nConnections dump:\n"));
+}
+END_TEST
+
 START_TEST(test_whitelist)
 {
 	config.words = "srvr, ruok";
@@ -380,6 +538,11 @@ static void
 add_tests(TCase *t)
 {
 	tcase_add_test(t, test_words);
+	tcase_add_test(t, test_leader);
+	tcase_add_loop_test(t, test_learners, 0, 2);
+	tcase_add_test(t, test_members);
+	tcase_add_loop_test(t, test_leader_that_serves_nobody, 0, 2);
+	tcase_add_test(t, test_dump_of_a_learner);
 	tcase_add_test(t, test_whitelist);
 	tcase_add_test(t, test_before_serving);
 	tcase_add_test(t, test_telnet_interrupt);
