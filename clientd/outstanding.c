@@ -41,13 +41,24 @@ free_change(struct change *c)
 	mem_free(c);
 }
 
+/* A session that is no more has let go of its entries itself. */
+static void
+unlink_pending(struct outstanding *o, struct change *c)
+{
+	struct session *s = list_empty(&c->pending) ? NULL : sessions_find(&o->t->sessions, c->pending_at);
+
+	list_remove(&c->pending);
+	if (s != NULL)
+		s->npending--;
+}
+
 /* Out of everything, and kept for later. The state's references are gone already. */
 static void
 recycle(struct outstanding *o, struct change *c)
 {
 	table_remove(&o->paths, &c->entry);
 	list_remove(&c->queue);
-	list_remove(&c->pending);
+	unlink_pending(o, c);
 	if (o->spares >= SPARES_MAX || c->path_cap > SPARE_PATH_MAX) {
 		free_change(c);
 		return;
@@ -135,12 +146,15 @@ link_pending(struct outstanding *o, struct change *c)
 {
 	struct session *s;
 
-	list_remove(&c->pending);
+	unlink_pending(o, c);
 	if (c->now.pending_of == 0 || !c->now.exists)
 		return;
 	s = sessions_find(&o->t->sessions, c->now.pending_of);
-	if (s != NULL)
-		list_append(&s->pending, &c->pending);
+	if (s == NULL)
+		return;
+	list_append(&s->pending, &c->pending);
+	c->pending_at = s->id;
+	s->npending++;
 }
 
 static struct change *

@@ -27,6 +27,7 @@ struct change {
 	struct table_entry entry;
 	struct list queue;      /* by zxid */
 	struct list pending;    /* at its session */
+	int64_t pending_at;     /* that session, while it is there */
 	struct change *touched; /* next in the txn being made */
 	uint8_t *path;          /* its key */
 	uint32_t path_len, path_cap;

@@ -35,6 +35,13 @@ struct prep;
  */
 enum { PREP_MULTI_MAX = 100000 };
 
+/*
+ * A session may have so many ephemerals, those not yet committed included; the next is refused with
+ * ZK_QUOTAEXCEEDED. The end of a session is one txn, whatever hangs on it: this is what can be prepared and applied
+ * without clients noticing much, and without a watchdog. (ZooKeeper has no limit, and fails: ZOOKEEPER-4306.)
+ */
+enum { PREP_EPHEMERALS_MAX = 200000 };
+
 struct prep_request {
 	int32_t type;    /* enum zk_op: one for which prep_takes is true */
 	int64_t session; /* 0 for the sweeper */

@@ -121,6 +121,18 @@ check_parent(struct prep_txn *x, struct creation *c)
 	return check_acl(x, &c->parent, ZK_PERM_CREATE);
 }
 
+static bool
+has_room_for_ephemeral(const struct prep_txn *x)
+{
+	const struct session *s = sessions_find(&x->p->tree->sessions, x->rq->session);
+
+	if (s == NULL || s->ephemerals.count + s->npending < PREP_EPHEMERALS_MAX)
+		return true;
+	trace(x->p->config->trace, TRACE_DEBUG, "tree", "too many ephemerals", "session=0x%llx limit=%d",
+	      (unsigned long long)s->id, PREP_EPHEMERALS_MAX);
+	return false;
+}
+
 static enum zk_error
 check_name(struct prep_txn *x, struct creation *c)
 {
@@ -135,6 +147,8 @@ check_name(struct prep_txn *x, struct creation *c)
 		return ZK_NODEEXISTS;
 	if (owner_kind(p->config, c->parent.s.stat.ephemeral_owner) == OWNER_SESSION)
 		return ZK_NOCHILDRENFOREPHEMERALS;
+	if (c->mode.ephemeral && !has_room_for_ephemeral(x))
+		return ZK_QUOTAEXCEEDED;
 	return quota_check(p->tree, c->node.key, (int64_t)c->q->data.len, 1);
 }
 

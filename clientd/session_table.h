@@ -19,6 +19,7 @@ struct session {
 	struct list all;     /* oldest first */
 	struct list slot;    /* of the wheel, while it is tracked */
 	struct list pending; /* ephemerals that prep created and that are not applied: struct change */
+	uint32_t npending;
 	int64_t id;
 	int64_t expires; /* tracker's clock; the end of its bucket */
 	uint64_t owner;
