@@ -19,6 +19,9 @@ enum {
 static const char signature[] = "\0\0\0\012BenWasHere";
 enum { SIGNATURE_BYTES = sizeof signature - 1 };
 
+/* Nobody wants to know what is in it, but where it ends. */
+static const struct snapshot_events deaf;
+
 struct slice
 zab_install_output(const struct zab *z)
 {
@@ -91,7 +94,7 @@ zab_learn_snap(struct zab *z, struct zab_peer *p, const struct packet *k)
 {
 	begin(z, k->zxid);
 	z->snap.reader = mem_zalloc(1, sizeof *z->snap.reader);
-	snapshot_reader_init(z->snap.reader, SNAPSHOT_STREAM, NULL, NULL);
+	snapshot_reader_init(z->snap.reader, SNAPSHOT_STREAM, &deaf, NULL);
 	p->state = LEADER_SNAP;
 	return NULL;
 }
@@ -108,7 +111,7 @@ zab_install_empty(struct zab *z, struct zab_peer *p)
 	buf_init(&file, CHUNK_BYTES);
 	snapshot_write_empty(&file);
 	stream = slice_of(buf_head(&file) + HEADER_BYTES, buf_len(&file) - HEADER_BYTES);
-	snapshot_reader_init(&r, SNAPSHOT_STREAM, NULL, NULL);
+	snapshot_reader_init(&r, SNAPSHOT_STREAM, &deaf, NULL);
 	n = snapshot_reader_feed(&r, stream);
 	begin(z, 0);
 	put(z, MSG_BULK_DATA, 0, slice_of(stream.data, n > 0 ? (size_t)n : 0));

@@ -98,6 +98,9 @@ struct net {
 	uint32_t next_peer;
 	size_t chunk; /* most bytes that move at once */
 	bool dial_refused[NET_NODES + 1];
+	bool fake[NET_NODES + 1]; /* the test plays this server: a dial to it is taken */
+	struct buf heard;         /* what came on connections that the test holds an end of */
+	uint32_t dialled;         /* the dialling node's number of the newest connection to a fake */
 };
 
 extern struct net net;
@@ -107,6 +110,8 @@ void net_init(int n, int voters);
 void net_free(void);
 /* Until nothing moves. */
 void net_run(void);
+/* Everything that can move moves once; false when nothing could. */
+bool net_run_once(void);
 void net_pass(uint64_t ms);
 
 /* Gives a log: txns first..last of one epoch follow what is there; durable. */
@@ -132,6 +137,9 @@ void net_frame(int sid, enum zab_link link, uint16_t type, uint16_t flags, uint6
 /* Bytes from a connection that the test makes itself. */
 uint32_t net_connect(int sid);
 void net_input(int sid, uint32_t peer, struct slice bytes);
+void net_packet(int sid, uint32_t peer, int type, uint64_t zxid, struct slice data);
+/* The packets that came on such connections since the last call: "ACK 100000001, PING 0 +12"; + is for the bytes of data. */
+const char *net_heard(void);
 void net_step(int sid, struct zab_event *e);
 
 /* The pipe between two nodes. */
