@@ -127,9 +127,11 @@ check_ends(struct store_disk *d, int h, enum disk_file_kind kind)
 	got = d->ops->read(d, h, 0, head, sizeof head);
 	if (got < 0)
 		return (int)got;
-	/* Only inflating all of it would tell more of a compressed one. */
+	/* Only inflating all of it would tell more of a compressed one (nor does ZooKeeper look at more). */
 	if (kind == DISK_SNAPSHOT_GZ)
 		return memcmp(head, "\x1f\x8b\x08", 3) == 0 ? 0 : -EBADMSG;
+	if (kind == DISK_SNAPSHOT_SNAPPY)
+		return memcmp(head, "\x82SNAPPY", 8) == 0 ? 0 : -EBADMSG;
 	if (memcmp(head, "ZKSN\0\0\0\2", 8) != 0)
 		return -EBADMSG;
 	got = d->ops->read(d, h, info.size - sizeof tail, tail, sizeof tail);
@@ -144,8 +146,6 @@ files_check_snapshot(struct store_disk *d, const struct file_name *name)
 	char text[DISK_NAME_BYTES];
 	int h, ret;
 
-	if (name->kind == DISK_SNAPSHOT_SNAPPY)
-		return -ENOTSUP;
 	disk_name_make(text, name->kind, name->zxid);
 	h = d->ops->open(d, STORE_SNAP, text, STORE_READ);
 	if (h < 0)

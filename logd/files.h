@@ -38,7 +38,7 @@ size_t files_log_for(const struct files *f, uint64_t zxid);
 
 /*
  * Whether a snapshot looks whole by its header and its last bytes, which is what ZooKeeper looks at before it reads
- * one (SnapStream.isValidSnapshot). 0, -EBADMSG, -ENOTSUP for snappy, or what the disk said.
+ * one (SnapStream.isValidSnapshot). 0, -EBADMSG, or what the disk said.
  */
 int files_check_snapshot(struct store_disk *d, const struct file_name *name);
 

@@ -12,6 +12,7 @@
 #include "files.h"
 #include "load.h"
 #include "posix_disk.h"
+#include "snapfile.h"
 #include "store.h"
 
 enum helper_kind {
@@ -28,8 +29,8 @@ struct helper_job {
 	enum helper_kind kind; /* LOAD, SNAPSHOT and INSTALL carry a channel's descriptor */
 	struct load_request load;
 	struct store_chore chore;
-	uint32_t retain; /* PURGE, GUARD; 0: nothing is removed */
-	bool gz;         /* SNAPSHOT: compressed */
+	uint32_t retain;         /* PURGE, GUARD; 0: nothing is removed */
+	enum snapfile_form form; /* SNAPSHOT */
 	uint64_t
 	    keep_free; /* SNAPSHOT, INSTALL: so much space is left to the log; PURGE: only where less is free */
 	uint64_t number; /* INSTALL: comes back in the report */

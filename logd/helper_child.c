@@ -292,7 +292,7 @@ static void
 begin_snapshot(struct child *c, const struct helper_job *job, int fd)
 {
 	begin_intake(c, &c->snapshot, job, fd);
-	c->snapshot.form = job->gz ? SNAPFILE_GZ : SNAPFILE_PLAIN;
+	c->snapshot.form = job->form;
 }
 
 /* What the own tree writes now would be of a history that ends. */

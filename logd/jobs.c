@@ -61,9 +61,14 @@ jobs_load(struct logd *g, const struct load_request *request, int *fd)
 void
 jobs_snapshot(struct logd *g)
 {
+	static const enum snapfile_form forms[] = {
+		[CONFIG_COMPRESSION_NONE] = SNAPFILE_PLAIN,
+		[CONFIG_COMPRESSION_GZ] = SNAPFILE_GZ,
+		[CONFIG_COMPRESSION_SNAPPY] = SNAPFILE_SNAPPY,
+	};
 	struct helper_job job = { .kind = HELPER_SNAPSHOT,
 				  .keep_free = keep_free(g),
-				  .gz = g->daemon->config->snapshot_compression == CONFIG_COMPRESSION_GZ };
+				  .form = forms[g->daemon->config->snapshot_compression] };
 	int ends[2];
 
 	if (!link_is_up(&g->syncd) || g->install.active || make_channel(ends) != 0)

@@ -11,9 +11,9 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
-#include "disk/gunzip.h"
 #include "disk/snapshot.h"
 #include "jute/op.h"
+#include "snapread.h"
 
 enum { PIECE_BYTES = 128 << 10, TXNS_A_STEP = 256 };
 
@@ -30,17 +30,8 @@ struct load {
 	size_t snapshots; /* those not tried yet: the first so many of files.snapshots */
 	uint64_t at;
 
-	/* The snapshot being read. */
-	int handle;
-	uint64_t offset;
-	struct snapshot_reader reader;
-	bool reading;
-	struct gunzip *gunzip; /* NULL: it is not compressed */
-	struct slice packed;   /* of piece, not yet inflated */
-	bool inflating;        /* there is more to come out, without more going in */
-	struct buf inflated;
-	uint8_t *piece;
-	int unreadable; /* what the disk said of a snapshot that was passed over */
+	struct snapread *snapshot; /* being read, or NULL */
+	int unreadable;            /* what the disk said of a snapshot that was passed over */
 	bool learner;
 	bool trial; /* this snapshot is read to see whether it is whole; for learners */
 
@@ -67,8 +58,6 @@ static int step_log(struct load *l);
 static int step_begin_seek(struct load *l);
 static int step_seek(struct load *l);
 static int step_finish(struct load *l);
-
-static const struct snapshot_events check_only;
 
 static int __attribute__((format(printf, 2, 3))) refuse(struct load *l, const char *fmt, ...)
 {
@@ -112,25 +101,14 @@ load_new(struct store_disk *d, const struct load_request *request, const struct 
 	if (request->kind == LOAD_TXNS && request->have > request->upto)
 		l->request.kind = LOAD_ALL;
 	l->step = first_steps[l->request.kind];
-	l->handle = -1;
-	l->piece = mem_alloc(PIECE_BYTES);
-	buf_init(&l->inflated, 4 * PIECE_BYTES);
 	return l;
 }
 
 static void
 close_snapshot(struct load *l)
 {
-	if (l->handle >= 0)
-		l->disk->ops->close(l->disk, l->handle);
-	l->handle = -1;
-	if (l->reading)
-		snapshot_reader_free(&l->reader);
-	l->reading = false;
-	gunzip_free(l->gunzip);
-	l->gunzip = NULL;
-	l->inflating = false;
-	l->packed = SLICE_NULL;
+	snapread_close(l->snapshot);
+	l->snapshot = NULL;
 }
 
 static void
@@ -149,8 +127,6 @@ load_free(struct load *l)
 	close_snapshot(l);
 	close_log(l);
 	files_free(&l->files);
-	buf_free(&l->inflated);
-	mem_free(l->piece);
 	mem_free(l);
 }
 
@@ -201,7 +177,7 @@ pass_over(struct load *l, const struct file_name *n, int error)
 	disk_name_make(name, n->kind, n->zxid);
 	trace(l->trace, TRACE_ERROR, "store", "snapshot passed over", "file=%s/%s reason=%s",
 	      l->disk->names[STORE_SNAP], name, error == -EBADMSG ? "incomplete" : strerror(-error));
-	if (error != -EBADMSG && error != -ENOTSUP && error != -ENOENT && error != -EISDIR)
+	if (error != -EBADMSG && error != -ENOENT && error != -EISDIR)
 		l->unreadable = error;
 	l->step = step_pick_snapshot;
 	return 1;
@@ -210,17 +186,10 @@ pass_over(struct load *l, const struct file_name *n, int error)
 static int
 open_snapshot(struct load *l, const struct file_name *n)
 {
-	char name[DISK_NAME_BYTES];
+	int ret = snapread_open(&l->snapshot, l->disk, n, STORE_READ);
 
-	disk_name_make(name, n->kind, n->zxid);
-	l->handle = l->disk->ops->open(l->disk, STORE_SNAP, name, STORE_READ);
-	if (l->handle < 0)
-		return pass_over(l, n, l->handle);
-	snapshot_reader_init(&l->reader, SNAPSHOT_FILE, &check_only, NULL);
-	l->reading = true;
-	if (n->kind == DISK_SNAPSHOT_GZ)
-		l->gunzip = gunzip_new();
-	l->offset = 0;
+	if (ret != 0)
+		return pass_over(l, n, ret);
 	l->at = n->zxid;
 	if (!l->trial)
 		l->events->snapshot(l->ctx, n->zxid);
@@ -259,12 +228,12 @@ step_pick_snapshot(struct load *l)
 	    l->files.nsnapshots, l->disk->names[STORE_SNAP]);
 }
 
-/* The one being read turned out to be damaged: the next older one, from the start. */
+/* The one being read turned out to be damaged, or cannot be read: the next older one, from the start. */
 static int
 give_up_snapshot(struct load *l, const char *reason)
 {
 	trace(l->trace, TRACE_ERROR, "store", "snapshot is damaged",
-	      "zxid=0x%" PRIx64 " offset=%" PRIu64 " reason=%s", l->at, l->reader.offset, reason);
+	      "zxid=0x%" PRIx64 " offset=%" PRIu64 " reason=%s", l->at, snapread_offset(l->snapshot), reason);
 	close_snapshot(l);
 	l->step = step_pick_snapshot;
 	return 1;
@@ -273,10 +242,6 @@ give_up_snapshot(struct load *l, const char *reason)
 static int
 end_snapshot(struct load *l)
 {
-	if (l->gunzip != NULL && !gunzip_done(l->gunzip))
-		return give_up_snapshot(l, "compressed file is incomplete");
-	if (snapshot_reader_finish(&l->reader) != 0)
-		return give_up_snapshot(l, l->reader.error);
 	close_snapshot(l);
 	if (l->trial) {
 		l->trial = false;
@@ -288,53 +253,22 @@ end_snapshot(struct load *l)
 }
 
 static int
-pass_on(struct load *l, struct slice bytes)
-{
-	if (bytes.len == 0)
-		return 1;
-	if (snapshot_reader_feed(&l->reader, bytes) < 0)
-		return give_up_snapshot(l, l->reader.error);
-	if (!l->trial)
-		l->events->data(l->ctx, bytes);
-	return 1;
-}
-
-static int
-step_gunzip(struct load *l)
-{
-	int64_t got;
-	int ret;
-
-	got = gunzip_step(l->gunzip, &l->packed, &l->inflated, PIECE_BYTES);
-	if (got < 0)
-		return give_up_snapshot(l, "compressed data is damaged");
-	l->inflating = got == PIECE_BYTES;
-	if (gunzip_done(l->gunzip) || got == 0)
-		l->packed = SLICE_NULL;
-	ret = pass_on(l, buf_slice(&l->inflated));
-	buf_reset(&l->inflated, SIZE_MAX);
-	return ret;
-}
-
-static int
 step_snapshot(struct load *l)
 {
-	int64_t got;
+	struct slice bytes;
+	int ret = snapread_step(l->snapshot, &bytes);
 
-	if (l->packed.len > 0 || l->inflating)
-		return step_gunzip(l);
-	got = l->disk->ops->read(l->disk, l->handle, l->offset, l->piece, PIECE_BYTES);
-	if (got < 0) {
-		l->unreadable = (int)got;
-		return give_up_snapshot(l, strerror((int)-got));
-	}
-	if (got == 0)
+	if (ret == 0)
 		return end_snapshot(l);
-	l->offset += (uint64_t)got;
-	if (l->gunzip == NULL)
-		return pass_on(l, slice_of(l->piece, (size_t)got));
-	l->packed = slice_of(l->piece, (size_t)got);
-	return step_gunzip(l);
+	if (ret == -EBADMSG)
+		return give_up_snapshot(l, snapread_error(l->snapshot));
+	if (ret < 0) {
+		l->unreadable = ret;
+		return give_up_snapshot(l, strerror(-ret));
+	}
+	if (bytes.len > 0 && !l->trial)
+		l->events->data(l->ctx, bytes);
+	return 1;
 }
 
 /* The txns that are wanted are not in the logs. To one with a tree a snapshot is sent instead, if a newer one is there. */

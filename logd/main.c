@@ -317,9 +317,6 @@ warn_of_settings(const struct config *c)
 {
 	if (!c->force_sync)
 		log_plain(LOG_WARNING, "forceSync=no: a power failure loses acknowledged writes");
-	if (c->snapshot_compression == CONFIG_COMPRESSION_SNAPPY)
-		log_plain(LOG_WARNING,
-			  "snapshot.compression.method=snappy is not built: snapshots are written plain");
 }
 
 static int

@@ -121,13 +121,13 @@ find_snapshot(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES]
 		if (ret == -EISDIR)
 			return store_refuse(why, "%s/%s is no file; move it away", s->disk->names[STORE_SNAP],
 					    name);
-		if (ret != -EBADMSG && ret != -ENOTSUP) {
+		if (ret != -EBADMSG) {
 			snprintf(why, FILES_TEXT_BYTES, "cannot read %s/%s: %s", s->disk->names[STORE_SNAP],
 				 name, strerror(-ret));
 			return ret;
 		}
-		trace(s->trace, TRACE_WARNING, "store", "snapshot passed over", "file=%s reason=%s", name,
-		      ret == -ENOTSUP ? "snappy compression is not built in" : "incomplete");
+		trace(s->trace, TRACE_WARNING, "store", "snapshot passed over", "file=%s reason=incomplete",
+		      name);
 	}
 	return -ENOENT;
 }
@@ -146,10 +146,8 @@ refuse_without_snapshot(const struct store *s, const struct files *f, char why[F
 		    "are known to be complete (a server upgraded from ZooKeeper 3.4)",
 		    s->disk->names[STORE_LOG], s->disk->names[STORE_SNAP]);
 	disk_name_make(name, newest->kind, newest->zxid);
-	return store_refuse(why, "%s holds %zu snapshots, newest %s, and none of them is whole%s; " WHY_DATA,
-			    s->disk->names[STORE_SNAP], f->nsnapshots, name,
-			    newest->kind == DISK_SNAPSHOT_SNAPPY ? " (snappy compression cannot be read yet)"
-								 : "");
+	return store_refuse(why, "%s holds %zu snapshots, newest %s, and none of them is whole; " WHY_DATA,
+			    s->disk->names[STORE_SNAP], f->nsnapshots, name);
 }
 
 /* What to do with the end of the newest log. */

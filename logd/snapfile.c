@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "disk/gzip.h"
+#include "disk/snappy.h"
 #include "disk/snapshot.h"
 
 enum {
@@ -22,7 +23,8 @@ struct snapfile {
 	uint64_t written, synced, keep_free;
 	char name[DISK_NAME_BYTES], temporary[SNAPFILE_NAME_BYTES];
 	struct snapshot_reader reader;
-	struct gzip *gzip; /* NULL: stored as it is */
+	struct gzip *gzip;     /* GZ */
+	struct snappy *snappy; /* SNAPPY */
 	struct buf out;
 	struct snapshot_writer writer; /* RECEIVED: of header and seal */
 };
@@ -32,7 +34,14 @@ static const struct snapshot_events check_only;
 static void
 name_files(struct snapfile *f, uint64_t zxid)
 {
-	disk_name_make(f->name, f->form == SNAPFILE_GZ ? DISK_SNAPSHOT_GZ : DISK_SNAPSHOT, zxid);
+	static const enum disk_file_kind kinds[] = {
+		[SNAPFILE_PLAIN] = DISK_SNAPSHOT,
+		[SNAPFILE_GZ] = DISK_SNAPSHOT_GZ,
+		[SNAPFILE_SNAPPY] = DISK_SNAPSHOT_SNAPPY,
+		[SNAPFILE_RECEIVED] = DISK_SNAPSHOT,
+	};
+
+	disk_name_make(f->name, kinds[f->form], zxid);
 	if (f->form == SNAPFILE_RECEIVED)
 		snprintf(f->temporary, sizeof f->temporary, "%s%" PRIx64 ".tmp", SNAPFILE_INSTALL, zxid);
 	else
@@ -51,6 +60,8 @@ begin_content(struct snapfile *f)
 		snapshot_write_header(&f->writer);
 	if (f->form == SNAPFILE_GZ)
 		f->gzip = gzip_new();
+	if (f->form == SNAPFILE_SNAPPY)
+		f->snappy = snappy_new(&f->out);
 }
 
 int
@@ -90,6 +101,7 @@ snapfile_free(struct snapfile *f)
 	}
 	snapshot_reader_free(&f->reader);
 	gzip_free(f->gzip);
+	snappy_free(f->snappy);
 	buf_free(&f->out);
 	mem_free(f);
 }
@@ -130,6 +142,8 @@ snapfile_data(struct snapfile *f, struct slice bytes)
 		snapshot_write_raw(&f->writer, bytes);
 	else if (f->gzip != NULL)
 		gzip_put(f->gzip, bytes, &f->out);
+	else if (f->snappy != NULL)
+		snappy_put(f->snappy, bytes, &f->out);
 	else
 		buf_put_slice(&f->out, bytes);
 	return buf_len(&f->out) < WRITE_STEP_BYTES ? 0 : write_out(f);
@@ -142,6 +156,8 @@ end_content(struct snapfile *f)
 		snapshot_write_seal(&f->writer);
 	if (f->gzip != NULL)
 		gzip_finish(f->gzip, &f->out);
+	if (f->snappy != NULL)
+		snappy_finish(f->snappy, &f->out);
 }
 
 int

@@ -18,6 +18,7 @@ enum { SNAPFILE_NAME_BYTES = DISK_NAME_BYTES + 16 };
 enum snapfile_form {
 	SNAPFILE_PLAIN,
 	SNAPFILE_GZ,
+	SNAPFILE_SNAPPY,
 	SNAPFILE_RECEIVED, /* of a leader, stored plain */
 };
 

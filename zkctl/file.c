@@ -12,13 +12,12 @@
 
 #include "base/bytes.h"
 #include "base/mem.h"
-#include "disk/gunzip.h"
+#include "disk/inflater.h"
 #include "disk/snapshot_format.h"
 #include "zkctl.h"
 
 enum {
 	READ_BYTES = 256 << 10,
-	INFLATE_BYTES = 256 << 10,
 	LOG_MAGIC = 0x5a4b4c47,
 	SNAPPY_MAGIC = 0x82534e41,
 	GZIP_MAGIC = 0x1f8b,
@@ -191,7 +190,7 @@ logfile_explain(const struct txnlog_end *end, char text[FILE_TEXT_BYTES])
 
 struct snapread {
 	struct snapshot_reader reader;
-	struct gunzip *gunzip; /* NULL: not compressed */
+	struct inflater *inflater; /* NULL: not compressed */
 	struct buf plain;
 	struct snapfile *out;
 	bool begun;
@@ -208,19 +207,15 @@ static void __attribute__((format(printf, 2, 3))) set_problem(struct snapfile *o
 
 /* By its first bytes: a file may have been given any name. */
 static int
-begin_snapshot(struct snapread *s, const char *name, struct slice first)
+begin_snapshot(struct snapread *s, struct slice first)
 {
 	uint32_t magic = first.len < 4 ? 0 : get_be32(first.data);
 
 	s->begun = true;
-	if (magic == SNAPPY_MAGIC)
-		return complain(ZKCTL_USAGE,
-				"%s is compressed with snappy, which cannot be read here; have the server "
-				"take another snapshot with snapshot.compression.method=gz or without it",
-				name);
-	if (magic >> 16 == GZIP_MAGIC) {
-		s->gunzip = gunzip_new();
-		s->out->compression = "gz";
+	if (magic >> 16 == GZIP_MAGIC || magic == SNAPPY_MAGIC) {
+		bool gz = magic != SNAPPY_MAGIC;
+		s->inflater = inflater_new(gz ? DISK_SNAPSHOT_GZ : DISK_SNAPSHOT_SNAPPY);
+		s->out->compression = gz ? "gz" : "snappy";
 	} else if (first.len >= 4 && magic != SNAPSHOT_MAGIC) {
 		set_problem(s->out,
 			    "offset 0: no snapshot: it begins with 0x%08" PRIx32 ", expected 0x%08x%s", magic,
@@ -238,28 +233,28 @@ feed_plain(struct snapread *s, struct slice bytes)
 	s->out->plain_size += bytes.len;
 	if (ret == -EBADMSG)
 		set_problem(s->out, "offset %" PRIu64 "%s: %s", s->reader.offset,
-			    s->gunzip == NULL ? "" : " when inflated", s->reader.error);
+			    s->inflater == NULL ? "" : " when inflated", s->reader.error);
 	return ret < 0 ? (int)ret : 0;
 }
 
 static int
-feed_gz(struct snapread *s, struct slice bytes)
+feed_packed(struct snapread *s, struct slice bytes)
 {
-	int ret = 0;
 	int64_t added;
+	int ret = 0;
 
-	do {
-		added = gunzip_step(s->gunzip, &bytes, &s->plain, INFLATE_BYTES);
+	while (ret == 0 && (added = inflater_step(s->inflater, &bytes, &s->plain)) != 0) {
 		if (added < 0) {
-			set_problem(s->out, "the gz stream is damaged before offset %" PRIu64, s->out->size);
+			set_problem(s->out, "the %s stream is damaged before offset %" PRIu64,
+				    s->out->compression, s->out->size);
 			return -EBADMSG;
 		}
 		ret = feed_plain(s, buf_slice(&s->plain));
 		buf_consume(&s->plain, buf_len(&s->plain));
-	} while (ret == 0 && !gunzip_done(s->gunzip) && (bytes.len > 0 || added == INFLATE_BYTES));
+	}
 	if (ret == 0 && bytes.len > 0) {
-		set_problem(s->out, "offset %" PRIu64 ": %zu bytes behind the end of the gz stream",
-			    s->out->size - bytes.len, bytes.len);
+		set_problem(s->out, "offset %" PRIu64 ": %zu bytes behind the end of the %s stream",
+			    s->out->size - bytes.len, bytes.len, s->out->compression);
 		return -EBADMSG;
 	}
 	return ret;
@@ -270,8 +265,9 @@ finish_snapshot(struct snapread *s)
 {
 	int ret;
 
-	if (s->gunzip != NULL && !gunzip_done(s->gunzip)) {
-		set_problem(s->out, "offset %" PRIu64 ": the gz stream ends unfinished", s->out->size);
+	if (s->inflater != NULL && !inflater_done(s->inflater)) {
+		set_problem(s->out, "offset %" PRIu64 ": the %s stream ends unfinished", s->out->size,
+			    s->out->compression);
 		return -EBADMSG;
 	}
 	ret = snapshot_reader_finish(&s->reader);
@@ -281,7 +277,7 @@ finish_snapshot(struct snapread *s)
 }
 
 static int
-read_all(struct snapread *s, int fd, const char *name, uint8_t *chunk)
+read_all(struct snapread *s, int fd, uint8_t *chunk)
 {
 	ssize_t n;
 	int ret = 0;
@@ -294,10 +290,10 @@ read_all(struct snapread *s, int fd, const char *name, uint8_t *chunk)
 			return -EIO;
 		}
 		if (!s->begun)
-			ret = begin_snapshot(s, name, bytes);
+			ret = begin_snapshot(s, bytes);
 		s->out->size += bytes.len;
 		if (ret == 0)
-			ret = s->gunzip == NULL ? feed_plain(s, bytes) : feed_gz(s, bytes);
+			ret = s->inflater == NULL ? feed_plain(s, bytes) : feed_packed(s, bytes);
 	}
 	return ret == 0 ? finish_snapshot(s) : ret;
 }
@@ -313,13 +309,13 @@ snapfile_read(const char *name, const struct snapshot_events *events, void *ctx,
 	if (fd < 0)
 		return ZKCTL_USAGE;
 	chunk = mem_alloc(READ_BYTES);
-	buf_init(&s.plain, 2 * INFLATE_BYTES);
+	buf_init(&s.plain, SIZE_MAX / 4);
 	snapshot_reader_init(&s.reader, SNAPSHOT_FILE, events, ctx);
-	ret = read_all(&s, fd, name, chunk);
+	ret = read_all(&s, fd, chunk);
 	out->end = s.reader.end;
 	snapshot_reader_free(&s.reader);
 	buf_free(&s.plain);
-	gunzip_free(s.gunzip);
+	inflater_free(s.inflater);
 	mem_free(chunk);
 	close(fd);
 	return ret;

@@ -13,7 +13,7 @@ enum disk_file_kind {
 	DISK_LOG,      /* zxid = first txn in the file */
 	DISK_SNAPSHOT, /* zxid = last processed when writing began */
 	DISK_SNAPSHOT_GZ,
-	DISK_SNAPSHOT_SNAPPY, /* known, so that it can be refused clearly; not readable yet */
+	DISK_SNAPSHOT_SNAPPY,
 };
 
 enum { DISK_NAME_BYTES = 40 }; /* room for any name made here, with its NUL */

@@ -1,5 +1,5 @@
 /*
- * ZooKeeper's snapshot, as a file, as a .gz file, or as the stream of SNAP. The first byte chooses the
+ * ZooKeeper's snapshot, as a file, as a .gz or .snappy file, or as the stream of SNAP. The first byte chooses the
  * form, the second the size of the chunks. Records may be any size but never more than the input holds, and
  * the verdict is the same whatever the chunks are.
  */
@@ -9,9 +9,10 @@
 
 #include "base/mem.h"
 #include "disk/gunzip.h"
+#include "disk/snappy.h"
 #include "disk/snapshot.h"
 
-enum { INFLATED_MAX = 1 << 20, INFLATE_STEP = 4096 };
+enum { INFLATED_MAX = 1 << 20, INFLATE_STEP = 4096, SNAPPY_OUT_MAX = 256 << 20 };
 
 struct counts {
 	uint64_t sessions, acls, nodes, bytes;
@@ -118,6 +119,35 @@ check_gz(struct slice in, size_t chunk)
 	gunzip_free(g);
 }
 
+/* The same bytes come out whatever the chunks are, and never more than a block may hold at once. */
+static void
+check_snappy(struct slice in, size_t chunk)
+{
+	struct unsnappy *u = unsnappy_new(), *whole = unsnappy_new();
+	struct buf out, all;
+	struct slice rest = in;
+	int64_t n = 0, m;
+
+	buf_init(&out, SNAPPY_OUT_MAX);
+	buf_init(&all, SNAPPY_OUT_MAX);
+	while ((m = unsnappy_step(whole, &rest, &all)) > 0)
+		FUZZ_CHECK(m <= SNAPPY_CONTENT_MAX);
+	while (in.len > 0 && n >= 0) {
+		struct slice piece = slice_of(in.data, in.len < chunk ? in.len : chunk);
+		in = slice_of(in.data + piece.len, in.len - piece.len);
+		while ((n = unsnappy_step(u, &piece, &out)) > 0)
+			;
+		FUZZ_CHECK(n < 0 || piece.len == 0);
+	}
+	FUZZ_CHECK(n == m && unsnappy_done(u) == unsnappy_done(whole));
+	FUZZ_CHECK(slice_equal(buf_slice(&out), buf_slice(&all)));
+	check_snapshot(buf_slice(&out), SNAPSHOT_FILE, chunk);
+	buf_free(&out);
+	buf_free(&all);
+	unsnappy_free(u);
+	unsnappy_free(whole);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -125,11 +155,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	struct slice in = slice_of(data + 2, size - 2);
 	size_t chunk = (size_t)data[1] + 1;
-	if (data[0] % 3 == 0)
+	switch (data[0] % 4) {
+	case 0:
 		check_snapshot(in, SNAPSHOT_FILE, chunk);
-	else if (data[0] % 3 == 1)
+		break;
+	case 1:
 		check_snapshot(in, SNAPSHOT_STREAM, chunk);
-	else
+		break;
+	case 2:
 		check_gz(in, chunk);
+		break;
+	default:
+		check_snappy(in, chunk);
+	}
 	return 0;
 }

@@ -142,6 +142,7 @@ def disk():
     put("snapshot", "empty", b"\x00\x20" + data_file("java.snapshot.0"))
     put("snapshot", "java", b"\x00\x07" + snapshot)
     put("snapshot", "gz", b"\x02\x40" + data_file("java.snapshot.12.gz"))
+    put("snapshot", "snappy", b"\x03\x40" + data_file("java.snapshot.58.snappy"))
     put("snapshot", "stream", b"\x01\x11" + snapshot[16:] + b"\0\0\0\nBenWasHere")
     put("snapshot", "cut", b"\x00\x80" + snapshot[: len(snapshot) // 2])
 

@@ -61,7 +61,7 @@ def run_refused(node):
     return node.log_end()
 
 
-@pytest.mark.parametrize("compression", [None, "gz"])
+@pytest.mark.parametrize("compression", [None, "gz", "snappy"])
 def test_snapshots_are_written_kept_and_loaded(compression):
     keys = {"snapCount": 200, "snapshot.compression.method": compression}
     with zkd_node.Node(keys=keys) as node:
@@ -70,26 +70,37 @@ def test_snapshots_are_written_kept_and_loaded(compression):
             zkd_node.wait_until(lambda: len(files(node, "snapshot.")) == 3, 10, "three snapshots are kept")
             zkd_node.wait_until(lambda: "log.1" not in files(node, "log."), 10, "old logs are purged")
             before = contents(zk)
-        assert all(n.endswith(".gz") == (compression == "gz") for n in files(node, "snapshot."))
+        assert {n.split(".")[2:] == [compression] for n in files(node, "snapshot.")} == {compression is not None}
         node.stop()
         node.start()
         with client(node) as zk:
             assert contents(zk) == before
 
 
+def has_snappy():
+    return os.path.exists("/usr/share/java/snappy-java.jar")
+
+
 @needs_java
-def test_apache_goes_on_where_zkd_stopped_and_back():
-    with zkd_node.Node(keys={"snapCount": 200}) as node:
+@pytest.mark.parametrize("compression", ["", "gz", "snappy"])
+def test_apache_goes_on_where_zkd_stopped_and_back(compression):
+    if compression == "snappy" and not has_snappy():
+        pytest.skip("snappy-java is not installed")
+    keys = {"snapCount": 200, **({"snapshot.compression.method": compression} if compression else {})}
+    properties = {"zookeeper.snapshot.compression.method": compression, "zookeeper.snapCount": "30"}
+    with zkd_node.Node(keys=keys) as node:
         with client(node) as zk:
             write_nodes(zk, "a", 500)
             zk.set("/a-7", b"changed")
             before = contents(zk)
         node.stop()
-        with apache_node.ApacheNode(folder=node.folder) as java:
+        with apache_node.ApacheNode(folder=node.folder, properties=properties) as java:
             with client(java) as zk:
                 assert contents(zk) == before
-                write_nodes(zk, "b", 50)
+                for i in range(5):
+                    write_nodes(zk, f"b{i}", 50)
                 before = contents(zk)
+        assert all(n.split(".")[2:] == [compression][: bool(compression)] for n in files(node, "snapshot.") if n != "snapshot.0")
         node.start()
         with client(node) as zk:
             assert contents(zk) == before

@@ -25,7 +25,8 @@ def classpath():
         with open(environment) as f:
             for line in f:
                 if line.startswith("CLASSPATH="):
-                    return line.split("=", 1)[1].strip().strip('"')
+                    # The package leaves out what snapshot.compression.method=snappy needs.
+                    return line.split("=", 1)[1].strip().strip('"') + f":{JARS}/snappy-java.jar"
     return ":".join(glob.glob(f"{JARS}/*.jar"))
 
 
