@@ -142,6 +142,13 @@ struct buf *front_link(struct front *f);
 /* Bytes for the snapshot channel; FRONT_SNAPSHOT_WROTE takes them off. */
 struct slice front_snapshot_output(const struct front *f);
 
+/*
+ * The answer to a four-letter word for who asks at the control socket: no whitelist, no connection, at most max bytes
+ * of lists. stmk sets the mask that is given. -ENOENT: no such word; -EAGAIN: the node does not serve, and out is
+ * untouched; else 0, or 1 where a list has ended early.
+ */
+int front_word(struct front *f, const char *word, int64_t mask, size_t max, struct buf *out);
+
 /* What HELLO and the status say. */
 struct front_facts {
 	const char *mode; /* "standalone", "leader", ...; "not serving" */

@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,8 @@
 enum {
 	ACCEPT_DELAY_MS =
 	    1000, /* a node that does not serve yet by then accepts, and closes clients at once */
+	WORD_LISTS_MAX = PROTO_BODY_MAX * 3 / 4, /* the rest is for what stands around the lists */
+	WORD_ANSWER_REST = 64,                   /* of a WordAnswer, besides the text */
 	FRAME_LIMIT = FRAME_BODY_MAX / 2 - 1,
 };
 
@@ -327,6 +330,34 @@ stop(struct daemon *daemon)
 	return true;
 }
 
+/* A four-letter word, asked at the control socket. */
+static int
+answer_word(void *owner, struct control_conn *c, const struct frame *question)
+{
+	const Zkd__WordRequest *q = control_take(c, question, &zkd__word_request__descriptor);
+	struct clientd *d = ((struct daemon *)owner)->room;
+	struct front_event tick = shell_event(FRONT_TICK);
+	Zkd__WordAnswer a = ZKD__WORD_ANSWER__INIT;
+	struct buf text;
+	int r;
+
+	if (q == NULL)
+		return -EPROTO;
+	buf_init(&text, PROTO_BODY_MAX - WORD_ANSWER_REST);
+	front_step(d->front, &tick);
+	r = front_word(d->front, q->word, q->mask, WORD_LISTS_MAX, &text);
+	a.known = r != -ENOENT;
+	a.serving = r >= 0;
+	a.cut = r > 0 || text.overflow;
+	a.text.data = (uint8_t *)(uintptr_t)buf_head(&text);
+	a.text.len = buf_len(&text);
+	control_reply(c, question, &a.base);
+	buf_free(&text);
+	return 0;
+}
+
+static const struct control_message questions[] = { { MSG_WORD, true, answer_word } };
+
 static void
 status(struct daemon *daemon, struct status_writer *w)
 {
@@ -361,6 +392,8 @@ main(int argc, char **argv)
 		.purpose = "serves the clients of the node and holds its tree.",
 		.start = start,
 		.step = end_turn,
+		.questions = questions,
+		.nquestions = sizeof questions / sizeof *questions,
 		.status = status,
 		.stop = stop,
 	};

@@ -2,6 +2,7 @@
  * The four-letter words: the first four bytes of a connection, an answer in text, the end of the connection
  * (ZooKeeper: FourLetterCommands). Texts are ZooKeeper's, since people's scripts parse them.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -164,6 +165,26 @@ list_budget(struct front *f)
 		f->lists = (struct list_budget){ .since_ms = f->now_ms };
 	left = LIST_SECOND_BYTES - f->lists.spent;
 	return left < LIST_MAX_BYTES ? left : LIST_MAX_BYTES;
+}
+
+int
+front_word(struct front *f, const char *name, int64_t mask, size_t max, struct buf *out)
+{
+	const struct word *word = strlen(name) == WORD_BYTES ? find_word((const uint8_t *)name) : NULL;
+	struct word_call w = { .f = f, .out = out, .mark = buf_len(out) };
+	size_t budget;
+
+	if (word == NULL)
+		return -ENOENT;
+	if (!word->always && !front_serving(f))
+		return -EAGAIN;
+	if (strcmp(name, "stmk") == 0)
+		f->trace_mask = mask;
+	budget = list_budget(f);
+	w.left = budget = budget < max ? budget : max;
+	word->answer(&w);
+	f->lists.spent += budget - w.left;
+	return w.cut;
 }
 
 static void

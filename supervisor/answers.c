@@ -19,6 +19,7 @@ describe_zkd(struct zkd *z, Zkd__DaemonStatus *out)
 	out->pid = getpid();
 	out->uptime_ms = clock_mono_ms() - z->zkd_started_ms;
 	out->rss_bytes = child_rss_bytes(getpid());
+	out->cpu_ms = child_cpu_ms(getpid());
 	out->ready = watch_all_ready(&z->watch);
 	out->text = (char *)(out->ready ? "all daemons ready" : "not all daemons ready");
 }
@@ -34,6 +35,7 @@ describe_child(struct zkd *z, enum watch_daemon d, Zkd__DaemonStatus *out)
 	out->uptime_ms = c->pid != 0 ? clock_mono_ms() - z->started_ms[d] : 0;
 	out->restarts = watch_restarts(&z->watch, d);
 	out->rss_bytes = c->pid != 0 ? child_rss_bytes(c->pid) : 0;
+	out->cpu_ms = c->pid != 0 ? child_cpu_ms(c->pid) : 0;
 	out->ready = z->watch.unit[d].state == WATCH_READY;
 	out->text = c->status;
 }
@@ -47,13 +49,17 @@ answer_status(void *owner, struct control_conn *c, const struct frame *f)
 	/* In full, for who asks stands elsewhere. Not there: not yet made. */
 	char *data_dir = realpath(z->settings.config->data_dir, NULL);
 	struct status_writer w;
+	size_t n = 1;
 
 	status_begin(&w, "zkd");
 	describe_zkd(z, &each[0]);
 	list[0] = &each[0];
 	for (unsigned d = 0; d < WATCH_DAEMONS; d++) {
-		describe_child(z, d, &each[1 + d]);
-		list[1 + d] = &each[1 + d];
+		if (!watch_wanted(&z->watch, d))
+			continue;
+		describe_child(z, d, &each[n]);
+		list[n] = &each[n];
+		n++;
 	}
 	status_text(&w, "%s", each[0].text);
 	status_fact(&w, "runtime_dir", "%s", z->runtime.path);
@@ -63,7 +69,7 @@ answer_status(void *owner, struct control_conn *c, const struct frame *f)
 		if (z->sockets.all[i].network)
 			status_fact(&w, z->sockets.all[i].name, "%s", z->sockets.all[i].address);
 	w.status.daemons = list;
-	w.status.n_daemons = sizeof list / sizeof list[0];
+	w.status.n_daemons = n;
 	control_reply(c, f, &w.status.base);
 	status_end(&w);
 	free(data_dir); /* realpath's */
@@ -85,13 +91,17 @@ answer_restart(void *owner, struct control_conn *c, const struct frame *f)
 			control_answer(c, f, false, "all daemons are being stopped or restarted already");
 			return 0;
 		}
+		if (!watch_wanted(&z->watch, d)) {
+			control_answer(c, f, false, "the configuration does not have it run");
+			return 0;
+		}
 		log_event(LOG_NOTICE, "restart on request", "daemon=%s pid=%d", r->daemon,
 			  (int)z->children[d].pid);
 		zkd_tell(z, WATCH_EV_RESTART, d);
 		control_answer(c, f, true, "restarting");
 		return 0;
 	}
-	control_answer(c, f, false, "no such daemon: electiond, syncd, clientd or logd");
+	control_answer(c, f, false, "no such daemon: electiond, syncd, clientd, logd or admind");
 	return 0;
 }
 
@@ -111,9 +121,9 @@ answer_log_level(void *owner, struct control_conn *c, const struct frame *f)
 }
 
 static const struct control_message messages[] = {
-	{ MSG_STATUS, answer_status },
-	{ MSG_RESTART, answer_restart },
-	{ MSG_LOG_LEVEL, answer_log_level },
+	{ MSG_STATUS, true, answer_status },
+	{ MSG_RESTART, false, answer_restart },
+	{ MSG_LOG_LEVEL, false, answer_log_level },
 };
 
 void
@@ -121,4 +131,6 @@ answers_start(struct zkd *z)
 {
 	control_start(&z->control, &z->turn, z->sockets.control_fd, messages,
 		      sizeof messages / sizeof messages[0], z);
+	if (geteuid() == 0)
+		control_restrict(&z->control, z->settings.users[WATCH_ADMIND].uid);
 }

@@ -47,7 +47,7 @@ find_build_tree(char *out, size_t size)
 }
 
 static int
-open_program(const char *tree, enum watch_daemon d)
+open_program(const char *tree, enum watch_daemon d, int priority)
 {
 	const char *name = settings_daemon_name(d);
 	char path[PATH_MAX + 64];
@@ -59,23 +59,26 @@ open_program(const char *tree, enum watch_daemon d)
 		snprintf(path, sizeof path, ZKD_LIBEXECDIR "/%s", name);
 	fd = open(path, O_PATH | O_CLOEXEC);
 	if (fd < 0 || faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0) {
-		log_event(LOG_ERR, "cannot run a daemon", "program=%s error=\"%s\"", path, strerror(errno));
+		log_event(priority, "cannot run a daemon", "program=%s error=\"%s\"", path, strerror(errno));
 		return -1;
 	}
 	return fd;
 }
 
 int
-child_open_programs(struct child children[WATCH_DAEMONS])
+child_open_programs(struct child children[WATCH_DAEMONS], bool admind)
 {
 	char tree[PATH_MAX];
 	bool from_tree = find_build_tree(tree, sizeof tree);
 
-	for (unsigned d = 0; d < WATCH_DAEMONS; d++) {
-		children[d] = (struct child){ .program_fd = open_program(from_tree ? tree : NULL, d) };
+	for (unsigned d = 0; d < WATCH_NODE_DAEMONS; d++) {
+		children[d] =
+		    (struct child){ .program_fd = open_program(from_tree ? tree : NULL, d, LOG_ERR) };
 		if (children[d].program_fd < 0)
 			return 1;
 	}
+	children[WATCH_ADMIND].program_fd =
+	    admind ? open_program(from_tree ? tree : NULL, WATCH_ADMIND, LOG_WARNING) : -1;
 	return 0;
 }
 
@@ -212,6 +215,24 @@ child_spawn(struct child *c, enum watch_daemon d, const struct child_start *with
 	c->pid = pid;
 	c->status[0] = '\0';
 	return 0;
+}
+
+uint64_t
+child_cpu_ms(pid_t pid)
+{
+	unsigned long long user = 0, kernel = 0;
+	char path[40];
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
+	if (f == NULL)
+		return 0;
+	/* Our programs' names have no parenthesis or blank. */
+	if (fscanf(f, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user, &kernel) != 2)
+		user = kernel = 0;
+	fclose(f);
+	return (user + kernel) * 1000 / (uint64_t)sysconf(_SC_CLK_TCK);
 }
 
 uint64_t

@@ -1,5 +1,5 @@
 /*
- * zkd: starts and watches the four daemons. Everything that can fail for a reason that the operator has to know
+ * zkd: starts and watches the daemons. Everything that can fail for a reason that the operator has to know
  * (configuration, folders, ports, programs) fails here, before the loop, with a line that says what to do.
  */
 #include "config.h"
@@ -140,13 +140,14 @@ prepare(struct zkd *z)
 
 	if (geteuid() == 0 && settings_find_users(&z->settings) != 0)
 		return EXIT_BAD_INVOCATION;
-	status = child_open_programs(z->children);
+	status = child_open_programs(z->children, settings_want_admind(&z->settings));
 	if (status == 0)
 		status = data_folders_prepare(&z->settings);
 	if (status == 0)
 		status = runtime_folder_open(&z->runtime, &z->settings);
 	if (status == 0)
-		status = sockets_open(&z->sockets, &z->settings, &z->runtime);
+		status = sockets_open(&z->sockets, &z->settings, &z->runtime,
+				      z->children[WATCH_ADMIND].program_fd >= 0);
 	if (status == 0 && settings_seal(&z->settings, z->runtime.path) != 0)
 		status = 1;
 	return status;

@@ -15,10 +15,9 @@ static const struct {
 	const char *name;
 	enum config_daemon in_config;
 } daemons[WATCH_DAEMONS] = {
-	[WATCH_ELECTIOND] = { "electiond", CONFIG_ELECTIOND },
-	[WATCH_LOGD] = { "logd", CONFIG_LOGD },
-	[WATCH_CLIENTD] = { "clientd", CONFIG_CLIENTD },
-	[WATCH_SYNCD] = { "syncd", CONFIG_SYNCD },
+	[WATCH_ELECTIOND] = { "electiond", CONFIG_ELECTIOND }, [WATCH_LOGD] = { "logd", CONFIG_LOGD },
+	[WATCH_CLIENTD] = { "clientd", CONFIG_CLIENTD },       [WATCH_SYNCD] = { "syncd", CONFIG_SYNCD },
+	[WATCH_ADMIND] = { "admind", CONFIG_ADMIND },
 };
 
 const char *
@@ -31,6 +30,12 @@ const char *
 settings_user_name(const struct settings *s, enum watch_daemon d)
 {
 	return s->config->user[daemons[d].in_config];
+}
+
+bool
+settings_want_admind(const struct settings *s)
+{
+	return s->config->admin_enabled || s->config->metrics == CONFIG_METRICS_PROMETHEUS;
 }
 
 int64_t
@@ -101,9 +106,10 @@ settings_find_users(struct settings *s)
 	}
 	if (by_number)
 		log_event(LOG_NOTICE, "no accounts for the daemons, using fixed numbers",
-			  "electiond=%u syncd=%u clientd=%u logd=%u", (unsigned)s->users[WATCH_ELECTIOND].uid,
-			  (unsigned)s->users[WATCH_SYNCD].uid, (unsigned)s->users[WATCH_CLIENTD].uid,
-			  (unsigned)s->users[WATCH_LOGD].uid);
+			  "electiond=%u syncd=%u clientd=%u logd=%u admind=%u",
+			  (unsigned)s->users[WATCH_ELECTIOND].uid, (unsigned)s->users[WATCH_SYNCD].uid,
+			  (unsigned)s->users[WATCH_CLIENTD].uid, (unsigned)s->users[WATCH_LOGD].uid,
+			  (unsigned)s->users[WATCH_ADMIND].uid);
 	return 0;
 }
 

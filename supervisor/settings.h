@@ -46,6 +46,8 @@ void settings_free(struct settings *s);
 
 /* Silence that means a hang, by failureDetection. */
 int64_t settings_watchdog_ms(const struct settings *s);
+/* Whether something is to be served over HTTP. */
+bool settings_want_admind(const struct settings *s);
 const char *settings_daemon_name(enum watch_daemon d);
 /* user.DAEMON of the configuration, or NULL. */
 const char *settings_user_name(const struct settings *s, enum watch_daemon d);

@@ -25,8 +25,10 @@ enum {
 	CLIENT_BACKLOG = 4096, /* the kernel cuts it to net.core.somaxconn */
 	PEER_BACKLOG = 1024,
 	UNIX_BACKLOG = 64,
+	GUEST_BACKLOG = 512,
 	NOTIFY_BUFFER_BYTES = 256 << 10,
 	TAKEN_WAIT_MS = 1500, /* how long a taken port is tried */
+	TAKEN_GUEST_MS = 300, /* likewise, where the node goes on without it */
 	TAKEN_PAUSE_US = 20000,
 	ATTEMPT_MS = 1000,
 };
@@ -48,7 +50,17 @@ static const struct {
 	{ WATCH_CLIENTD, "link", "clientd.link", FOR_SYNCD },
 	{ WATCH_CLIENTD, "control", "clientd.control", FOR_PEOPLE },
 	{ WATCH_SYNCD, "control", "syncd.control", FOR_PEOPLE },
+	{ WATCH_ADMIND, "control", "admind.control", FOR_PEOPLE },
 };
+
+bool
+sockets_any(const struct sockets *s, enum watch_daemon d)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (s->all[i].daemon == d)
+			return true;
+	return false;
+}
 
 static struct socket *
 add_socket(struct sockets *s, enum watch_daemon d, const char *name, int fd)
@@ -61,7 +73,11 @@ add_socket(struct sockets *s, enum watch_daemon d, const char *name, int fd)
 	return k;
 }
 
-/* Who may connect: owner and mode of a Unix socket. Without root all belongs to one user, who alone may. */
+/*
+ * Who may connect: owner and mode of a Unix socket. Without root all belongs to one user, who alone may. Control
+ * sockets are owned by admind, which may ask there and no more (io/control.h); what else it could do as an owner its
+ * locked door forbids.
+ */
 static void
 find_access(const struct settings *set, enum socket_access access, uid_t *uid, gid_t *gid, mode_t *mode)
 {
@@ -74,7 +90,11 @@ find_access(const struct settings *set, enum socket_access access, uid_t *uid, g
 		return;
 	if (access == FOR_SYNCD) {
 		*uid = set->users[WATCH_SYNCD].uid;
-	} else if ((g = getgrnam(CONTROL_GROUP)) != NULL) {
+		return;
+	}
+	if (settings_want_admind(set))
+		*uid = set->users[WATCH_ADMIND].uid;
+	if ((g = getgrnam(CONTROL_GROUP)) != NULL) {
 		*gid = g->gr_gid;
 		*mode = 0660;
 	}
@@ -101,7 +121,11 @@ static int
 bind_all_unix(struct sockets *s, const struct settings *set, const struct runtime_folder *f)
 {
 	for (size_t i = 0; i < sizeof unix_sockets / sizeof unix_sockets[0]; i++) {
-		int fd = bind_unix(set, f, unix_sockets[i].file, unix_sockets[i].access);
+		int fd;
+
+		if (unix_sockets[i].daemon == WATCH_ADMIND && !sockets_any(s, WATCH_ADMIND))
+			continue;
+		fd = bind_unix(set, f, unix_sockets[i].file, unix_sockets[i].access);
 
 		if (fd < 0)
 			return EXIT_BIND;
@@ -169,22 +193,22 @@ bind_tcp_patiently(const char *host, int port, int backlog, uint64_t patience_ms
 }
 
 static int
-tell_bind_failure(const char *key, const char *host, int port, int error)
+tell_bind_failure(int priority, const char *key, const char *host, int port, int error)
 {
 	const char *shown = host != NULL ? host : "*";
 
 	if (error == -EADDRINUSE)
 		log_event(
-		    LOG_ERR, "the port is taken",
+		    priority, "the port is taken",
 		    "%s=%d address=%s hint=\"another server listens there; ss -ltnp sport = :%d names it\"",
 		    key, port, shown, port);
 	else if (error == -EACCES)
-		log_event(LOG_ERR, "no right to bind the port",
+		log_event(priority, "no right to bind the port",
 			  "%s=%d address=%s hint=\"ports below 1024 need root or "
 			  "CAP_NET_BIND_SERVICE\"",
 			  key, port, shown);
 	else
-		log_event(LOG_ERR, "cannot bind the port", "%s=%d address=%s error=\"%s\"", key, port, shown,
+		log_event(priority, "cannot bind the port", "%s=%d address=%s error=\"%s\"", key, port, shown,
 			  strerror(-error));
 	return EXIT_BIND;
 }
@@ -215,7 +239,7 @@ bind_client(struct sockets *s, const struct config *c)
 		return 0;
 	fd = bind_tcp_patiently(c->client_port_address, c->client_port, backlog, TAKEN_WAIT_MS);
 	if (fd < 0)
-		return tell_bind_failure("clientPort", c->client_port_address, c->client_port, fd);
+		return tell_bind_failure(LOG_ERR, "clientPort", c->client_port_address, c->client_port, fd);
 	add_network_socket(s, WATCH_CLIENTD, "client", fd);
 	return 0;
 }
@@ -257,7 +281,7 @@ bind_peers(struct sockets *s, const struct config *c, const struct config_server
 			continue;
 		fd = bind_tcp_patiently(host, port, PEER_BACKLOG, peer_patience_ms(c));
 		if (fd < 0)
-			return tell_bind_failure(election ? "electionPort" : "quorumPort", host, port, fd);
+			return tell_bind_failure(LOG_ERR, election ? "electionPort" : "quorumPort", host, port, fd);
 		add_network_socket(s, election ? WATCH_ELECTIOND : WATCH_SYNCD,
 				   election ? "election" : "quorum", fd);
 	}
@@ -275,6 +299,29 @@ bind_all_peers(struct sockets *s, const struct config *c)
 		return 0;
 	status = bind_peers(s, c, own, true);
 	return status != 0 ? status : bind_peers(s, c, own, false);
+}
+
+/* A listener of admind. Without it the node does its work all the same. */
+static void
+bind_guest(struct sockets *s, const char *name, const char *key, const char *host, int port)
+{
+	int fd = bind_tcp_patiently(host, port, GUEST_BACKLOG, TAKEN_GUEST_MS);
+
+	if (fd < 0) {
+		tell_bind_failure(LOG_WARNING, key, host, port, fd);
+		log_event(LOG_WARNING, "the node runs without it", "key=%s", key);
+		return;
+	}
+	add_network_socket(s, WATCH_ADMIND, name, fd);
+}
+
+static void
+bind_guests(struct sockets *s, const struct config *c)
+{
+	if (c->admin_enabled)
+		bind_guest(s, "admin", "admin.serverPort", c->admin_address, c->admin_port);
+	if (c->metrics == CONFIG_METRICS_PROMETHEUS)
+		bind_guest(s, "metrics", "metricsProvider.httpPort", c->metrics_host, c->metrics_port);
 }
 
 /*
@@ -322,12 +369,14 @@ bind_notify(struct sockets *s, const struct runtime_folder *f)
 }
 
 int
-sockets_open(struct sockets *s, const struct settings *set, const struct runtime_folder *f)
+sockets_open(struct sockets *s, const struct settings *set, const struct runtime_folder *f, bool admind)
 {
 	int status, error;
 
 	*s = (struct sockets){ .control_fd = -1, .notify_fd = -1 };
 	status = bind_client(s, set->config);
+	if (status == 0 && admind)
+		bind_guests(s, set->config);
 	if (status == 0)
 		status = bind_all_peers(s, set->config);
 	if (status == 0)

@@ -14,7 +14,7 @@
 
 enum {
 	/* Seven Unix sockets, the one for clients, and two for each of this server's addresses. */
-	SOCKETS_MAX = 8 + 2 * CONFIG_ADDRESSES_MAX,
+	SOCKETS_MAX = 11 + 2 * CONFIG_ADDRESSES_MAX,
 	SOCKET_ADDRESS_BYTES = 64,
 };
 
@@ -36,11 +36,15 @@ struct sockets {
 	char notify_address[108]; /* NOTIFY_SOCKET for them */
 };
 
+/* Whether d has a listener. */
+bool sockets_any(const struct sockets *s, enum watch_daemon d);
+
 /*
  * Binds everything. Where zkd is root the Unix sockets are given to those who may use them: links to syncd's user,
- * control sockets to group zkd. 0, or an exit status after a log line that names the port and whom to look for.
+ * control sockets to group zkd. 0, or an exit status after a log line that names the port and whom to look for; but
+ * admind's ports, bound where it is to run, may be missing, after a warning; without any it has no socket at all.
  */
-int sockets_open(struct sockets *s, const struct settings *set, const struct runtime_folder *f);
+int sockets_open(struct sockets *s, const struct settings *set, const struct runtime_folder *f, bool admind);
 void sockets_close(struct sockets *s);
 
 /* Accepts and closes in the place of d, or leaves its network listeners alone again. Whether d has any. */

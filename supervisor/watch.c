@@ -14,17 +14,15 @@
 enum { STATUS_CONFIG = 2, STATUS_DATA = 3, STATUS_MISMATCH = 79 };
 
 /*
- * The order of stopping, and how long each may take after SIGTERM: clients are let go first, the log closes
+ * The order of stopping, and how long each may take after SIGTERM: clients are let go early, the log closes
  * when nobody can append any more. The sum stays below WATCH_END_MS.
  */
 static const struct {
 	enum watch_daemon daemon;
 	int64_t grace_ms;
 } stop_order[WATCH_DAEMONS] = {
-	{ WATCH_CLIENTD, 1500 },
-	{ WATCH_SYNCD, 1000 },
-	{ WATCH_LOGD, 1500 },
-	{ WATCH_ELECTIOND, 500 },
+	{ WATCH_ADMIND, 200 }, { WATCH_CLIENTD, 1500 },  { WATCH_SYNCD, 1000 },
+	{ WATCH_LOGD, 1500 },  { WATCH_ELECTIOND, 500 },
 };
 
 static struct watch_action *
@@ -63,8 +61,22 @@ watch_init(struct watch *w, int64_t watchdog_ms, int64_t now)
 		struct watch_unit *u = &w->unit[d];
 
 		u->state = WATCH_DOWN;
+		u->wanted = d != WATCH_ADMIND;
 		u->ready_at = u->silent_at = u->start_at = u->kill_at = u->shed_at = WATCH_NEVER;
 	}
+}
+
+void
+watch_want_admind(struct watch *w)
+{
+	ASSERT(!watch_running(w, WATCH_ADMIND));
+	w->unit[WATCH_ADMIND].wanted = true;
+}
+
+bool
+watch_wanted(const struct watch *w, enum watch_daemon d)
+{
+	return w->unit[d].wanted;
 }
 
 void
@@ -83,7 +95,7 @@ watch_running(const struct watch *w, enum watch_daemon d)
 bool
 watch_all_ready(const struct watch *w)
 {
-	for (unsigned d = 0; d < WATCH_DAEMONS; d++)
+	for (unsigned d = 0; d < WATCH_NODE_DAEMONS; d++)
 		if (w->unit[d].state != WATCH_READY)
 			return false;
 	return true;
@@ -149,7 +161,8 @@ finish_stop(struct watch *w, int64_t now, struct watch_actions *out)
 	w->plan = WATCH_RUN;
 	act(out, WATCH_ALL_DOWN, 0);
 	for (unsigned d = 0; d < WATCH_DAEMONS; d++)
-		start_at(w, d, w->again_at, now, out);
+		if (w->unit[d].wanted)
+			start_at(w, d, w->again_at, now, out);
 }
 
 /* Goes on with the order of stopping until somebody has to be waited for. */
@@ -226,6 +239,8 @@ backoff_ms(struct watch_unit *u, bool refused, int64_t now)
 static bool
 is_hopeless(const struct watch *w, const struct watch_unit *u, int status)
 {
+	if (u == &w->unit[WATCH_ADMIND])
+		return false;
 	return status == STATUS_CONFIG ||
 	       (status == STATUS_DATA && (!u->was_ready || !w->unit[WATCH_CLIENTD].was_ready));
 }
@@ -260,6 +275,8 @@ on_begin(struct watch *w, const struct watch_event *ev, int64_t now, struct watc
 {
 	(void)ev;
 	for (unsigned d = 0; d < WATCH_DAEMONS; d++) {
+		if (!w->unit[d].wanted)
+			continue;
 		start_at(w, d, now, now, out);
 		w->unit[d].shed_at = now + WATCH_SHED_MS;
 	}

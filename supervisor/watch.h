@@ -1,5 +1,5 @@
 /*
- * The supervision core: for each of the four daemons a small state machine that says when to start it, when
+ * The supervision core: for each daemon a small state machine that says when to start it, when
  * to take it for hung, how long to wait after an early death and when to turn clients away in its place. Pure:
  * it knows no process, signal or clock; the shell (main.c) tells it what happened and does what it answers, in
  * order.
@@ -29,8 +29,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* In the order of starting; syncd, which dials the others, is last. */
-enum watch_daemon { WATCH_ELECTIOND, WATCH_LOGD, WATCH_CLIENTD, WATCH_SYNCD, WATCH_DAEMONS };
+/*
+ * In the order of starting; syncd, which dials its siblings, is the last of the four that make a node. admind is a
+ * guest: it runs where watch_want says so, nobody waits for it, and nothing that it does ends the suite.
+ */
+enum watch_daemon { WATCH_ELECTIOND, WATCH_LOGD, WATCH_CLIENTD, WATCH_SYNCD, WATCH_ADMIND, WATCH_DAEMONS };
+enum { WATCH_NODE_DAEMONS = WATCH_ADMIND /* those that make a node */ };
 
 enum {
 	WATCH_ABORT_MS = 200,
@@ -71,6 +75,7 @@ struct watch_unit {
 	uint32_t starts;
 	uint32_t early; /* early deaths not yet forgotten */
 	bool was_ready; /* any process of this daemon, ever */
+	bool wanted;    /* it is to run at all */
 	bool shedding;
 };
 
@@ -136,8 +141,13 @@ struct watch_actions {
 	struct watch_action a[WATCH_ACTIONS_MAX];
 };
 
-/* Nothing runs until WATCH_EV_BEGIN. Times are monotonic milliseconds. */
+/* Nothing runs until WATCH_EV_BEGIN; then the four do. Times are monotonic milliseconds. */
 void watch_init(struct watch *w, int64_t watchdog_ms, int64_t now);
+
+/* The guest is to run too. Before WATCH_EV_BEGIN. */
+void watch_want_admind(struct watch *w);
+/* Whether d is to run at all. */
+bool watch_wanted(const struct watch *w, enum watch_daemon d);
 
 /* Another period, for processes started from now on; to be called while none runs. */
 void watch_set_watchdog(struct watch *w, int64_t watchdog_ms);
@@ -153,7 +163,7 @@ int64_t watch_deadline(const struct watch *w);
 
 /* A process of this daemon exists. */
 bool watch_running(const struct watch *w, enum watch_daemon d);
-/* All four are ready. */
+/* The four are ready. */
 bool watch_all_ready(const struct watch *w);
 /* Restarts since WATCH_EV_BEGIN: starts beyond the first. */
 uint32_t watch_restarts(const struct watch *w, enum watch_daemon d);

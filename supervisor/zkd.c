@@ -28,12 +28,14 @@ static void
 tell_up(struct zkd *z)
 {
 	char text[sizeof z->told_up];
-	unsigned ready = 0;
+	unsigned ready = 0, wanted = 0;
 
-	for (unsigned d = 0; d < WATCH_DAEMONS; d++)
+	for (unsigned d = 0; d < WATCH_DAEMONS; d++) {
 		ready += z->watch.unit[d].state == WATCH_READY;
-	snprintf(text, sizeof text, "%s%u of %d daemons ready; %s",
-		 z->watch.plan == WATCH_END ? "stopping, " : "", ready, (int)WATCH_DAEMONS,
+		wanted += watch_wanted(&z->watch, d);
+	}
+	snprintf(text, sizeof text, "%s%u of %u daemons ready; %s",
+		 z->watch.plan == WATCH_END ? "stopping, " : "", ready, wanted,
 		 z->children[WATCH_CLIENTD].status);
 	if (strcmp(text, z->told_up) == 0)
 		return;
@@ -256,7 +258,7 @@ hear_sign(void *owner, const struct sign *sign)
 	}
 }
 
-/* Collects every dead process: the four, and as process 1 also strangers whose parents are gone. */
+/* Collects every dead process: the daemons, and as process 1 also strangers whose parents are gone. */
 static void
 reap(struct zkd *z)
 {
@@ -355,6 +357,26 @@ same_own_addresses(const struct config *a, const struct config *b)
 	return true;
 }
 
+/* Of admind's listeners. */
+static const char *
+changed_guest_key(const struct config *old, const struct config *new)
+{
+	bool metrics = old->metrics == CONFIG_METRICS_PROMETHEUS;
+
+	if (old->admin_enabled != new->admin_enabled)
+		return "admin.enableServer";
+	if (old->admin_enabled && old->admin_port != new->admin_port)
+		return "admin.serverPort";
+	if (old->admin_enabled && !same_text(old->admin_address, new->admin_address))
+		return "admin.serverAddress";
+	if (metrics != (new->metrics == CONFIG_METRICS_PROMETHEUS))
+		return "metricsProvider.className";
+	if (metrics && old->metrics_port != new->metrics_port)
+		return "metricsProvider.httpPort";
+	return metrics && !same_text(old->metrics_host, new->metrics_host) ? "metricsProvider.httpHost"
+									   : NULL;
+}
+
 /* What was bound or locked at the start stays as long as zkd does. */
 static bool
 needs_new_zkd(const struct settings *old, const struct settings *new)
@@ -369,6 +391,8 @@ needs_new_zkd(const struct settings *old, const struct settings *new)
 		key = "runtimeDir";
 	else if (!same_own_addresses(old->config, new->config))
 		key = "server.N";
+	else
+		key = changed_guest_key(old->config, new->config);
 	if (key != NULL)
 		log_event(LOG_ERR, "reload refused: this key needs a restart of zkd", "key=%s", key);
 	return key != NULL;
@@ -469,6 +493,8 @@ zkd_run(struct zkd *z)
 	z->next = (struct settings){ .text_fd = -1 };
 	start_watchers(z);
 	watch_init(&z->watch, settings_watchdog_ms(&z->settings), (int64_t)clock_mono_ms());
+	if (sockets_any(&z->sockets, WATCH_ADMIND))
+		watch_want_admind(&z->watch);
 	turn_start(&z->turn, z->loop, end_turn, z);
 	answers_start(z);
 	zkd_tell(z, WATCH_EV_BEGIN, 0);

@@ -38,7 +38,7 @@ struct zkd {
 	struct notify up; /* to whoever started zkd */
 	ev_timer beat;
 	char told_up[CHILD_STATUS_BYTES + 60]; /* the last STATUS= that it was told */
-	bool serving;                          /* all four were ready, and READY=1 was sent */
+	bool serving;                          /* the four were ready, and READY=1 was sent */
 	bool degraded;                         /* somebody is not ready now */
 	int exit_status;
 };

@@ -79,8 +79,8 @@ command_debug(const struct options *o, int argc, char **argv)
 	for (i = NODE_ELECTIOND; i < NODE_PROGRAMS && strcmp(argv[1], node_programs[i]) != 0; i++)
 		;
 	if (i == NODE_PROGRAMS)
-		return complain(ZKCTL_USAGE, "no daemon \"%s\"%s; allowed: electiond, syncd, clientd, logd",
-				argv[1], suggestion(argv[1], node_programs + NODE_ELECTIOND));
+		return complain(ZKCTL_USAGE, "no daemon \"%s\"%s; allowed: " NODE_DAEMON_NAMES, argv[1],
+				suggestion(argv[1], node_programs + NODE_ELECTIOND));
 	status = node_open(o, &n);
 	if (status != ZKCTL_OK)
 		return status;

@@ -56,7 +56,9 @@ judge_daemon(struct health *h, const Zkd__Status *zkd, const struct question *q)
 		add(h, "%s %s", q->daemon, ask_error_text(q->error));
 	else if (d != NULL && !d->ready)
 		add(h, "%s is not ready: %s", q->daemon, d->text);
-	if (q->answer == NULL || (d != NULL && !d->ready))
+	/* Clients do without admind. */
+	if ((q->answer == NULL || (d != NULL && !d->ready)) &&
+	    strcmp(q->daemon, node_programs[NODE_ADMIND]) != 0)
 		h->serves = false;
 	judge_facts(h, q->daemon, q->answer);
 }
@@ -69,12 +71,13 @@ health_judge(const struct node_status *s, struct health *h)
 	*h = (struct health){ .serves = true };
 	for (int i = 0; i < NODE_PROGRAMS; i++)
 		h->answered += s->all[i].answer != NULL;
-	/* Started as units of their own the four have no zkd, and nothing is wrong with that. */
+	/* Started as units of their own the daemons have no zkd, and nothing is wrong with that. */
 	h->split = zkd->answer == NULL && zkd->error == -ENOENT && h->answered > 0;
 	if (zkd->answer == NULL && !h->split) {
 		add(h, "zkd %s", ask_error_text(zkd->error));
 		h->serves = false;
 	}
 	for (int i = NODE_ELECTIOND; i < NODE_PROGRAMS; i++)
-		judge_daemon(h, zkd->answer, &s->all[i]);
+		if (node_has(s, i))
+			judge_daemon(h, zkd->answer, &s->all[i]);
 }

@@ -38,8 +38,7 @@ check_arguments(int argc, char **argv)
 		for (int i = 0; i < NODE_PROGRAMS; i++)
 			known |= strcmp(argv[a], node_programs[i]) == 0;
 		if (!known)
-			return complain(ZKCTL_USAGE,
-					"no program \"%s\"%s; allowed: zkd, electiond, syncd, clientd, logd",
+			return complain(ZKCTL_USAGE, "no program \"%s\"%s; allowed: zkd, " NODE_DAEMON_NAMES,
 					argv[a], suggestion(argv[a], node_programs));
 	}
 	return ZKCTL_OK;
@@ -48,6 +47,8 @@ check_arguments(int argc, char **argv)
 int
 command_log_level(const struct options *o, int argc, char **argv)
 {
+	bool present[NODE_PROGRAMS];
+	struct node_status all;
 	struct node n;
 	int status = check_arguments(argc, argv), one;
 
@@ -56,8 +57,12 @@ command_log_level(const struct options *o, int argc, char **argv)
 	for (int i = 1; i < argc; i++)
 		if ((one = set_level(&n, argv[i], argv[0])) != ZKCTL_OK)
 			status = one;
+	if (argc == 1)
+		node_ask_all(&n, &all, ASK_LIMIT_MS);
 	for (int i = 0; argc == 1 && i < NODE_PROGRAMS; i++)
-		if ((one = set_level(&n, node_programs[i], argv[0])) != ZKCTL_OK)
+		present[i] = node_has(&all, i);
+	for (int i = 0; argc == 1 && i < NODE_PROGRAMS; i++)
+		if (present[i] && (one = set_level(&n, node_programs[i], argv[0])) != ZKCTL_OK)
 			status = one;
 	node_close(&n);
 	if (o->json && status == ZKCTL_OK)

@@ -17,7 +17,7 @@ enum { CHECK_LIMIT_MS = 300 };
 
 const char *const node_programs[NODE_PROGRAMS + 1] = {
 	[NODE_ZKD] = "zkd",         [NODE_ELECTIOND] = "electiond", [NODE_SYNCD] = "syncd",
-	[NODE_CLIENTD] = "clientd", [NODE_LOGD] = "logd",
+	[NODE_CLIENTD] = "clientd", [NODE_LOGD] = "logd",           [NODE_ADMIND] = "admind",
 };
 
 /* The settings, without what only a start needs (an ensemble's myid). NULL after a complaint. */
@@ -55,7 +55,7 @@ open_folder(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Whether a node is alive there: zkd, or in the split form any of the four. */
+/* Whether a node is alive there: zkd, or in the split form any of the daemons. */
 static bool
 somebody_listens(int dirfd)
 {
@@ -266,6 +266,18 @@ node_find_daemon(const Zkd__Status *zkd, const char *name)
 		if (strcmp(zkd->daemons[i]->name, name) == 0)
 			return zkd->daemons[i];
 	return NULL;
+}
+
+bool
+node_has(const struct node_status *s, int program)
+{
+	const struct question *q = &s->all[program];
+
+	if (program != NODE_ADMIND || q->answer != NULL)
+		return true;
+	if (node_status_of(s, NODE_ZKD) != NULL)
+		return node_find_daemon(node_status_of(s, NODE_ZKD), q->daemon) != NULL;
+	return q->error != -ENOENT && q->error != -ECONNREFUSED;
 }
 
 const char *

@@ -6,8 +6,9 @@
 #include "base/arena.h"
 #include "zkctl.h"
 
-/* zkd first, then the four in the order of enum config_daemon. */
-enum { NODE_ZKD, NODE_ELECTIOND, NODE_SYNCD, NODE_CLIENTD, NODE_LOGD, NODE_PROGRAMS };
+/* zkd first, then the daemons in the order of enum config_daemon; the last one, admind, not every node has. */
+enum { NODE_ZKD, NODE_ELECTIOND, NODE_SYNCD, NODE_CLIENTD, NODE_LOGD, NODE_ADMIND, NODE_PROGRAMS };
+#define NODE_DAEMON_NAMES "electiond, syncd, clientd, logd, admind"
 extern const char *const node_programs[NODE_PROGRAMS + 1]; /* ends with NULL */
 
 struct node {
@@ -53,7 +54,7 @@ void *node_ask(struct node *n, const char *program, uint16_t type, const Protobu
 /* zkd's own account of the suite; likewise. */
 Zkd__Status *node_ask_zkd(struct node *n);
 
-/* Status of all five, asked at once. */
+/* Status of all, asked at once. */
 struct node_status {
 	struct question all[NODE_PROGRAMS];
 };
@@ -65,6 +66,8 @@ node_status_of(const struct node_status *s, int program)
 }
 /* What zkd knows of one program, or NULL. */
 const Zkd__DaemonStatus *node_find_daemon(const Zkd__Status *zkd, const char *name);
+/* Whether the program belongs to this node: all but an admind that was not started do. */
+bool node_has(const struct node_status *s, int program);
 /* A fact's value, or NULL. */
 const char *node_find_fact(const Zkd__Status *s, const char *name);
 

@@ -17,13 +17,14 @@ check_name(int argc, char **argv)
 	if (argc == 1 && strcmp(argv[0], "zkd") == 0)
 		return complain(ZKCTL_USAGE,
 				"zkd is restarted by what started it (systemctl restart zkd); restart takes "
-				"electiond, syncd, clientd or logd");
+				"electiond, syncd, clientd, logd or admind");
 	for (int i = NODE_ELECTIOND; argc == 1 && i < NODE_PROGRAMS; i++)
 		if (strcmp(argv[0], node_programs[i]) == 0)
 			return ZKCTL_OK;
 	if (argc != 1)
-		return complain(ZKCTL_USAGE, "restart takes one name: electiond, syncd, clientd or logd");
-	return complain(ZKCTL_USAGE, "no daemon \"%s\"%s; allowed: electiond, syncd, clientd, logd", argv[0],
+		return complain(ZKCTL_USAGE,
+				"restart takes one name: electiond, syncd, clientd, logd or admind");
+	return complain(ZKCTL_USAGE, "no daemon \"%s\"%s; allowed: " NODE_DAEMON_NAMES, argv[0],
 			suggestion(argv[0], node_programs + NODE_ELECTIOND));
 }
 

@@ -105,7 +105,7 @@ static const char *const status_names[] = {
 static json_t *
 key_json(const struct config_key *k)
 {
-	char allowed[128];
+	char allowed[256];
 
 	return json_pack("{s:s, s:s, s:s?, s:s, s:i, s:s}", "key", k->name, "status", status_names[k->status],
 			 "default", k->def, "allowed", config_key_allowed(k, allowed, sizeof allowed), "tier",

@@ -144,7 +144,7 @@ print_people(const struct node *n, const struct node_status *s, const struct hea
 	say_line("Clients: ", client_sayings, sizeof client_sayings / sizeof client_sayings[0], s);
 	putchar('\n');
 	for (int i = 0; i < NODE_PROGRAMS; i++)
-		if (i != NODE_ZKD || !h->split)
+		if (node_has(s, i) && (i != NODE_ZKD || !h->split))
 			print_program(&s->all[i],
 				      node_find_daemon(node_status_of(s, NODE_ZKD), node_programs[i]), facts);
 }
@@ -174,7 +174,7 @@ print_json(const struct node *n, const struct node_status *s, const struct healt
 	for (size_t i = 0; i < h->nproblems; i++)
 		json_array_append_new(problems, json_text(h->problems[i]));
 	for (int i = 0; i < NODE_PROGRAMS; i++)
-		if (i != NODE_ZKD || !h->split)
+		if (node_has(s, i) && (i != NODE_ZKD || !h->split))
 			json_array_append_new(daemons, program_json(&s->all[i]));
 	json_print(json_pack("{s:o, s:b, s:o, s:o}", "runtime_dir", json_text(n->path), "well",
 			     h->nproblems == 0, "problems", problems, "daemons", daemons));

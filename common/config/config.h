@@ -25,15 +25,16 @@ enum {
 	CONFIG_NOTICES_MAX = 50,   /* notices kept; further ones are dropped, so that errors have room */
 	CONFIG_FINDINGS_MAX = 100, /* findings kept; after that parsing ends, and not well */
 	CONFIG_HASH_BYTES = 32,
-	CONFIG_DAEMONS = 4,
+	CONFIG_DAEMONS = 5,
 	CONFIG_ADDRESSES_MAX = 16, /* of one server */
 };
 
 /* The order of config.user[]. */
-enum config_daemon { CONFIG_ELECTIOND, CONFIG_SYNCD, CONFIG_CLIENTD, CONFIG_LOGD };
+enum config_daemon { CONFIG_ELECTIOND, CONFIG_SYNCD, CONFIG_CLIENTD, CONFIG_LOGD, CONFIG_ADMIND };
 
 enum config_failure_detection { CONFIG_FAILURE_NORMAL, CONFIG_FAILURE_FAST };
 enum config_peer_type { CONFIG_PARTICIPANT, CONFIG_OBSERVER };
+enum config_metrics { CONFIG_METRICS_DEFAULT, CONFIG_METRICS_NULL, CONFIG_METRICS_PROMETHEUS };
 enum config_compression { CONFIG_COMPRESSION_NONE, CONFIG_COMPRESSION_GZ, CONFIG_COMPRESSION_SNAPPY };
 
 /* One of a server's addresses; an IPv6 literal stands here without its brackets. */
@@ -79,6 +80,16 @@ struct config {
 	int client_port;                 /* 0: the kernel chooses; -1: none */
 	int client_port_listen_backlog;  /* -1: ours to choose */
 	bool client_tcp_keep_alive;
+
+	/* HTTP: the AdminServer, and metrics for Prometheus. */
+	bool admin_enabled;
+	const char *admin_address;
+	int admin_port;
+	int admin_idle_ms;           /* 0: no limit but that of the connection */
+	const char *admin_url;       /* begins with a slash and does not end with one */
+	enum config_metrics metrics; /* only CONFIG_METRICS_PROMETHEUS is served */
+	const char *metrics_host;
+	int metrics_port;
 
 	/* Time. */
 	int tick_time_ms;

@@ -36,6 +36,8 @@
 	}
 #define STRING(n, ti, f, text)                                                                               \
 	ROW(n, CONFIG_STRING, CONFIG_HONOURED, NULL, ti, AT(const char *, f), .about = text)
+#define TEXT(n, d, ti, f, text)                                                                              \
+	ROW(n, CONFIG_STRING, CONFIG_HONOURED, d, ti, AT(const char *, f), .about = text)
 #define CHOICE(n, d, ti, f, ch, text)                                                                        \
 	ROW(n, CONFIG_CHOICE, CONFIG_HONOURED, d, ti, .field = offsetof(struct config, f), .choices = ch,    \
 	    .about = text)
@@ -55,6 +57,8 @@
 #define RINT(n, ti, lo, hi, text)                                                                            \
 	ROW(n, CONFIG_JLONG, CONFIG_REFUSED, NULL, ti, NOWHERE, RANGE(lo, hi, ""), .about = text)
 #define RSTR(n, ti, text) ROW(n, CONFIG_STRING, CONFIG_REFUSED, NULL, ti, NOWHERE, .about = text)
+
+#define METRICS_DEFAULT "org.apache.zookeeper.metrics.impl.DefaultMetricsProvider"
 
 #define I32 INT32_MAX
 #define I64 INT64_MAX
@@ -105,11 +109,13 @@ const struct config_key config_keys[] = {
 	ASTR("quorum.auth.kerberos.servicePrincipal", "zkquorum/localhost", 3, "Kerberos principal of a server"),
 	AINT("quorum.cnxn.threads.size", "20", 3, 1, I32, "threads", "threads for election connections"),
 	RSTR("quorum.auth.*", 3, NO_SASL),
-	ASTR("metricsProvider.className", NULL, 1, "class that exports the metrics"),
-	ASTR("metricsProvider.httpHost", "0.0.0.0", 1, "address of the metrics endpoint"),
-	AINT("metricsProvider.httpPort", NULL, 1, 0, 65535, "port", "port of the metrics endpoint (7000 until 3.9)"),
+	CHOICE("metricsProvider.className", METRICS_DEFAULT, 1, metrics,
+	    METRICS_DEFAULT "|org.apache.zookeeper.metrics.impl.NullMetricsProvider|"
+	    "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider", "who exports the metrics; the last one makes admind serve them"),
+	TEXT("metricsProvider.httpHost", "0.0.0.0", 1, metrics_host, "address of the metrics for Prometheus"),
+	INT("metricsProvider.httpPort", "7000", 1, metrics_port, 0, 65535, "port", "port of the metrics for Prometheus (none set in 3.10)"),
 	AINT("metricsProvider.httpsPort", NULL, 3, 0, 65535, "port", "TLS port of the metrics endpoint"),
-	ABOOL("metricsProvider.exportJvmInfo", "true", 3, "export the JVM's metrics"),
+	ABOOL("metricsProvider.exportJvmInfo", "true", 3, "export the JVM's metrics; there is no JVM here"),
 	AINT("metricsProvider.numWorkerThreads", "10", 3, 1, I32, "threads", "workers of the metrics module (1 until 3.9)"),
 	AINT("metricsProvider.maxQueueSize", "1000000", 3, 1, I32, "", "queue of the metrics module"),
 	AINT("metricsProvider.workerShutdownTimeoutMs", "1000", 3, 0, I32, "ms", "time its workers have to end"),
@@ -286,15 +292,15 @@ const struct config_key config_keys[] = {
 	ABOOL("fips-mode", "true", 3, "only what FIPS allows (false until 3.8)"),
 
 	/* admin server */
-	ABOOL("admin.enableServer", "false", 1, "HTTP admin server (true until 3.9)"),
-	ASTR("admin.serverAddress", "0.0.0.0", 1, "its address"),
-	AINT("admin.serverPort", "8080", 1, 0, 65535, "port", "its port"),
-	AINT("admin.idleTimeout", "30000", 3, 0, I32, "ms", "its idle timeout"),
-	ASTR("admin.commandURL", "/commands", 3, "its prefix"),
+	BOOL("admin.enableServer", "true", 1, admin_enabled, "the AdminServer: commands over HTTP (false from 3.10)"),
+	TEXT("admin.serverAddress", "0.0.0.0", 1, admin_address, "its address"),
+	INT("admin.serverPort", "8080", 1, admin_port, 0, 65535, "port", "its port; 0 lets the kernel choose one"),
+	INT("admin.idleTimeout", "30000", 3, admin_idle_ms, 0, I32, "ms", "silence after which it closes a connection; 0 leaves only the 15 s that any may live"),
+	TEXT("admin.commandURL", "/commands", 3, admin_url, "path in front of its commands"),
 	AINT("admin.httpVersion", "11", 3, 0, I32, "", "HTTP version"),
 	ABOOL("admin.portUnification", "false", 2, "TLS on its port"),
-	ABOOL("admin.forceHttps", "false", 2, "TLS only"),
-	ABOOL("admin.needClientAuth", "false", 2, "demand certificates"),
+	RBOOL("admin.forceHttps", "false", 2, NO_TLS),
+	RBOOL("admin.needClientAuth", "false", 2, NO_TLS),
 	ABOOL("admin.snapshot.enabled", "true", 2, "its snapshot command (3.9)"),
 	ABOOL("admin.restore.enabled", "true", 2, "its restore command (3.9)"),
 	AINT("admin.rateLimiterIntervalInMS", "300000", 2, 0, I64, "ms", "its rate limit (3.9)"),
@@ -324,6 +330,7 @@ const struct config_key config_keys[] = {
 	STRING("user.electiond", 3, user[CONFIG_ELECTIOND], "user electiond runs as, where zkd was started by root"),
 	STRING("user.syncd", 3, user[CONFIG_SYNCD], "user syncd runs as"),
 	STRING("user.clientd", 3, user[CONFIG_CLIENTD], "user clientd runs as"),
+	STRING("user.admind", 3, user[CONFIG_ADMIND], "user admind runs as"),
 	STRING("user.logd", 3, user[CONFIG_LOGD], "user logd runs as; owns the folders"),
 };
 /* clang-format on */

@@ -23,6 +23,7 @@ const char config_default_text[] = "# What zkd runs with when no file is named.\
 				   "clientPortAddress=127.0.0.1\n"
 				   "dataDir=./zkd-data\n"
 				   "tickTime=2000\n"
+				   "admin.enableServer=false\n"
 				   "4lw.commands.whitelist=srvr,ruok,stat,mntr,conf,isro\n";
 
 struct parser {

@@ -223,7 +223,7 @@ put_special(struct buf *out, const struct config *c, const struct config_key *k)
 static void
 put_key(struct buf *out, const struct config *c, const struct config_key *k, bool secrets)
 {
-	char number[64];
+	char number[128];
 	const char *value;
 
 	if (k->type == CONFIG_SPECIAL) {

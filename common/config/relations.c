@@ -78,10 +78,8 @@ const char *
 config_daemon_name(enum config_daemon d)
 {
 	static const char *const names[CONFIG_DAEMONS] = {
-		[CONFIG_ELECTIOND] = "electiond",
-		[CONFIG_SYNCD] = "syncd",
-		[CONFIG_CLIENTD] = "clientd",
-		[CONFIG_LOGD] = "logd",
+		[CONFIG_ELECTIOND] = "electiond", [CONFIG_SYNCD] = "syncd",   [CONFIG_CLIENTD] = "clientd",
+		[CONFIG_LOGD] = "logd",           [CONFIG_ADMIND] = "admind",
 	};
 
 	return names[d];
@@ -120,6 +118,8 @@ derive(struct config *c)
 	if (c->max_session_timeout_ms == -1)
 		c->max_session_timeout_ms = ticks_to_ms(c, 20);
 	c->client_port_address = without_brackets(c, c->client_port_address);
+	c->admin_address = without_brackets(c, c->admin_address);
+	c->metrics_host = without_brackets(c, c->metrics_host);
 }
 
 /* Missing, that is: not even said with a value that was refused. */
@@ -301,6 +301,20 @@ check_client_port(const struct check *k)
 		report_notice(k->r, k->file, "clientPort", "missing; no client will be able to connect");
 }
 
+/* Where the commands of the AdminServer are. */
+static void
+check_admin_url(const struct check *k)
+{
+	const char *url = k->c->admin_url;
+	size_t len = url == NULL ? 0 : strlen(url);
+
+	if (len < 2 || url[0] != '/' || url[len - 1] == '/' || strcspn(url, " ?#%") != len)
+		report_error(
+		    k->r, where(k, "admin.commandURL"), "admin.commandURL",
+		    "is no path; allowed: a path that begins with a slash and does not end with one, "
+		    "such as /commands");
+}
+
 void
 relations_check(struct config *c, struct origin file, const struct setting *settings, size_t n,
 		struct config_report *r)
@@ -320,6 +334,7 @@ relations_check(struct config *c, struct origin file, const struct setting *sett
 	take_own_client_part(c, where(&k, "clientPort"), r);
 	note_peer_type(c, where(&k, "peerType"), r);
 	check_client_port(&k);
+	check_admin_url(&k);
 	if (!c->force_sync)
 		report_notice(r, where(&k, "forceSync"), "forceSync",
 			      "no: a power failure loses acknowledged writes");

@@ -8,6 +8,8 @@
 #include "base/assert.h"
 #include "room.h"
 
+enum { ALLOWED_BYTES = 256 };
+
 struct reading {
 	struct config *config;
 	const struct config_key *key;
@@ -93,7 +95,7 @@ config_key_allowed(const struct config_key *k, char *out, size_t size)
 static int
 refuse(const struct reading *v, const char *what)
 {
-	char quoted[QUOTED_BYTES], allowed[QUOTED_BYTES];
+	char quoted[QUOTED_BYTES], allowed[ALLOWED_BYTES];
 	const char *hint = "";
 
 	if (strpbrk(v->value, "#!") != NULL)

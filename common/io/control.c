@@ -14,6 +14,7 @@ struct control_conn {
 	struct stream stream;
 	struct control *control;
 	struct arena arena;
+	bool asks_only;
 };
 
 static const struct stream_limits conn_limits = {
@@ -39,8 +40,10 @@ dispatch(struct control_conn *c, const struct frame *f)
 
 	arena_reset(&c->arena);
 	for (size_t i = 0; i < control->nmessages; i++) {
-		if (control->messages[i].type == f->type)
-			return control->messages[i].handle(control->owner, c, f);
+		const struct control_message *m = &control->messages[i];
+
+		if (m->type == f->type)
+			return c->asks_only && !m->asks ? -EPERM : m->handle(control->owner, c, f);
 	}
 	return -EPROTO;
 }
@@ -76,6 +79,18 @@ on_closed(struct stream *s, int error)
 
 static const struct stream_ops conn_ops = { .input = on_input, .closed = on_closed };
 
+static bool
+is_asker(const struct control *control, int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof peer;
+
+	/* Where all run as one user there is nobody to tell apart. */
+	if (!control->restricted || control->asker == geteuid())
+		return false;
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 || peer.uid == control->asker;
+}
+
 static void
 on_accepted(void *owner, int fd, const struct sockaddr_storage *peer, socklen_t len)
 {
@@ -90,6 +105,7 @@ on_accepted(void *owner, int fd, const struct sockaddr_storage *peer, socklen_t 
 	}
 	c = mem_zalloc(1, sizeof *c);
 	c->control = control;
+	c->asks_only = is_asker(control, fd);
 	arena_init(&c->arena, PROTO_ARENA_MAX);
 	stream_init(&c->stream, control->turn, &conn_ops, c, &conn_limits);
 	stream_open(&c->stream, fd);
@@ -104,6 +120,13 @@ control_start(struct control *c, struct turn *t, int listener, const struct cont
 	*c = (struct control){ .turn = t, .messages = messages, .nmessages = nmessages, .owner = owner };
 	list_init(&c->conns);
 	acceptor_start(&c->acceptor, t->loop, listener, "control", on_accepted, c);
+}
+
+void
+control_restrict(struct control *c, uid_t asker)
+{
+	c->restricted = true;
+	c->asker = asker;
 }
 
 void

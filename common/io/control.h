@@ -6,7 +6,9 @@
 #ifndef IO_CONTROL_H
 #define IO_CONTROL_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/list.h"
 #include "io/acceptor.h"
@@ -21,6 +23,7 @@ struct control_conn;
 
 struct control_message {
 	uint16_t type;
+	bool asks; /* changes no more than a stranger may (control_restrict) */
 	/* Answers by control_reply, now or later in the same turn. 0, or -errno to end the connection. */
 	int (*handle)(void *owner, struct control_conn *c, const struct frame *f);
 };
@@ -33,11 +36,15 @@ struct control {
 	void *owner;
 	struct list conns;
 	unsigned nconns;
+	bool restricted;
+	uid_t asker; /* where restricted: the user who may only ask */
 };
 
 /* Serves the listener, which the control socket owns from now on. */
 void control_start(struct control *c, struct turn *t, int listener, const struct control_message *messages,
 		   size_t nmessages, void *owner);
+/* From now on connections of this user, admind's, may send only what is marked as asking. */
+void control_restrict(struct control *c, uid_t asker);
 /* Closes listener and connections. Harmless on one that is zeroed. */
 void control_stop(struct control *c);
 

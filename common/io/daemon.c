@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "config/config.h"
 #include "io/clock.h"
@@ -196,6 +197,15 @@ change_folder(const struct daemon *d)
 	return status;
 }
 
+/* Accounts can be looked up only before the door is locked. */
+static void
+find_asker(struct daemon *d)
+{
+	struct user user;
+
+	d->asker = user_find("admind", d->config->user[CONFIG_ADMIND], &user) == 0 ? user.uid : (uid_t)-1;
+}
+
 static int
 change_user(const struct daemon *d, bool notices)
 {
@@ -303,10 +313,25 @@ answer_probe(void *owner, struct control_conn *c, const struct frame *f)
 }
 
 static const struct control_message control_messages[] = {
-	{ MSG_STATUS, answer_status },
-	{ MSG_LOG_LEVEL, answer_log_level },
-	{ MSG_PROBE, answer_probe },
+	{ MSG_STATUS, true, answer_status },
+	{ MSG_LOG_LEVEL, false, answer_log_level },
+	{ MSG_PROBE, false, answer_probe },
 };
+
+enum { CONTROL_MESSAGES = sizeof control_messages / sizeof *control_messages };
+
+static void
+start_control(struct daemon *d, int listener)
+{
+	const struct daemon_spec *s = d->spec;
+
+	ASSERT(CONTROL_MESSAGES + s->nquestions <= DAEMON_QUESTIONS_MAX);
+	memcpy(d->messages, control_messages, sizeof control_messages);
+	for (size_t i = 0; i < s->nquestions; i++)
+		d->messages[CONTROL_MESSAGES + i] = s->questions[i];
+	control_start(&d->control, &d->turn, listener, d->messages, CONTROL_MESSAGES + s->nquestions, d);
+	control_restrict(&d->control, d->asker);
+}
 
 static void
 on_beat(struct ev_loop *loop, ev_timer *w, int revents)
@@ -372,8 +397,7 @@ start_loop(struct daemon *d)
 	if (d->notify.watchdog_us > 0)
 		ev_timer_start(d->loop, &d->beat);
 	if (control >= 0)
-		control_start(&d->control, &d->turn, control, control_messages,
-			      sizeof control_messages / sizeof *control_messages, d);
+		start_control(d, control);
 }
 
 static void
@@ -417,6 +441,7 @@ prepare(struct daemon *d, const struct arguments *a, pid_t zkd)
 		status = -1;
 	if (status < 0)
 		status = change_folder(d);
+	find_asker(d);
 	if (status < 0)
 		status = change_user(d, zkd == 0);
 	if (status < 0 && d->spec->resolves && config_is_ensemble(d->config))

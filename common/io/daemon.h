@@ -42,6 +42,7 @@ enum {
 	EXIT_DATA_DIR = 3,       /* the data folder cannot be used or is refused */
 	EXIT_BIND = 14,
 	EXIT_SUITE_MISMATCH = 79, /* a sibling is of another suite or configuration: restart all */
+	DAEMON_QUESTIONS_MAX = 8, /* that a control socket answers */
 	DAEMON_STOP_MS = 3000,    /* an orderly stop that takes longer is cut short */
 };
 
@@ -59,6 +60,9 @@ struct daemon_spec {
 	int (*start)(struct daemon *d);
 	/* End of turn, see turn.h. May be NULL. */
 	uint64_t (*step)(struct daemon *d, uint64_t now_ms);
+	/* What the room's control socket answers beyond what all do; their owner is the struct daemon. May be NULL. */
+	const struct control_message *questions;
+	size_t nquestions;
 	/* Adds its text and facts to the answer to MSG_STATUS. May be NULL. */
 	void (*status)(struct daemon *d, struct status_writer *w);
 	/*
@@ -86,6 +90,8 @@ struct daemon {
 	struct ev_loop *loop;
 	struct turn turn;
 	struct control control;
+	struct control_message messages[DAEMON_QUESTIONS_MAX];
+	uid_t asker; /* admind's */
 	ev_timer beat, stop_limit;
 	ev_signal on_term, on_int;
 	uint64_t started_ms;

@@ -14,10 +14,8 @@ static const struct {
 	const char *daemon;
 	uid_t uid;
 } fixed[] = {
-	{ "electiond", 64211 },
-	{ "syncd", 64212 },
-	{ "clientd", 64213 },
-	{ "logd", 64214 },
+	{ "electiond", 64211 }, { "syncd", 64212 },  { "clientd", 64213 },
+	{ "logd", 64214 },      { "admind", 64215 },
 };
 
 /* A plain number is taken as it is, with the group of the same number where it has no account. */

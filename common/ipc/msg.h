@@ -159,10 +159,12 @@ enum msg_type {
 	MSG_BULK_LOG = 37,
 
 	/* Control sockets (zkctl dials): seq is chosen by zkctl and repeated in the answer. Bodies are proto. */
-	MSG_STATUS = 64, /* question: empty; answer: proto Status */
-	MSG_PROBE = 65, /* question: proto ProbeRequest; answer: proto ProbeReply; debug builds only */
-	MSG_RESTART = 66, /* to zkd: proto RestartRequest; answer: proto Answer */
+	MSG_STATUS = 64,    /* question: empty; answer: proto Status */
+	MSG_PROBE = 65,     /* question: proto ProbeRequest; answer: proto ProbeReply; debug builds only */
+	MSG_RESTART = 66,   /* to zkd: proto RestartRequest; answer: proto Answer */
 	MSG_LOG_LEVEL = 67, /* proto LogLevelRequest; answer: proto Answer */
+	/* To clientd, from admind: a four-letter word, whatever the whitelist says; proto WordRequest; answer WordAnswer. */
+	MSG_WORD = 68,
 };
 
 /* Flags of MSG_LOAD. */

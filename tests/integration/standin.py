@@ -21,7 +21,7 @@ import time
 
 UNITS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "systemd")
 # the accounts of systemd/sysusers.d where they do not exist: the numbers that the daemons fall back to
-NUMBERS = {"zkd-electiond": 64211, "zkd-syncd": 64212, "zkd-clientd": 64213, "zkd-logd": 64214}
+NUMBERS = {"zkd-electiond": 64211, "zkd-syncd": 64212, "zkd-clientd": 64213, "zkd-logd": 64214, "zkd-admind": 64215}
 
 
 def read_unit(*paths):
@@ -54,8 +54,10 @@ class Service:
 
 
 class Standin:
-    def __init__(self, folder, programs, config, port, environment=None):
+    def __init__(self, folder, programs, config, port, environment=None, ports=None):
+        """programs: those that are run. ports: of other TCP listeners than clientd's, by FileDescriptorName."""
         self.folder, self.programs, self.config, self.port = folder, programs, config, port
+        self.ports = ports or {}
         self.runtime = os.path.join(folder, "run")
         self.environment = environment or {}
         self.log_path = os.path.join(folder, "standin.log")
@@ -70,29 +72,34 @@ class Standin:
     def load(self):
         common = os.path.join(UNITS, "zkd-.service.d", "10-common.conf")
         for file in sorted(os.listdir(UNITS)):
-            if m := re.fullmatch(r"zkd-(\w+)\.service\.in", file):
+            m = re.fullmatch(r"zkd-(\w+)\.service\.in", file)
+            if m and m.group(1) in self.programs:
                 unit = read_unit(common, os.path.join(UNITS, file))
                 self.services[m.group(1)] = Service(m.group(1), unit)
         for file in sorted(os.listdir(UNITS)):
             if file.endswith(".socket"):
-                self.bind(read_unit(os.path.join(UNITS, file))["Socket"])
+                unit = read_unit(os.path.join(UNITS, file))["Socket"]
+                name = re.fullmatch(r"zkd-(\w+)\.service", unit["Service"]).group(1)
+                if name in self.services:
+                    self.bind(unit, name)
 
-    def bind(self, unit):
+    def bind(self, unit, name):
         listen = unit["ListenStream"]
         if listen.startswith("/"):
             path = listen.replace("/run/zkd/", self.runtime + "/")
             s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             s.bind(path)
             os.chmod(path, int(unit["SocketMode"], 8))
-            if os.geteuid() == 0 and unit["SocketUser"] in NUMBERS:
-                os.chown(path, NUMBERS[unit["SocketUser"]], -1)
+            # admind gets to control sockets by its group; here, where daemons leave root by themselves, as an owner
+            user = "zkd-admind" if path.endswith(".control") else unit["SocketUser"]
+            if os.geteuid() == 0 and user in NUMBERS:
+                os.chown(path, NUMBERS[user], -1)
         else:
             s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            s.bind(("127.0.0.1", self.port))
+            s.bind(("127.0.0.1", self.ports.get(unit["FileDescriptorName"], self.port)))
         s.listen(128)
         s.setblocking(False)
-        name = re.fullmatch(r"zkd-(\w+)\.service", unit["Service"]).group(1)
         self.services[name].listeners.append((unit["FileDescriptorName"], s))
 
     def arguments(self, service):
@@ -126,8 +133,9 @@ class Standin:
         self.ending = True
         self.thread.join()
         clean = True
-        for name in ("clientd", "syncd", "logd", "electiond"):
-            clean = self.stop_one(self.services[name]) and clean
+        for name in ("admind", "clientd", "syncd", "logd", "electiond"):
+            if name in self.services:
+                clean = self.stop_one(self.services[name]) and clean
         for service in self.services.values():
             for _, s in service.listeners:
                 s.close()

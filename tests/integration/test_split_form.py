@@ -29,7 +29,7 @@ class Form:
         os.mkdir(data)
         os.chmod(data, 0o777)
         with open(self.config, "w") as f:
-            f.write(f"dataDir={data}\nclientPort={self.port}\nclientPortAddress=127.0.0.1\n4lw.commands.whitelist=*\n")
+            f.write(f"dataDir={data}\nclientPort={self.port}\nclientPortAddress=127.0.0.1\n4lw.commands.whitelist=*\nadmin.enableServer=false\n")
 
     def split(self):
         return Standin(self.folder, self.programs, self.config, self.port, {"ZKD_DUMMY": self.folder})

@@ -76,7 +76,8 @@ class Systemd(unittest.TestCase):
     def install_programs(self, dummies):
         """The daemons twice: where the split form's units look, and where a zkd in a build tree does."""
         shutil.copy(os.path.join(BUILD, "supervisor", "zkd"), self.path("supervisor"))
-        for name in DAEMONS:
+        for name in (*DAEMONS, "admind"):
+            os.makedirs(self.path(name), exist_ok=True)
             for place in (self.path("libexec", name), self.path(name, name)):
                 shutil.copy(DUMMY if dummies else os.path.join(BUILD, name, name), place)
 
@@ -84,7 +85,7 @@ class Systemd(unittest.TestCase):
         shutil.copy(os.path.join(HERE, "systemd_driver.py"), self.folder)
         shutil.copy(os.path.join(HERE, "..", "lib", "zkd_node.py"), self.folder)
         with open(self.path("etc", "zkd", "zoo.cfg"), "w") as f:
-            f.write("dataDir=/var/lib/zkd\nclientPort=2181\n4lw.commands.whitelist=*\n")
+            f.write("dataDir=/var/lib/zkd\nclientPort=2181\n4lw.commands.whitelist=*\nadmin.enableServer=false\n")
         with open(self.path("units", "boot.target"), "w") as f:
             f.write("[Unit]\nWants=driver.service\n")
         for name in ("sysusers", "tmpfiles"):

@@ -253,7 +253,7 @@ def test_the_split_form_has_no_zkd(tmp_path):
     (tmp_path / "data").mkdir(mode=0o777)
     (tmp_path / "data").chmod(0o777)
     port = zkd_node.free_port()
-    cfg = write(tmp_path / "zoo.cfg", f"dataDir={tmp_path}/data\nclientPort={port}\nclientPortAddress=127.0.0.1\n")
+    cfg = write(tmp_path / "zoo.cfg", f"dataDir={tmp_path}/data\nclientPort={port}\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\n")
     programs = {d: os.path.join(zkd_node.BUILD, d, d) for d in zkd_node.DAEMONS}
     with Standin(str(tmp_path), programs, cfg, port) as s:
         r = zkctl("--runtime", s.runtime, "wait", "ready")
@@ -273,10 +273,10 @@ def test_the_split_form_has_no_zkd(tmp_path):
 
 
 def test_config_check(tmp_path):
-    good = write(tmp_path / "good.cfg", "dataDir=/d\nclientPort=2181\nadmin.enableServer=true\n")
+    good = write(tmp_path / "good.cfg", "dataDir=/d\nclientPort=2181\nlocalSessionsEnabled=true\n")
     r = zkctl("config", "check", good)
     assert r.returncode == OK and r.stdout == f"{good} is good\n"
-    assert r.stderr == f"{good}: accepted but not honoured: admin.enableServer\n"
+    assert r.stderr == f"{good}: accepted but not honoured: localSessionsEnabled\n"
     bad = write(tmp_path / "bad.cfg", "dataDir=/d\ntickTime=fast\nclientprot=1\nsslQuorum=true\n")
     r = zkctl("config", "check", bad)
     assert r.returncode == USAGE and r.stdout == ""
@@ -356,7 +356,7 @@ def test_debug_probe_finds_every_room_locked(ask, daemon):
         (["ps", "-e"], "ps takes no -e; it is for create"),
         (["tree", "--depth"], "wants a value"),
         (["ps", "now"], 'ps takes no argument, but "now" was given'),
-        (["restart"], "restart takes one name: electiond, syncd, clientd or logd"),
+        (["restart"], "restart takes one name: electiond, syncd, clientd, logd or admind"),
         (["restart", "clientds"], "did you mean clientd?"),
         (["restart", "zkd"], "systemctl restart zkd"),
         (["wait", "redy"], "did you mean ready?"),

@@ -72,6 +72,7 @@ class Zkd:
             "clientPort": self.port,
             "clientPortAddress": "127.0.0.1",
             "4lw.commands.whitelist": "*",
+            "admin.enableServer": "false",
             **(keys or {}),
         }
         self.process = None

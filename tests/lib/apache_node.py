@@ -33,10 +33,11 @@ def classpath():
 class ApacheNode:
     """The same with-statement, port, hosts, word and client as zkd_node.Node."""
 
-    def __init__(self, port=None, keys=None, properties=None, folder=None, host="127.0.0.1", wrap=None):
-        """host, wrap: as in zkd_node.Node."""
+    def __init__(self, port=None, keys=None, properties=None, folder=None, host="127.0.0.1", wrap=None, jars=()):
+        """host, wrap: as in zkd_node.Node. jars: names of further jars on its class path."""
         self.port = port or free_port()
         self.host = host
+        self.jars = jars
         self.wrap = wrap or (lambda command: command)
         self.own_folder = folder is None
         self.folder = folder or tempfile.mkdtemp(prefix="apache-zk-test-")
@@ -85,7 +86,7 @@ class ApacheNode:
                         "-XX:TieredStopAtLevel=1",
                         *(f"-D{k}={v}" for k, v in self.properties.items()),
                         "-cp",
-                        classpath(),
+                        ":".join([classpath(), *(f"{JARS}/{jar}.jar" for jar in self.jars)]),
                         "org.apache.zookeeper.server.quorum.QuorumPeerMain",
                         config,
                     ]

@@ -111,6 +111,7 @@ class Node:
             "clientPort": self.port,
             "clientPortAddress": host,
             "4lw.commands.whitelist": "*",
+            "admin.enableServer": "false",
             **(keys or {}),
         }
         self.process = None

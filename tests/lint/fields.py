@@ -13,7 +13,7 @@ ENSEMBLE = {"standalone_enabled", "init_limit_ticks", "sync_limit_ticks"}
 # For who prints a configuration, for its own whitelist of words, and what it compares or reads itself.
 OWN = {"ignored", "nignored", "read_only_mode_enabled", "peer_type", "dynamic_config_file"}
 OWN |= {"servers", "nservers", "hierarchical", "servers_version"}  # members.c reads them
-ROOMS = ("clientd", "electiond", "logd", "supervisor", "syncd", "common/io")
+ROOMS = ("admind", "clientd", "electiond", "logd", "supervisor", "syncd", "common/io")
 
 
 def fields(header):

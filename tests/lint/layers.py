@@ -19,7 +19,7 @@ COMMON = {
     "config": ["base"],
     "io": ["base", "ipc", "config"],
 }
-SHELLS = ["electiond", "syncd", "clientd", "logd", "supervisor"]
+SHELLS = ["electiond", "syncd", "clientd", "logd", "admind", "supervisor"]
 TOOLS = ["zkctl", "bench"]
 CORE_MAY = ["base", "jute", "disk", "ipc", "config"]
 

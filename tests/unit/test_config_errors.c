@@ -158,7 +158,7 @@ END_TEST
 /* A value too low that ZooKeeper corrects, or of a key without effect, ends no start. */
 static const char *const forgiven[] = {
 	"maxClientCnxns=-1", "maxCnxns=-1",      "autopurge.purgeInterval=-1", "clientPortListenBacklog=-5",
-	"snapCount=1",       "commitLogCount=0", "quorum.cnxn.threads.size=0", "admin.serverPort=-1",
+	"snapCount=1",       "commitLogCount=0", "quorum.cnxn.threads.size=0", "admin.httpVersion=-1",
 };
 
 START_TEST(a_value_that_does_no_harm_passes)
@@ -359,12 +359,11 @@ END_TEST
 
 START_TEST(notices_tell_what_does_not_stop_the_start)
 {
-	must_parse("dataDir=/d\nclientPort=1\nclientPort=2\nwhat.is.this=1\nadmin.serverPort=8081\n"
-		   "admin.enableServer=true\nautopurge.snapRetainCount=1\nforceSync=no\nskipACL=yes\n");
+	must_parse("dataDir=/d\nclientPort=1\nclientPort=2\nwhat.is.this=1\noraclePath=/o\n"
+		   "admin.httpVersion=2\nautopurge.snapRetainCount=1\nforceSync=no\nskipACL=yes\n");
 	assert_found(CONFIG_NOTICE, "zoo.cfg:3: clientPort: set again; this value holds, not that of line 2");
 	assert_found(CONFIG_NOTICE, "zoo.cfg:4: what.is.this: unknown key, ignored");
-	assert_found(CONFIG_NOTICE,
-		     "zoo.cfg: accepted but not honoured: admin.enableServer, admin.serverPort");
+	assert_found(CONFIG_NOTICE, "zoo.cfg: accepted but not honoured: admin.httpVersion, oraclePath");
 	assert_found(CONFIG_NOTICE,
 		     "zoo.cfg:7: autopurge.snapRetainCount: 1 is too low; 3 is used, as ZooKeeper does");
 	assert_found(CONFIG_NOTICE, "zoo.cfg:8: forceSync: no: a power failure loses acknowledged writes");

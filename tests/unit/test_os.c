@@ -486,8 +486,8 @@ on_restart(void *owner, struct control_conn *c, const struct frame *f)
 	return 0;
 }
 
-static const struct control_message control_messages[] = { { MSG_STATUS, on_status },
-							   { MSG_RESTART, on_restart } };
+static const struct control_message control_messages[] = { { MSG_STATUS, true, on_status },
+							   { MSG_RESTART, false, on_restart } };
 
 START_TEST(control_socket)
 {

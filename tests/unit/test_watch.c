@@ -16,7 +16,7 @@ static struct watch w;
 static int64_t now;
 static char text[2048];
 
-static const char *const names[WATCH_DAEMONS] = { "electiond", "logd", "clientd", "syncd" };
+static const char *const names[WATCH_DAEMONS] = { "electiond", "logd", "clientd", "syncd", "admind" };
 
 static void
 print_action(const struct watch_action *a, char *out, size_t size)
@@ -90,7 +90,7 @@ pass(int64_t ms, int mute)
 {
 	for (int64_t end = now + ms; now < end;) {
 		now += now + 100 < end ? 100 : end - now;
-		for (int d = 0; d < WATCH_DAEMONS; d++)
+		for (int d = 0; d < WATCH_NODE_DAEMONS; d++)
 			if (d != mute)
 				step(WATCH_EV_ALIVE, d, 0);
 	}
@@ -121,7 +121,7 @@ start_all(void)
 	watch_init(&w, WATCHDOG, now);
 	expect(step(WATCH_EV_BEGIN, 0, 0), "start electiond; start logd; start clientd; start syncd");
 	now += 50;
-	for (int d = 0; d < WATCH_DAEMONS; d++)
+	for (int d = 0; d < WATCH_NODE_DAEMONS; d++)
 		expect(step(WATCH_EV_READY, d, 0), "");
 	ck_assert(watch_all_ready(&w));
 }
@@ -138,7 +138,7 @@ START_TEST(each_death_restarts_that_daemon_at_once)
 {
 	static const int statuses[] = { 0, 1 << 8, SIGKILL, SIGSEGV, SIGABRT };
 
-	for (int d = 0; d < WATCH_DAEMONS; d++) {
+	for (int d = 0; d < WATCH_NODE_DAEMONS; d++) {
 		for (unsigned i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
 			char wanted[200];
 
@@ -222,7 +222,7 @@ END_TEST
 
 START_TEST(silence_is_aborted_then_killed)
 {
-	for (int d = 0; d < WATCH_DAEMONS; d++) {
+	for (int d = 0; d < WATCH_NODE_DAEMONS; d++) {
 		char wanted[100];
 
 		start_healthy();
@@ -282,7 +282,7 @@ START_TEST(fast_failure_detection)
 	now = T0;
 	watch_init(&w, 500, now);
 	step(WATCH_EV_BEGIN, 0, 0);
-	for (int d = 0; d < WATCH_DAEMONS; d++)
+	for (int d = 0; d < WATCH_NODE_DAEMONS; d++)
 		step(WATCH_EV_READY, d, 0);
 	pass(499, L);
 	expect(tick(), "");
@@ -378,7 +378,7 @@ START_TEST(a_mismatch_restarts_all_in_order)
 
 	/* Again at once: not a spin. */
 	now += 50;
-	for (int d = 0; d < WATCH_DAEMONS; d++)
+	for (int d = 0; d < WATCH_NODE_DAEMONS; d++)
 		step(WATCH_EV_READY, d, 0);
 	pass(2000, -1);
 	expect(step(WATCH_EV_EXITED, S, by_exit(79)),
@@ -551,7 +551,7 @@ draw_event(struct game *g, unsigned i)
 	struct watch_event ev = { .type = WATCH_EV_TICK };
 
 	g->rng = g->rng * 1103515245 + 12345;
-	ev.daemon = (g->rng >> 16) % WATCH_DAEMONS;
+	ev.daemon = (g->rng >> 16) % WATCH_NODE_DAEMONS;
 	ev.status = statuses[(g->rng >> 20) % 5];
 	if (i == 0)
 		ev.type = WATCH_EV_BEGIN;
@@ -593,7 +593,7 @@ carry_out(struct game *g, const struct watch_actions *out)
 static bool
 is_sound(const struct game *g)
 {
-	for (unsigned d = 0; d < WATCH_DAEMONS; d++) {
+	for (unsigned d = 0; d < WATCH_NODE_DAEMONS; d++) {
 		if (g->alive[d] != watch_running(&w, d))
 			return false;
 		if (w.plan == WATCH_RUN && !g->alive[d] && w.unit[d].start_at == WATCH_NEVER)
@@ -621,6 +621,41 @@ play(unsigned seed, unsigned steps)
 			ck_abort_msg("no end with seed %u", seed);
 	}
 }
+
+/* admind: it is watched as the others are, but nobody waits for it, and nothing that it does ends the suite. */
+START_TEST(a_guest_is_nobodys_condition)
+{
+	static const enum watch_daemon A = WATCH_ADMIND;
+
+	now = T0;
+	watch_init(&w, WATCHDOG, now);
+	watch_want_admind(&w);
+	expect(step(WATCH_EV_BEGIN, 0, 0),
+	       "start electiond; start logd; start clientd; start syncd; start admind");
+	for (int d = 0; d < WATCH_NODE_DAEMONS; d++)
+		expect(step(WATCH_EV_READY, d, 0), "");
+	ck_assert(watch_all_ready(&w));
+	expect(step(WATCH_EV_EXITED, A, 2 << 8), "obituary admind 512 up 0 restarts 0 wait 0; start admind");
+	expect(step(WATCH_EV_EXITED, A, 3 << 8), "obituary admind 768 up 0 restarts 1 wait 100");
+	ck_assert(watch_all_ready(&w));
+	now += 100;
+	expect(tick(), "start admind");
+	expect(step(WATCH_EV_READY, A, 0), "");
+	expect(step(WATCH_EV_END, 0, 0), "SIGTERM admind");
+	now += 200;
+	expect(tick(), "SIGKILL admind");
+	expect(step(WATCH_EV_EXITED, A, SIGKILL), "stopped admind; SIGTERM clientd");
+}
+END_TEST
+
+START_TEST(a_guest_that_is_not_wanted_is_not_there)
+{
+	start_healthy();
+	ck_assert(!watch_wanted(&w, WATCH_ADMIND));
+	expect(step(WATCH_EV_RESTART, WATCH_ADMIND, 0), "");
+	ck_assert(!watch_running(&w, WATCH_ADMIND));
+}
+END_TEST
 
 START_TEST(any_order_of_events)
 {
@@ -657,6 +692,8 @@ main(void)
 		a_hung_daemon_holds_up_the_end_only_until_killed,
 		one_is_restarted_on_request,
 		renewal_stops_all_then_starts_all,
+		a_guest_is_nobodys_condition,
+		a_guest_that_is_not_wanted_is_not_there,
 		any_order_of_events,
 	};
 	Suite *s = suite_create("watch");
