@@ -284,7 +284,7 @@ cut_off_leader(struct sim *s)
 	struct node *n = any_node(s);
 
 	for (int i = 0; i < s->nnodes; i++)
-		if (s->nodes[i]->syncd.proc.alive && s->nodes[i]->syncd.zab.role == ZAB_LEADER)
+		if (node_leads(s->nodes[i]))
 			n = s->nodes[i];
 	faults_partition(s, 1u << n->sid, false, partition_time(s));
 }
@@ -345,7 +345,7 @@ crash_leader(struct sim *s)
 	for (int i = 0; i < s->nnodes; i++) {
 		struct node *n = s->nodes[i];
 
-		if (n->syncd.proc.alive && n->syncd.zab.role == ZAB_LEADER) {
+		if (node_leads(n)) {
 			proc_kill(n->procs[rng_below(&s->faults, (uint64_t)n->nprocs)]);
 			return;
 		}

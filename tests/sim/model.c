@@ -223,7 +223,7 @@ open_session(struct model *m, int64_t id, int32_t timeout_ms)
 bool
 model_is_present(const struct model *m, const struct node *n)
 {
-	return m->sim->nnodes == 1 || n->syncd.zab.epoch == m->epoch;
+	return m->sim->nnodes == 1 || node_epoch(n) == m->epoch;
 }
 
 bool
@@ -843,14 +843,14 @@ compare_digest(struct model *m, const struct tree *t, uint64_t zxid)
 }
 
 void
-model_compare(struct model *m, const struct clientd *d)
+model_compare(struct model *m, const struct node *n)
 {
 	IN_HEAP(NULL);
-	const struct tree *t = d->front->tree;
+	const struct tree *t = node_tree(n);
 	struct tree_stats st;
 	uint64_t zxid = tree_applied(t), there = 0;
 
-	m->compared[d->proc.node->sid - 1] = m->nhistory;
+	m->compared[n->sid - 1] = m->nhistory;
 	if (zxid > m->applied) {
 		sim_fail(m->sim, "the tree is at 0x%" PRIx64 ", committed is 0x%" PRIx64, zxid, m->applied);
 		return;
@@ -869,12 +869,11 @@ model_compare(struct model *m, const struct clientd *d)
 }
 
 void
-model_look(struct model *m, const struct clientd *d)
+model_look(struct model *m, const struct node *n)
 {
 	IN_HEAP(NULL);
-	if (d->front->tree != NULL && front_serving(d->front) &&
-	    m->nhistory >= m->compared[d->proc.node->sid - 1] + COMPARE_EVERY)
-		model_compare(m, d);
+	if (node_tree(n) != NULL && node_serves(n) && m->nhistory >= m->compared[n->sid - 1] + COMPARE_EVERY)
+		model_compare(m, n);
 }
 
 /* ---- Life ---- */

@@ -15,7 +15,6 @@
 #include "base/slice.h"
 #include "sim.h"
 
-struct clientd;
 struct tree;
 
 struct znode_state {
@@ -62,9 +61,9 @@ void model_heard(struct model *m, const struct node *n, int64_t session);
 /* clientd proposes a txn. */
 void model_proposed(struct model *m, const struct node *n, struct slice txn);
 /* clientd's turn is over: its tree is compared, now and then. */
-void model_look(struct model *m, const struct clientd *d);
+void model_look(struct model *m, const struct node *n);
 /* The same, at once. */
-void model_compare(struct model *m, const struct clientd *d);
+void model_compare(struct model *m, const struct node *n);
 
 /* The end: no session is alive that nobody has spoken for. */
 void model_check_sessions(struct model *m);

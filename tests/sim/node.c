@@ -55,6 +55,18 @@ node_quorum(const struct sim *s, struct quorum *q)
 		quorum_add(q, (uint64_t)i + 1, 0, 1);
 }
 
+struct slice
+node_members(struct sim *s)
+{
+	size_t at = 0;
+
+	for (int i = 1; i <= s->nnodes; i++)
+		at += (size_t)snprintf(s->members + at, sizeof s->members - at,
+				       "server.%d=10.0.0.%d:2888:3888:participant\n", i, i);
+	snprintf(s->members + at, sizeof s->members - at, "version=0");
+	return slice_str(s->members);
+}
+
 static void
 hang_up(struct listener *l, bool crash)
 {

@@ -6,7 +6,7 @@
 #ifndef SIM_NODE_H
 #define SIM_NODE_H
 
-#include "clientd/front_int.h"
+#include "clientd/front.h"
 #include "electiond/election.h"
 #include "logd/load.h"
 #include "logd/snapfile.h"
@@ -15,7 +15,6 @@
 #include "pipe.h"
 #include "sim_disk.h"
 #include "star.h"
-#include "syncd/zab.h"
 
 enum { LOADS_MAX = 4 };
 
@@ -61,7 +60,7 @@ struct logd {
 
 /* ---- syncd (syncd/main.c) ---- */
 
-enum { PEERS_MAX = 64 };
+enum { PEERS_MAX = 64, SYNCD_LINKS = 3 };
 
 /* A connection on the quorum port: of a leader's learner (side 1), or to the leader (side 0). */
 struct peer {
@@ -75,10 +74,12 @@ struct peer {
 	bool channel_reads;
 };
 
+struct zab;
+
 struct syncd {
 	struct proc proc;
-	struct zab zab;
-	struct star links[ZAB_LINKS];
+	struct zab *zab;
+	struct star links[SYNCD_LINKS];
 	int nlinks;
 	struct list peers;
 	uint32_t last_peer, attempt;
@@ -167,10 +168,17 @@ void logd_init(struct node *n);
 void syncd_init(struct node *n);
 void clientd_init(struct node *n);
 void electiond_init(struct node *n);
+/* Whether its syncd leads, and in which epoch it is. */
+bool node_leads(const struct node *n);
+uint64_t node_epoch(const struct node *n);
+/* Whether its clientd lives and serves; its tree, NULL while there is none. */
+bool node_serves(const struct node *n);
+const struct tree *node_tree(const struct node *n);
 /* The node's monotonic clock, and when it will show that; NEVER for UINT64_MAX. */
 uint64_t node_now_ms(const struct node *n);
 uint64_t node_us_at(const struct node *n, uint64_t ms);
-/* The voters. */
+/* The configuration's text, and its voters. */
+struct slice node_members(struct sim *s);
 void node_quorum(const struct sim *s, struct quorum *q);
 
 #endif

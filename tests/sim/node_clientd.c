@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/mem.h"
+#include "clientd/front_int.h"
 #include "ipc/msg.h"
 #include "model.h"
 #include "node.h"
@@ -447,7 +448,7 @@ clientd_turn(struct proc *p)
 	if (front_deadline(d->front) <= node_now_ms(p->node) * speed(d))
 		step(d, FRONT_TICK, NULL, 0);
 	carry_out(d);
-	model_look(p->sim->model, d);
+	model_look(p->sim->model, p->node);
 	want = front_deadline(d->front);
 	if (want == UINT64_MAX)
 		return due;
@@ -498,6 +499,18 @@ clientd_die(struct proc *p)
 	if (!p->starved)
 		front_destroy(d->front);
 	d->front = NULL;
+}
+
+bool
+node_serves(const struct node *n)
+{
+	return n->clientd.front != NULL && front_serving(n->clientd.front);
+}
+
+const struct tree *
+node_tree(const struct node *n)
+{
+	return n->clientd.front != NULL ? n->clientd.front->tree : NULL;
 }
 
 const struct proc_ops clientd_ops = { clientd_start, clientd_turn, clientd_die };

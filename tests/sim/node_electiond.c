@@ -392,7 +392,7 @@ static void
 electiond_start(struct proc *p)
 {
 	struct electiond *d = electiond_of(p);
-	struct election_members members = { .text = SLICE_LIT("version=0") };
+	struct election_members members = { .text = node_members(p->sim) };
 	struct election_config c = {
 		.sid = (uint8_t)p->node->sid,
 		.min_interval_ms = ELECTION_MIN_INTERVAL_MS,

@@ -7,6 +7,7 @@
 #include "ipc/msg.h"
 #include "model.h"
 #include "node.h"
+#include "syncd/zab.h"
 
 enum {
 	WINDOW_TXNS = 64,
@@ -41,7 +42,7 @@ check_commit(struct syncd *s, const struct frame *f)
 {
 	struct model *m = s->proc.sim->model;
 
-	if (s->zab.role == ZAB_LEADER || f->body.len == 0)
+	if (s->zab->role == ZAB_LEADER || f->body.len == 0)
 		model_commit(m, node_of(s), f->zxid);
 	else
 		model_deliver(m, node_of(s), f->zxid, f->body);
@@ -147,11 +148,11 @@ role_changed(struct syncd *s, const struct zab_action *a)
 	char text[200];
 
 	(void)a;
-	sim_trace(s->proc.sim, &s->proc, "role", "%s", zab_describe(&s->zab, text, sizeof text));
-	if (s->zab.trouble != NULL && s->zab.config.standalone)
-		sim_fail(s->proc.sim, "the node refuses to lead: %s", s->zab.trouble);
-	if (s->zab.role == ZAB_LEADER)
-		model_leads(s->proc.sim->model, node_of(s), s->zab.epoch, s->zab.committed);
+	sim_trace(s->proc.sim, &s->proc, "role", "%s", zab_describe(s->zab, text, sizeof text));
+	if (s->zab->trouble != NULL && s->zab->config.standalone)
+		sim_fail(s->proc.sim, "the node refuses to lead: %s", s->zab->trouble);
+	if (s->zab->role == ZAB_LEADER)
+		model_leads(s->proc.sim->model, node_of(s), s->zab->epoch, s->zab->committed);
 }
 
 /* ---- Peers ---- */
@@ -230,7 +231,7 @@ check_acks(struct syncd *s, struct slice out)
 static void
 flush_peer(struct syncd *s, struct peer *p)
 {
-	struct slice out = zab_peer_output(&s->zab, p->number);
+	struct slice out = zab_peer_output(s->zab, p->number);
 	size_t room = conn_unread(p->conn, p->side);
 
 	room = room < SOCKET_BYTES ? SOCKET_BYTES - room : 0;
@@ -337,7 +338,7 @@ open_install(struct syncd *s, const struct zab_action *a)
 static void
 flush_install(struct syncd *s, const struct zab_action *a)
 {
-	struct slice out = zab_install_output(&s->zab);
+	struct slice out = zab_install_output(s->zab);
 
 	(void)a;
 	if (s->install == NULL || s->installed > 0 || out.len == 0)
@@ -381,7 +382,7 @@ act(struct syncd *s, enum zab_link from)
 	};
 	const char *reason = NULL;
 	size_t n;
-	const struct zab_action *a = zab_actions(&s->zab, &n);
+	const struct zab_action *a = zab_actions(s->zab, &n);
 
 	for (size_t i = 0; i < n; i++) {
 		if (a[i].type != ZAB_CLOSE)
@@ -430,7 +431,7 @@ step(struct syncd *s, struct zab_event *e)
 	const char *reason;
 
 	e->now_ms = node_now_ms(node_of(s));
-	zab_step(&s->zab, e);
+	zab_step(s->zab, e);
 	reason = act(s, e->link);
 	tell_wrote(s);
 	return reason;
@@ -496,8 +497,8 @@ static void
 say_hello(struct proc *p, struct star *l, Zkd__Hello *mine)
 {
 	(void)l;
-	mine->applied_zxid = syncd_of(p)->zab.committed;
-	mine->role_number = syncd_of(p)->zab.role_number;
+	mine->applied_zxid = syncd_of(p)->zab->committed;
+	mine->role_number = syncd_of(p)->zab->role_number;
 }
 
 static const char *
@@ -523,7 +524,7 @@ on_down(struct proc *p, struct star *l)
 	struct syncd *s = syncd_of(p);
 	struct zab_event e = { .type = ZAB_DOWN, .link = which(s, l), .fd = -1 };
 
-	if (s->zab.links[e.link].up)
+	if (s->zab->links[e.link].up)
 		step(s, &e);
 }
 
@@ -660,9 +661,9 @@ syncd_turn(struct proc *p)
 		close_install(s, false);
 		step(s, &(struct zab_event){ .type = ZAB_INSTALL_CLOSED, .fd = -1 });
 	}
-	if (zab_deadline(&s->zab) <= node_now_ms(p->node))
+	if (zab_deadline(s->zab) <= node_now_ms(p->node))
 		step(s, &tick);
-	want = node_us_at(p->node, zab_deadline(&s->zab));
+	want = node_us_at(p->node, zab_deadline(s->zab));
 	return want < due ? want : due;
 }
 
@@ -674,7 +675,7 @@ syncd_start(struct proc *p)
 	struct zab_config c = {
 		.sid = (uint64_t)n->sid,
 		.standalone = p->sim->nnodes == 1,
-		.members = SLICE_LIT("version=0"),
+		.members = node_members(p->sim),
 		.tick_ms = TICK_MS,
 		.init_limit = INIT_LIMIT,
 		.sync_limit = SYNC_LIMIT,
@@ -692,7 +693,8 @@ syncd_start(struct proc *p)
 					   [ZAB_ELECTIOND] = &n->electiond_link };
 
 	node_quorum(p->sim, &c.quorums.current);
-	zab_init(&s->zab, &c);
+	s->zab = mem_zalloc(1, sizeof *s->zab);
+	zab_init(s->zab, &c);
 	list_init(&s->peers);
 	s->last_peer = c.role_base;
 	s->dial.conn = s->install = NULL;
@@ -713,9 +715,26 @@ syncd_die(struct proc *p)
 		drop_peer(container_of(e, struct peer, link), true);
 	net_hang_up(&s->dial, true);
 	close_install(s, true);
-	if (!p->starved)
-		zab_free(&s->zab);
+	if (!p->starved) {
+		zab_free(s->zab);
+		mem_free(s->zab);
+	}
+	s->zab = NULL;
 }
+
+bool
+node_leads(const struct node *n)
+{
+	return n->syncd.zab != NULL && n->syncd.zab->role == ZAB_LEADER;
+}
+
+uint64_t
+node_epoch(const struct node *n)
+{
+	return n->syncd.zab != NULL ? n->syncd.zab->epoch : 0;
+}
+
+_Static_assert((int)ZAB_LINKS == (int)SYNCD_LINKS, "links of syncd");
 
 const struct proc_ops syncd_ops = { syncd_start, syncd_turn, syncd_die };
 

@@ -71,13 +71,11 @@ check_end(struct sim *s)
 			sim_fail(s, "%s waits for the answer to request %d", c->proc.name, c->answered + 1);
 	}
 	for (int i = 0; i < s->nnodes; i++) {
-		const struct clientd *d = &s->nodes[i]->clientd;
-
-		if (!d->proc.alive || !front_serving(d->front)) {
+		if (!node_serves(s->nodes[i])) {
 			sim_fail(s, "n%d does not serve after the last fault", i + 1);
 			continue;
 		}
-		model_compare(s->model, d);
+		model_compare(s->model, s->nodes[i]);
 	}
 	model_check_sessions(s->model);
 }

@@ -127,6 +127,7 @@ struct sim {
 	struct list net_conns;
 
 	int nnodes;
+	char members[400]; /* text of the configuration */
 	struct node *nodes[NODES_MAX];
 	int nclients;
 	struct client *clients[CLIENTS_MAX];

@@ -19,7 +19,7 @@ is_meant(const struct sim *s, const struct scene *c, const struct proc *p)
 
 	if (p == NULL || p->kind != c->kind || p->node == NULL)
 		return false;
-	leads = p->node->syncd.proc.alive && p->node->syncd.zab.role == ZAB_LEADER;
+	leads = node_leads(p->node);
 	switch (c->who) {
 	case LEADER:
 		return leads;
