@@ -158,6 +158,8 @@ install(struct logd *g, const struct helper_report *r)
 {
 	int ret;
 
+	/* It is in our hands now: that its helper is taken away is no reason to refuse it. */
+	g->install.active = false;
 	if (logd_end_history(g) != 0)
 		return;
 	ret = store_install(g->store, r->zxid);

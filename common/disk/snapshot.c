@@ -326,8 +326,10 @@ void
 snapshot_reader_init(struct snapshot_reader *r, enum snapshot_form form, const struct snapshot_events *events,
 		     void *ctx)
 {
+	static const struct snapshot_events nobody_listens;
+
 	*r = (struct snapshot_reader){
-		.events = events,
+		.events = events != NULL ? events : &nobody_listens,
 		.ctx = ctx,
 		.form = form,
 		.state = form == SNAPSHOT_FILE ? STATE_HEADER : STATE_SESSIONS,

@@ -229,6 +229,7 @@ main(int argc, char **argv)
 	if (status != 0)
 		return status;
 	signal(SIGABRT, on_abort);
+	signal(SIGSEGV, on_abort);
 	if (o.story != NULL)
 		return play(&o);
 	for (uint64_t seed = o.from;; seed++) {

@@ -185,6 +185,7 @@ install(struct logd *g, uint64_t zxid)
 {
 	int ret;
 
+	g->installing = false; /* it is in our hands now */
 	end_history(g);
 	ret = store_install(g->store, zxid);
 	sim_trace(g->proc.sim, &g->proc, "installed", "zxid=0x%llx error=%d", (unsigned long long)zxid, ret);
