@@ -40,8 +40,8 @@ struct ask {
 	struct ask_op op;
 	struct ask_op parts[ASK_OPS]; /* of a MULTI */
 	int nparts;
-	uint64_t sent_us, acked_then; /* highest zxid acknowledged to anybody when it was sent */
-	bool sent, answered, refused;
+	uint64_t sent_us, acked_then;       /* highest zxid acknowledged to anybody when it was sent */
+	bool sent, answered, refused, lost; /* lost: its connection ended before the answer */
 	/* The model's answer, once committed. */
 	bool committed;
 	uint64_t zxid;

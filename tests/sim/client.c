@@ -57,7 +57,8 @@ disconnect(struct client *c, const char *why)
 	conn_close(c->conn, 0, rng_once_in(&s->net, 2));
 	c->conn = NULL;
 	c->connected = false;
-	c->answered = c->nasks;
+	for (; c->answered < c->nasks; c->answered++)
+		c->asks[c->answered]->lost = true;
 	c->restoring = false;
 	c->next_us = s->now_us + rng_range(&s->load, 1 * MS, 200 * MS);
 }
