@@ -80,6 +80,7 @@ zab_commit(struct zab *z, uint64_t zxid)
 	if (zab_lead_is_on(z))
 		zab_broadcast_commits(z, from, to);
 	tell_commits(z, from, to);
+	zab_request_give(z);
 	zab_request_committed(z);
 	zab_members_committed(z, zxid);
 }

@@ -41,7 +41,8 @@ zab_request_give(struct zab *z)
 	struct slice body;
 	uint64_t number;
 
-	if (!zab_lead_is_on(z) || z->phase != ZAB_READY)
+	/* A clientd that comes back serves, and takes requests, when all that it has loaded is committed. */
+	if (!zab_lead_is_on(z) || z->phase != ZAB_READY || z->committed < z->role_proposed)
 		return;
 	while ((number = requests_give(&z->requests, &r, &body)) != 0)
 		zab_send(z, ZAB_CLIENTD, r->type, number, 0, r->type == MSG_SYNC ? SLICE_NULL : body);

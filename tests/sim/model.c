@@ -521,8 +521,8 @@ do_ask(struct model *m, const struct txnlog_head *h, struct slice txn)
 	a->zxid = h->zxid;
 	if (error == ZK_SESSIONMOVED && m->sim->nnodes > 1)
 		a->err = error; /* its client has dialled another server, even if it stays with this one */
-	else if (!model_is_open(m, a->session))
-		a->err = ZK_SESSIONEXPIRED;
+	else if (!model_is_open(m, a->session) && a->op.type != ZK_OP_CLOSE_SESSION)
+		a->err = ZK_SESSIONEXPIRED; /* closing twice is no error: the second finds nothing to do */
 	else if (a->op.type == ZK_OP_MULTI)
 		a->err = do_multi(m, a, h->zxid);
 	else if (a->op.type != ZK_OP_CLOSE_SESSION)
