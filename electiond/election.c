@@ -166,12 +166,28 @@ on_leave(struct election *e, const struct election_event *ev)
 	e->phase = ELECTION_IDLE;
 }
 
+static bool
+same_voters(const struct quorum *a, const struct quorum *b)
+{
+	bool same = a->hierarchical == b->hierarchical && a->nvoters == b->nvoters;
+
+	for (size_t i = 0; i < a->nvoters && same; i++)
+		same = a->voters[i].sid == b->voters[i].sid && a->voters[i].weight == b->voters[i].weight &&
+		       a->voters[i].group == b->voters[i].group;
+	return same;
+}
+
+/*
+ * Who votes is what matters to a round. A leader gives the text another version with each epoch; to begin again for that
+ * would leave servers behind that have just elected us in the round before.
+ */
 static void
 on_members(struct election *e, const struct election_event *ev)
 {
-	bool same = ev->members->version == e->members.version &&
-		    ev->members->observer == e->members.observer &&
-		    slice_equal(ev->members->text, e->members.text);
+	const struct quorum_pair *was = &e->members.quorums, *is = &ev->members->quorums;
+	bool same = ev->members->observer == e->members.observer &&
+		    same_voters(&was->current, &is->current) && was->has_pending == is->has_pending &&
+		    (!is->has_pending || same_voters(&was->pending, &is->pending));
 
 	adopt_members(e, ev->members);
 	election_trace(e, TRACE_NOTICE, "members", "version=0x%llx", (unsigned long long)e->members.version);

@@ -76,7 +76,7 @@ enum election_event_type {
 	ELECTION_ROLE, /* the node has a role without our doing: vote, with its state. Peers that look are told. */
 	ELECTION_EPOCH,   /* synchronised: the vote's epoch is now vote.epoch */
 	ELECTION_LEAVE,   /* neither looking nor in a role: speak to nobody */
-	ELECTION_MEMBERS, /* members; an election that is under way begins again */
+	ELECTION_MEMBERS, /* members; an election that is under way begins again where others vote */
 	/* From the network: peer. */
 	ELECTION_NOTIFICATION, /* notification */
 	ELECTION_CONNECTED, /* there is a connection that stays; it replaces an older one, which is not told of */

@@ -123,6 +123,7 @@ struct elector {
 	struct dial dial;
 	struct conn *conn;
 	int side;
+	uint64_t half_us; /* since when half a notification is there; 0: there is none */
 };
 
 struct electiond {

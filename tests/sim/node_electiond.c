@@ -10,7 +10,7 @@
 #include "ipc/msg.h"
 #include "node.h"
 
-enum { OUT_MAX = 4096 };
+enum { OUT_MAX = 4096, HALF_US = 5 * SECOND };
 
 static struct electiond *
 electiond_of(struct proc *p)
@@ -130,6 +130,7 @@ keep(struct electiond *d, int sid, struct conn *c, int side)
 	hang_up(v);
 	v->conn = c;
 	v->side = side;
+	v->half_us = 0;
 	tell(d, ELECTION_CONNECTED, sid);
 }
 
@@ -172,6 +173,22 @@ look_at_dial(struct electiond *d, int sid)
 	}
 }
 
+/* Half a notification, for too long: its length may be wrong, and then nothing more would ever be heard. */
+static bool
+is_stuck(struct electiond *d, struct elector *v)
+{
+	uint64_t now_us = d->proc.sim->now_us;
+
+	if (conn_arrived(v->conn, v->side).len == 0) {
+		v->half_us = 0;
+		return false;
+	}
+	if (v->half_us == 0)
+		v->half_us = now_us;
+	proc_wake(&d->proc, v->half_us + HALF_US);
+	return now_us - v->half_us >= HALF_US;
+}
+
 static void
 read_peer(struct electiond *d, int sid)
 {
@@ -183,13 +200,14 @@ read_peer(struct electiond *d, int sid)
 		struct slice body;
 		int64_t n = notification_frame(conn_arrived(c, v->side), &body);
 
-		if (n == 0)
+		if (n == 0 && !is_stuck(d, v))
 			break;
-		if (n < 0) {
+		if (n <= 0) {
 			hang_up(v);
 			tell(d, ELECTION_LOST, sid);
 			return;
 		}
+		v->half_us = 0;
 		if (notification_parse(body, &e.notification) == 0)
 			step(d, &e);
 		if (v->conn == c)
