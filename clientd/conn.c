@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/mem.h"
+#include "base/quote.h"
 
 enum {
 	COMPLAINTS_PER_SECOND = 100,
@@ -459,8 +460,9 @@ conn_kill(struct front *f, struct front_conn *c, const char *reason)
 	if (c->state == CONN_DEAD)
 		return;
 	if (reason != NULL && may_complain(f))
-		trace(f->trace, TRACE_WARNING, "front", "close", "peer=%s:%u session=0x%llx reason=\"%s\"",
-		      c->peer.text, c->peer.port, (unsigned long long)c->session, reason);
+		trace(f->trace, TRACE_WARNING, "front", "close", "peer=%s:%u session=0x%llx reason=%s",
+		      c->peer.text, c->peer.port, (unsigned long long)c->session,
+		      quote(slice_str(reason)).text);
 	c->state = CONN_DEAD;
 	conn_detach(f, c);
 	learner_conn_gone(f, c);

@@ -8,6 +8,7 @@
 
 #include "base/list.h"
 #include "base/mem.h"
+#include "base/quote.h"
 #include "tree_priv.h"
 
 static const struct slice quota_root = { (const uint8_t *)"/zookeeper/quota", 16 };
@@ -336,8 +337,8 @@ quota_check(const struct tree *t, struct slice key, int64_t bytes, int64_t count
 	if (exceeds(use.count, count, limits.count_hard) || exceeds(use.bytes, bytes, limits.bytes_hard))
 		return ZK_QUOTAEXCEEDED;
 	if (exceeds(use.count, count, limits.count) || exceeds(use.bytes, bytes, limits.bytes))
-		trace(t->config->trace, TRACE_DEBUG, "tree", "quota exceeded", "path=%.*s", (int)q->len,
-		      (const char *)q->path);
+		trace(t->config->trace, TRACE_DEBUG, "tree", "quota exceeded", "path=%s",
+		      quote(slice_of(q->path, q->len)).text);
 	return ZK_OK;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "base/quote.h"
 #include "tree_priv.h"
 
 /* A snapshot's own number for an ACL list. */
@@ -41,8 +42,8 @@ tree_load_begin(const struct tree_config *config, uint64_t zxid)
 static int
 refuse(struct tree_load *l, const char *why, struct slice path)
 {
-	trace(l->t->config->trace, TRACE_ERROR, "tree", "snapshot refused", "reason=\"%s\" path=%.*s", why,
-	      (int)path.len, (const char *)path.data);
+	trace(l->t->config->trace, TRACE_ERROR, "tree", "snapshot refused", "reason=\"%s\" path=%s", why,
+	      quote(path).text);
 	return -EBADMSG;
 }
 

@@ -5,6 +5,7 @@
 #include "keys.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "config.h"
 #include "nearest.h"
@@ -355,6 +356,17 @@ config_key_find(const char *name)
 			pattern = k;
 	}
 	return pattern;
+}
+
+bool
+config_key_is_secret(const struct config_key *k, const char *name)
+{
+	static const char part[] = "passw"; /* password, passwd, in any case */
+
+	for (; *name != '\0'; name++)
+		if (strncasecmp(name, part, sizeof part - 1) == 0)
+			return true;
+	return k->secret;
 }
 
 /* Whether name is the last part of a known name: purgeInterval for autopurge.purgeInterval. */

@@ -64,6 +64,11 @@ const struct config_key *config_key_find(const char *name);
 /* The known name nearest to a misspelt one, or NULL when none is near. */
 const char *config_key_suggest(const char *name);
 bool config_key_is_pattern(const struct config_key *k);
+/*
+ * Whether a value is not to be shown: the key is a secret's, or name, which may stand for a pattern (ssl.*), is that of a
+ * password.
+ */
+bool config_key_is_secret(const struct config_key *k, const char *name);
 /* What its value may be, such as "1..65535 (port)". Returns out, or fixed words. */
 const char *config_key_allowed(const struct config_key *k, char *out, size_t size);
 

@@ -209,7 +209,8 @@ take_refused(struct parser *p, const struct setting *s)
 	    value_is_harmless(s->key, s->value))
 		return;
 	report_error(p->r, s->origin, s->name, "%s asks for what this version cannot give: %s",
-		     s->key->secret ? "the value" : quote_value(s->value, quoted), s->key->about);
+		     config_key_is_secret(s->key, s->name) ? "the value" : quote_value(s->value, quoted),
+		     s->key->about);
 }
 
 static void

@@ -249,7 +249,7 @@ print(const struct config *c, bool secrets, bool with_myid, struct buf *out)
 		put_text(out, "# accepted, not honoured\n");
 	for (size_t i = 0; i < c->nignored; i++) {
 		const struct config_key *k = config_key_find(c->ignored[i].key);
-		if (k->secret && !secrets)
+		if (config_key_is_secret(k, c->ignored[i].key) && !secrets)
 			continue;
 		put_line(out, c->ignored[i].key, c->ignored[i].value);
 	}

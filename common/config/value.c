@@ -100,7 +100,7 @@ refuse(const struct reading *v, const char *what)
 
 	if (strpbrk(v->value, "#!") != NULL)
 		hint = "; a comment needs a line of its own";
-	if (v->key->secret)
+	if (config_key_is_secret(v->key, v->name))
 		snprintf(quoted, sizeof quoted, "the value");
 	else
 		quote_value(v->value, quoted);

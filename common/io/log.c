@@ -9,20 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { LOG_FIELDS_BYTES = 512, LOG_PROGRAM_BYTES = 32 };
+#include "io/journal.h"
 
-static const char journal_path[] = "/run/systemd/journal/socket";
+enum { LOG_PROGRAM_BYTES = 32 };
+
 static const char *const level_names[] = { "emerg",   "alert",  "crit", "error",
 					   "warning", "notice", "info", "debug" };
-/* Keys of a line that also become fields of the journal, under the same name in capitals. */
-static const char *const field_keys[] = { "zxid", "sid", "session", "peer" };
 
 static void emit_trace(struct trace *t, enum trace_level level, const char *room, const char *event,
 		       const char *text);
@@ -39,34 +35,6 @@ static struct {
 		.journal = -1,
 		.trace = { .least = TRACE_NOTICE, .emit = emit_trace } };
 
-/* Whether standard error is the stream that the variable names as "device:inode". */
-static bool
-stderr_is_journal(const char *stream)
-{
-	unsigned long long dev, ino;
-	struct stat st;
-
-	if (stream == NULL || sscanf(stream, "%llu:%llu", &dev, &ino) != 2 || fstat(STDERR_FILENO, &st) != 0)
-		return false;
-	return st.st_dev == dev && st.st_ino == ino;
-}
-
-static int
-connect_journal(void)
-{
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	if (fd < 0)
-		return -1;
-	memcpy(sa.sun_path, journal_path, sizeof journal_path);
-	if (connect(fd, (struct sockaddr *)&sa, sizeof sa) != 0) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
 void
 log_open(const char *program)
 {
@@ -76,8 +44,8 @@ log_open(const char *program)
 	if (log_state.journal >= 0)
 		close(log_state.journal);
 	log_state.journal = -1;
-	if (stderr_is_journal(getenv("JOURNAL_STREAM")))
-		log_state.journal = connect_journal();
+	if (journal_is_behind(STDERR_FILENO, getenv("JOURNAL_STREAM")))
+		log_state.journal = journal_connect(NULL);
 	log_state.prefix = log_state.journal < 0 && getenv("INVOCATION_ID") != NULL && !isatty(STDERR_FILENO);
 }
 
@@ -144,49 +112,6 @@ escape(char *to, size_t size, const char *text)
 	return n;
 }
 
-/* The fields of the journal that the line's keys name. */
-static size_t
-take_fields(char *to, size_t size, const char *line)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < sizeof field_keys / sizeof *field_keys; i++) {
-		size_t len = strlen(field_keys[i]);
-		for (const char *p = line; (p = strstr(p, field_keys[i])) != NULL; p += len) {
-			if (p == line || p[-1] != ' ' || p[len] != '=')
-				continue;
-			size_t value = strcspn(p + len + 1, " ");
-			if (size - n < len + value + 3)
-				break;
-			for (size_t k = 0; k < len; k++)
-				to[n++] = (char)(field_keys[i][k] - 'a' + 'A');
-			memcpy(to + n, p + len, value + 1);
-			n += value + 1;
-			to[n++] = '\n';
-			break;
-		}
-	}
-	return n;
-}
-
-static void
-write_journal(int level, const char *line, size_t len)
-{
-	char head[64 + LOG_PROGRAM_BYTES], fields[LOG_FIELDS_BYTES];
-	int n = snprintf(head, sizeof head, "PRIORITY=%d\nSYSLOG_IDENTIFIER=%s\nMESSAGE=", level,
-			 log_state.program);
-	struct iovec iov[] = {
-		{ head, (size_t)n },
-		{ (void *)line, len },
-		{ (void *)"\n", 1 },
-		{ fields, take_fields(fields, sizeof fields, line) },
-	};
-	struct msghdr m = { .msg_iov = iov, .msg_iovlen = sizeof iov / sizeof *iov };
-
-	/* A journal that is full loses lines; a daemon that waits for it would lose more. */
-	(void)!sendmsg(log_state.journal, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
 static void
 write_stderr(int level, const char *line, size_t len)
 {
@@ -219,7 +144,7 @@ write_line(int level, const char *event, const char *text)
 	snprintf(raw, sizeof raw, "%s%s%s", event, text[0] != '\0' ? " " : "", text);
 	len = escape(line, sizeof line, raw);
 	if (log_state.journal >= 0)
-		write_journal(level, line, len);
+		journal_send(log_state.journal, level, log_state.program, event, line);
 	else
 		write_stderr(level, line, len);
 	errno = saved;
@@ -244,33 +169,6 @@ log_plain(int level, const char *event)
 {
 	if (level <= log_state.level)
 		write_line(level, event, "");
-}
-
-struct log_quoted
-log_quote(struct slice value)
-{
-	static const char cut[] = "...\"";
-	struct log_quoted q;
-	size_t n = 0, added, room = sizeof q.text - sizeof cut, i;
-
-	q.text[n++] = '"';
-	for (i = 0; i < value.len; i++) {
-		unsigned char c = value.data[i];
-		if (c == '"' || c == '\\') {
-			added = room - n >= 2 ? 2 : 0;
-			if (added > 0) {
-				q.text[n] = '\\';
-				q.text[n + 1] = (char)c;
-			}
-		} else {
-			added = put_escaped(q.text + n, room - n, c);
-		}
-		if (added == 0)
-			break;
-		n += added;
-	}
-	memcpy(q.text + n, i < value.len ? cut : "\"", i < value.len ? sizeof cut : 2);
-	return q;
 }
 
 static void

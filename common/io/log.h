@@ -4,8 +4,8 @@
  *	log_event(LOG_NOTICE, "link up", "peer=%s pid=%d", name, pid);
  *	-> clientd: link up peer=syncd pid=77
  *
- * Where journald is behind standard error (JOURNAL_STREAM) lines go to it by its own protocol, with the fields ZXID,
- * SID, SESSION and PEER taken from the keys of the same names; else to standard error, with systemd's <N> prefix
+ * Where journald is behind standard error (JOURNAL_STREAM) lines go to it by its own protocol, with fields taken from
+ * the keys of the same names (journal.h); else to standard error, with systemd's <N> prefix
  * where a service manager asked for it (LISTEN_FDS or NOTIFY_SOCKET of a systemd unit, see log_open).
  *
  * A program has one log; it is the one piece of state of common/io that is global, because a line may have to be
@@ -20,16 +20,11 @@
 #include <stddef.h>
 #include <syslog.h>
 
-#include "base/slice.h"
+#include "base/quote.h"
 #include "base/trace.h"
 
 enum {
 	LOG_LINE_BYTES = 1024, /* a longer line is cut */
-	LOG_QUOTE_BYTES = 160, /* a longer value is cut and ends in ... */
-};
-
-struct log_quoted {
-	char text[LOG_QUOTE_BYTES];
 };
 
 /*
@@ -48,8 +43,12 @@ int log_set_level_name(const char *name);
 void log_event(int level, const char *event, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void log_plain(int level, const char *event);
 
-/* A value between quotes, with quotes, backslashes and unprintable bytes escaped; null gives "". */
-struct log_quoted log_quote(struct slice value);
+/* A value between quotes, see base/quote.h. */
+static inline struct quoted
+log_quote(struct slice value)
+{
+	return quote(value);
+}
 
 /* The trace to give to cores; owned by the log. Its level follows log_set_level. */
 struct trace *log_trace(void);

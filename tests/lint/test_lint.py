@@ -14,6 +14,7 @@ CC = os.environ.get("CC", "cc").split()
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 import commands  # noqa: E402
+import events  # noqa: E402
 import fields  # noqa: E402
 import layers  # noqa: E402
 import messages  # noqa: E402
@@ -68,6 +69,31 @@ class Commands(unittest.TestCase):
     def test_help(self):
         text = "usage: x [-n]\n\nwith -q nothing\n  -c, --config FILE   as -z or so\n      --help  this\n"
         self.assertEqual(commands.help_options(text), {"-c", "--config", "--help"})
+
+
+class Events(unittest.TestCase):
+    ID = "0123456789abcdef0123456789abcdef"
+    ENTRY = "Subject: x\nDefined-By: zkd\nDocumentation: man:zkd(7)\n\nText.\n"
+    SOURCE = 'log_event(LOG_ERR, "died", "pid=%d", 1); trace(t, TRACE_NOTICE, "zab",\n "role", "x=1");'
+
+    def lint(self, listed, entries):
+        return list(events.complaints(listed, entries, [self.SOURCE]))
+
+    def test_clean(self):
+        other = self.ID[::-1]
+        self.assertEqual(self.lint([("died", self.ID), ("zab: role", other)], {self.ID: self.ENTRY, other: self.ENTRY}), [])
+
+    def test_breaches(self):
+        good = {self.ID: self.ENTRY}
+        for listed, entries, said in (
+            ([("left", self.ID)], good, "events.def: left: no source logs it"),
+            ([("zab: left", self.ID)], good, "events.def: zab: left: no source logs it"),
+            ([("died", self.ID)], {}, f"zkd.catalog: died ({self.ID}) is not explained"),
+            ([], good, f"zkd.catalog: {self.ID} is no event of ours"),
+            ([("died", self.ID)], {self.ID: "Subject: x\n"}, f"zkd.catalog: {self.ID}: its head is malformed or its text is missing"),
+            ([("died", "1")], {"1": self.ENTRY}, "events.def: died: 1 is no id of its own"),
+        ):
+            self.assertEqual(self.lint(listed, entries), [said])
 
 
 class Pure(Scratch):

@@ -180,7 +180,7 @@ static const struct bad bads[] = {
 	{ "most negative", SLICE_LIT("\x80\0\0\0"), false, "frame length -2147483648 outside" },
 	{ "length huge", SLICE_LIT("\x7f\xff\xff\xff"), false, "frame length 2147483647 outside" },
 	{ "one above the limit", SLICE_LIT("\x00\x10\x00\x00"), false, "frame length 1048576 outside" },
-	{ "http", SLICE_LIT("GET / HTTP/1.1\r\n\r\n"), false, "first bytes \"GET.\"" },
+	{ "http", SLICE_LIT("GET / HTTP/1.1\r\n\r\n"), false, "first bytes \\\"GET.\\\"" },
 	{ "tls", SLICE_LIT("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), false,
 	  "frame length 369295618 outside" },
 	{ "telnet interrupt", SLICE_LIT("\xff\xf4\xff\xfd\x06"), false, NULL },

@@ -16,10 +16,13 @@
 #include "io/clock.h"
 #include "io/control.h"
 #include "io/fdlimit.h"
+#include "io/journal.h"
 #include "io/listen.h"
 #include "io/log.h"
 #include "io/notify.h"
 #include "io/user.h"
+
+#define DIED_ID "3d2867a073f1bb24d426eb6cbe9d2c1e"
 
 static char base[] = "/tmp/zkd-os-XXXXXX";
 static int base_fd;
@@ -343,7 +346,7 @@ END_TEST
 START_TEST(quoted_values)
 {
 	char big[1000];
-	struct log_quoted q;
+	struct quoted q;
 
 	ck_assert_str_eq(log_quote(SLICE_LIT("plain")).text, "\"plain\"");
 	ck_assert_str_eq(log_quote(SLICE_NULL).text, "\"\"");
@@ -355,6 +358,113 @@ START_TEST(quoted_values)
 		ck_assert_int_eq(q.text[strlen(q.text) - 1], '"');
 	}
 	ck_assert_str_eq(q.text + strlen(q.text) - 4, "...\"");
+}
+END_TEST
+
+START_TEST(quoted_text_keeps_its_place)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{ "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80",
+		  "\"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80\"" },
+		{ "\x80\xc3", "\"\\x80\\xc3\"" },
+		{ "\xc0\xaf\xed\xa0\x80", "\"\\xc0\\xaf\\xed\\xa0\\x80\"" },
+		{ "\xc2\x9b", "\"\\xc2\\x9b\"" }, /* C1: begins a terminal's sequence */
+		{ "a\xe2\x80\xae"
+		  "b",
+		  "\"a\\xe2\\x80\\xae"
+		  "b\"" }, /* turns round what follows */
+		{ "\x1b[31m", "\"\\x1b[31m\"" },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		ck_assert_str_eq(quote(slice_str(cases[i].in)).text, cases[i].out);
+}
+END_TEST
+
+/* ---- The journal ---- */
+
+static const char *
+datagram(int level, const char *program, const char *event, const char *line)
+{
+	static char out[JOURNAL_DATAGRAM_BYTES + 1];
+
+	out[journal_format(out, level, program, event, line)] = '\0';
+	return out;
+}
+
+START_TEST(journal_fields)
+{
+	ck_assert_str_eq(datagram(3, "zkd", "died", "died daemon=logd pid=7 zxid=0x1f sid=2 epoch=3"),
+			 "PRIORITY=3\nSYSLOG_IDENTIFIER=zkd\n"
+			 "MESSAGE=died daemon=logd pid=7 zxid=0x1f sid=2 epoch=3\n"
+			 "MESSAGE_ID=" DIED_ID "\nDAEMON=logd\nZXID=0x1f\nSID=2\nEPOCH=3\n");
+	ck_assert_str_eq(datagram(5, "syncd", "no such event", "no such event peer=127.0.0.1:5 session=0x1"),
+			 "PRIORITY=5\nSYSLOG_IDENTIFIER=syncd\n"
+			 "MESSAGE=no such event peer=127.0.0.1:5 session=0x1\n"
+			 "PEER=127.0.0.1:5\nSESSION=0x1\nDAEMON=syncd\n");
+}
+END_TEST
+
+/* What stands in a quoted value is no key, the first of two counts, and an event is no key either. */
+START_TEST(journal_fields_cannot_be_forged)
+{
+	const char *got =
+	    datagram(4, "clientd", "close",
+		     "close reason=\"a\\\" zxid=0x666 \" zxid=0x1 zxid=0x666 peer=\"x y\" session");
+
+	ck_assert_ptr_nonnull(strstr(got, "\nZXID=0x1\n"));
+	ck_assert_ptr_null(strstr(got, "ZXID=0x666"));
+	ck_assert_ptr_nonnull(strstr(got, "\nPEER=x y\n"));
+	ck_assert_ptr_null(strstr(got, "SESSION"));
+	ck_assert_ptr_null(strstr(datagram(4, "clientd", "sid=1 zxid=2", "sid=1 zxid=2"), "SID="));
+}
+END_TEST
+
+START_TEST(journal_datagrams_are_bounded)
+{
+	static char line[JOURNAL_DATAGRAM_BYTES * 2];
+
+	memset(line, 'x', sizeof line - 1);
+	memcpy(line, "e zxid=", 7);
+	for (size_t n = sizeof line - 1; n > 10; n -= 7) {
+		char out[JOURNAL_DATAGRAM_BYTES];
+		line[n] = '\0';
+		ck_assert_uint_le(journal_format(out, 4, "clientd", "e", line), sizeof out);
+	}
+}
+END_TEST
+
+/* A journal of our own takes the lines of a program whose standard error it is said to be. */
+START_TEST(journal_is_found_and_fed)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX, .sun_path = "journal" };
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0), to;
+	char stream[64], got[JOURNAL_DATAGRAM_BYTES + 1];
+	struct stat st;
+	ssize_t n;
+
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)st.st_dev,
+		 (unsigned long long)st.st_ino);
+	ck_assert(journal_is_behind(fd, stream));
+	ck_assert(!journal_is_behind(base_fd, stream));
+	ck_assert(!journal_is_behind(fd, NULL));
+	ck_assert(!journal_is_behind(fd, "nonsense"));
+	ck_assert_int_eq(journal_connect("journal"), -ENOENT);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, sizeof sa), 0);
+	to = journal_connect("journal");
+	ck_assert_int_ge(to, 0);
+	for (int i = 0; i < 5000; i++) /* a full journal stops nobody */
+		journal_send(to, 4, "syncd", "role", "role epoch=5");
+	n = recv(fd, got, sizeof got - 1, 0);
+	ck_assert_int_gt(n, 0);
+	got[n] = '\0';
+	ck_assert_ptr_nonnull(strstr(got, "MESSAGE=role epoch=5\n"));
+	ck_assert_ptr_nonnull(strstr(got, "\nEPOCH=5\n"));
+	close(to);
+	close(fd);
 }
 END_TEST
 
@@ -638,6 +748,11 @@ main(void)
 	tcase_add_test(tc, log_for_a_service_manager);
 	tcase_add_test(tc, long_lines_are_cut);
 	tcase_add_test(tc, quoted_values);
+	tcase_add_test(tc, quoted_text_keeps_its_place);
+	tcase_add_test(tc, journal_fields);
+	tcase_add_test(tc, journal_fields_cannot_be_forged);
+	tcase_add_test(tc, journal_datagrams_are_bounded);
+	tcase_add_test(tc, journal_is_found_and_fed);
 	tcase_add_test(tc, log_levels_by_name);
 	tcase_add_test(tc, out_of_descriptors);
 	tcase_add_test(tc, nothing_helps);
