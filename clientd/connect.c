@@ -25,6 +25,7 @@ respond(struct front *f, struct front_conn *c, int64_t session)
 		.session_id = session,
 		.passwd = slice_of(passwd, sizeof passwd),
 		.has_read_only = c->sent_read_only,
+		.read_only = session != 0 && f->role.state == ROLE_READONLY,
 	};
 
 	if (session != 0)
@@ -46,6 +47,14 @@ refuse_session(struct front *f, struct front_conn *c, int64_t session)
 }
 
 static void
+open_session(struct front *f, struct front_conn *c)
+{
+	c->state = CONN_OPEN;
+	respond(f, c, c->session);
+	conn_unpause(f, c, PAUSE_OPENING);
+}
+
+static void
 create_session(struct front *f, struct front_conn *c)
 {
 	uint8_t body[4];
@@ -61,18 +70,15 @@ create_session(struct front *f, struct front_conn *c)
 	put_be32(body, (uint32_t)c->timeout_ms);
 	list_remove(&c->timer);
 	conn_attach(f, c, rq.session);
+	if (f->local != NULL) {
+		local_open(f, c, rq.session);
+		open_session(f, c);
+		return;
+	}
 	c->state = CONN_OPENING;
 	conn_pause(f, c, PAUSE_OPENING);
 	if (write_begin(f, c, &rq, f->now_ms) != 0)
 		conn_kill(f, c, "its session cannot be proposed");
-}
-
-static void
-open_session(struct front *f, struct front_conn *c)
-{
-	c->state = CONN_OPEN;
-	respond(f, c, c->session);
-	conn_unpause(f, c, PAUSE_OPENING);
 }
 
 void
@@ -111,7 +117,7 @@ may_renew(struct front *f, const struct front_conn *c, const struct jute_connect
 	struct sessions *sessions = tree_sessions(f->tree);
 	const struct front_conn *old = conn_of_session(f, rq->session_id);
 
-	if (front_leads(f) && old != NULL && old->state == CONN_OPENING)
+	if (f->role.state == ROLE_READONLY || (front_leads(f) && old != NULL && old->state == CONN_OPENING))
 		return false;
 	return sessions_renew(sessions, rq->session_id, rq->passwd, 0, c->timeout_ms, (int64_t)f->now_ms);
 }
@@ -123,7 +129,7 @@ renew_session(struct front *f, struct front_conn *c, const struct jute_connect_r
 	struct front_conn *old;
 
 	f->metrics.connections_renewed++;
-	if (!may_renew(f, c, rq)) {
+	if (!local_renew(f, c, rq->session_id, rq->passwd) && !may_renew(f, c, rq)) {
 		refuse_session(f, c, rq->session_id);
 		return;
 	}
@@ -131,7 +137,7 @@ renew_session(struct front *f, struct front_conn *c, const struct jute_connect_r
 	if (old != NULL)
 		conn_kill(f, old, NULL);
 	conn_attach(f, c, rq->session_id);
-	if (front_leads(f)) {
+	if (front_leads(f) || c->local) {
 		open_session(f, c);
 		return;
 	}
@@ -140,10 +146,23 @@ renew_session(struct front *f, struct front_conn *c, const struct jute_connect_r
 	learner_revalidate(f, c);
 }
 
+/* Without a quorum only those are served who only want to read, with sessions that nobody else has to know. */
+static bool
+is_for_a_quorum(const struct front *f, const struct jute_connect_request *rq)
+{
+	struct session_view view;
+
+	return f->role.state == ROLE_READONLY &&
+	       (!rq->has_read_only || !rq->read_only ||
+		sessions_get(tree_sessions_const(f->tree), rq->session_id, &view));
+}
+
 static void
 serve(struct front *f, struct front_conn *c, const struct jute_connect_request *rq)
 {
-	if (rq->last_zxid_seen > (int64_t)front_shown_zxid(f)) {
+	if (is_for_a_quorum(f, rq)) {
+		conn_kill(f, c, NULL);
+	} else if (rq->last_zxid_seen > (int64_t)front_shown_zxid(f)) {
 		trace(f->trace, TRACE_NOTICE, "front", "client is ahead",
 		      "peer=%s:%u seen=0x%llx ours=0x%llx", c->peer.text, c->peer.port,
 		      (unsigned long long)rq->last_zxid_seen, (unsigned long long)front_shown_zxid(f));
@@ -174,7 +193,7 @@ connect_request(struct front *f, struct front_conn *c, struct slice frame)
 		conn_kill(f, c, NULL);
 		return true;
 	}
-	if (rq.session_id == 0 && !f->disk_failed && !write_credit(f)) {
+	if (rq.session_id == 0 && f->local == NULL && !f->disk_failed && !write_credit(f)) {
 		conn_pause(f, c, PAUSE_CREDIT);
 		return false;
 	}

@@ -92,6 +92,7 @@ tick(struct front *f, const struct front_event *e)
 	write_tick(f);
 	learner_tick(f);
 	conn_close_silent(f);
+	local_tick(f);
 }
 
 static void (*const handlers[])(struct front *f, const struct front_event *e) = {
@@ -152,6 +153,7 @@ front_deadline(struct front *f)
 		due = f->load.retry_ms;
 	due = touch < due ? touch : due;
 	due = silent < due ? silent : due;
+	due = local_deadline(f) < due ? local_deadline(f) : due;
 	f->due_ms = due;
 	return due;
 }

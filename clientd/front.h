@@ -58,7 +58,8 @@ struct front_config {
 	const char *words;                 /* 4lw.commands.whitelist: comma separated, "*" for all */
 	const char *version;               /* of the suite */
 	const char *conf;                  /* what the word conf prints; in an ensemble the members follow */
-	const char *members;     /* text of the ensemble's configuration; NULL on a standalone node */
+	const char *members; /* text of the ensemble's configuration; NULL on a standalone node */
+	bool local_sessions, upgrade_sessions; /* localSessionsEnabled, localSessionsUpgradingEnabled */
 	bool leader_idle;        /* leaderServes=no: while it leads others it serves no clients */
 	const char *environment; /* what envi prints behind the version */
 	struct tree_config tree; /* its acl.super_digest is borrowed */

@@ -59,6 +59,7 @@ struct front_conn {
 	bool reading;        /* what the shell was told last */
 	bool dirty;          /* a FRONT_WRITE is queued, or the shell waits for writability */
 	bool greeted;        /* the first four bytes were no word */
+	bool local;          /* its session is in front.local */
 	bool sent_read_only; /* the connect request had that byte */
 	bool close_taken;    /* the shell has let go of the handle */
 	uint32_t inflight;   /* pending entries that name this connection */
@@ -232,7 +233,8 @@ struct front {
 	struct tree *tree; /* NULL before the first load */
 	struct prep *prep; /* while leading and loaded */
 	struct session_ids ids;
-	uint64_t committed; /* commit floor of this role */
+	struct sessions *local; /* those of this node alone; NULL where there are none */
+	uint64_t committed;     /* commit floor of this role */
 	struct buf pending;
 	uint32_t npending;
 	struct learner learner;
@@ -353,7 +355,7 @@ void stats_reply(struct front *f, struct front_conn *c, const struct request *rq
 typedef enum zk_error op_fn(struct front *f, struct front_conn *c, const struct request *rq);
 op_fn op_exists, op_get_data, op_get_acl, op_get_children, op_get_children2, op_get_all_children_number,
     op_get_ephemerals, op_multi_read, op_who_am_i, op_set_watches, op_set_watches2, op_add_watch,
-    op_check_watches, op_remove_watches, op_ping, op_sync;
+    op_check_watches, op_remove_watches, op_ping, op_sync, op_close_local;
 /* Answered at once, out of order, as ZooKeeper does. */
 void op_auth(struct front *f, struct front_conn *c, const struct request *rq);
 void op_sasl(struct front *f, struct front_conn *c, const struct request *rq);
@@ -398,6 +400,22 @@ void link_bad(struct front *f, const char *why);
 void link_told(struct front *f);
 /* Shows clients the configuration in force, as the data of /zookeeper/config. */
 void link_show_members(struct front *f);
+
+/* ---- local.c ---- */
+/* The role begins and ends. */
+void local_begin(struct front *f);
+void local_end(struct front *f);
+/* c gets a session that only this node knows. */
+void local_open(struct front *f, struct front_conn *c, int64_t session);
+/* Whether c may go on with it as such a session. */
+bool local_renew(struct front *f, struct front_conn *c, int64_t session, struct slice passwd);
+/*
+ * Before a write: a local session that is to own an ephemeral becomes one of all servers, or the error to refuse the
+ * write with is returned.
+ */
+enum zk_error local_upgrade(struct front *f, struct front_conn *c, const struct request *rq);
+void local_tick(struct front *f);
+uint64_t local_deadline(const struct front *f);
 
 /* ---- leader.c: what learners ask, and who they are ---- */
 typedef void link_take_fn(struct front *f, const struct frame *frame);

@@ -30,6 +30,8 @@ leader_request(struct front *f, const struct frame *frame)
 		return;
 	}
 	rq.body = jute_rest(&r);
+	/* The server that made its id may know a session that we do not. */
+	rq.local = f->config.local_sessions && (uint64_t)rq.session >> 56 != (f->role.sid & 0xff);
 	rq.auth = (struct auth){ ids.v, ids.n };
 	/* What no client may ask, its server may not either, but for the sessions that it opens and closes. */
 	if (!prep_takes(rq.type) || rq.type == ZK_OP_DELETE_CONTAINER || rq.type == ZK_OP_CHECK) {

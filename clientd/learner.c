@@ -178,7 +178,8 @@ learn(struct front *f, uint64_t zxid, struct slice txn, const struct jute_txn_he
 	if (c == NULL)
 		return write_learned(f, zxid, txn, NULL, NULL);
 	take_asked(f, c, &a);
-	if (c->state == CONN_OPEN && !request_awaits(c, &a))
+	/* The session of an open connection is created when it is upgraded, and nobody waits for that. */
+	if (c->state == CONN_OPEN && a.op != ZK_OP_CREATE_SESSION && !request_awaits(c, &a))
 		conn_kill(f, c, "the leader answers its requests out of order");
 	err = write_learned(f, zxid, txn, c, &a);
 	conn_landed(c);

@@ -48,6 +48,7 @@ end_role(struct front *f)
 	close_sessions(f);
 	write_forget(f);
 	learner_forget(f);
+	local_end(f);
 	load_abort(f);
 	if (f->prep != NULL)
 		prep_destroy(f->prep);

@@ -129,14 +129,15 @@ take_snapshot_end(struct front *f, const struct frame *frame)
 }
 
 /*
- * A learner gets what came after the beginning of its role with the COMMITs, and a node that looks for its role has
- * no use for what it may not apply.
+ * A learner gets what came after the beginning of its role with the COMMITs, and a node without a quorum has no use
+ * for what it may not apply.
  */
 static bool
 passes_over(const struct front *f, uint64_t zxid)
 {
-	return (front_learns(f) && zxid > f->role.proposed) ||
-	       (f->role.state == ROLE_LOOKING && zxid > f->committed);
+	if (front_learns(f))
+		return zxid > f->role.proposed;
+	return !front_leads(f) && zxid > f->committed;
 }
 
 static void
@@ -259,10 +260,11 @@ load_serve(struct front *f)
 {
 	if (f->phase != PHASE_CATCHING_UP || f->role.state == ROLE_LOOKING)
 		return;
-	if (f->npending > 0 || f->committed < f->role.proposed)
+	if (f->role.state != ROLE_READONLY && (f->npending > 0 || f->committed < f->role.proposed))
 		return;
 	renew_session_ids(f);
 	link_show_members(f);
+	local_begin(f);
 	if (front_leads(f))
 		lead(f);
 	f->phase = PHASE_SERVING;

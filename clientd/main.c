@@ -289,6 +289,8 @@ make_front(struct clientd *d)
 		.conf = d->conf = print_conf(c),
 		.members = d->members = print_members(c),
 		.leader_idle = !c->leader_serves,
+		.local_sessions = c->local_sessions,
+		.upgrade_sessions = c->upgrade_local_sessions,
 		.environment = d->environment = print_environment(),
 		.trace = log_trace(),
 	};

@@ -47,6 +47,7 @@ struct prep_request {
 	int64_t session; /* 0 for the sweeper */
 	int32_t cxid;
 	uint64_t owner;    /* number of the learner connection it came through, 0 for an own client */
+	bool local;        /* the session may be one that only its server knows: then it owns no ephemerals */
 	struct auth auth;  /* ids of its connection */
 	struct slice body; /* the request record; empty for closeSession */
 	int64_t wall_ms;   /* becomes the txn's time */

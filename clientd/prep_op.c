@@ -8,10 +8,25 @@
 
 #include "jute/path.h"
 
+/* ZooKeeper: LeaderSessionTracker.checkSession. */
 enum zk_error
 prep_check_session(struct prep_txn *x)
 {
-	return sessions_check(&x->p->tree->sessions, x->rq->session, x->rq->owner);
+	struct sessions *sessions = &x->p->tree->sessions;
+	struct session_view view;
+
+	if (x->rq->local && !sessions_get(sessions, x->rq->session, &view))
+		return ZK_OK;
+	return sessions_check(sessions, x->rq->session, x->rq->owner);
+}
+
+/* What is to live as long as the session needs one that all servers know. */
+static enum zk_error
+check_owner(struct prep_txn *x, bool ephemeral)
+{
+	if (ephemeral)
+		return sessions_check(&x->p->tree->sessions, x->rq->session, x->rq->owner);
+	return prep_check_session(x);
 }
 
 static enum zk_error
@@ -196,7 +211,7 @@ run_create(struct prep_txn *x, const struct jute_create_ttl_request *q, int32_t 
 	enum zk_error err;
 
 	buf_truncate(&x->p->acl, 0);
-	if ((err = check_mode(x, &c)) != ZK_OK || (err = prep_check_session(x)) != ZK_OK ||
+	if ((err = check_mode(x, &c)) != ZK_OK || (err = check_owner(x, c.mode.ephemeral)) != ZK_OK ||
 	    (err = check_parent(x, &c)) != ZK_OK || (err = check_name(x, &c)) != ZK_OK)
 		return err;
 	write_create(x, &c);

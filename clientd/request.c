@@ -62,7 +62,8 @@ static const struct op high_ops[] = {
 static const struct op *
 find_op(int32_t code)
 {
-	static const struct op none = { OP_NONE, NULL, NULL }, close_session = { OP_WRITE, NULL, NULL };
+	static const struct op none = { OP_NONE, NULL, NULL },
+			       close_session = { OP_WRITE, op_close_local, NULL };
 
 	if (code == ZK_OP_CLOSE_SESSION)
 		return &close_session;
@@ -193,6 +194,8 @@ answer_read(struct front *f, struct front_conn *c, const struct request *rq)
 	}
 	begun = reply_begin(c, rq->op == ZK_OP_PING ? ZK_XID_PING : rq->xid, front_shown_zxid(f));
 	reply_end(f, c, begun, rq, op->read(f, c, rq));
+	if (rq->op == ZK_OP_CLOSE_SESSION)
+		conn_finish(f, c);
 }
 
 static void
@@ -259,6 +262,7 @@ start_write(struct front *f, struct front_conn *c, const struct request *rq)
 		.body = closes ? slice_of(rq->body.data, 0) : rq->body,
 		.wall_ms = f->wall_ms,
 		.now_ms = (int64_t)f->now_ms,
+		.local = c->local,
 	};
 
 	if (write_begin(f, c, &prep, rq->start_ms) != 0) {
@@ -283,6 +287,32 @@ is_unreadable(struct front *f, const struct request *rq)
 	return !jute_read_reconfig_request(&r, &f->arena, &q);
 }
 
+/* The end of a session that only this node knows: its turn comes behind what was asked before. */
+static void
+close_local(struct front *f, struct front_conn *c, const struct request *rq)
+{
+	conn_pause(f, c, PAUSE_LEAVING);
+	read_now_or_later(f, c, rq);
+}
+
+/* Whether the node takes no writes at all. */
+static bool
+is_read_only(const struct front *f)
+{
+	return f->disk_failed || f->role.state == ROLE_READONLY;
+}
+
+static void
+upgrade_and_write(struct front *f, struct front_conn *c, const struct request *rq)
+{
+	enum zk_error err = local_upgrade(f, c, rq);
+
+	if (err == ZK_OK)
+		start_write(f, c, rq);
+	else
+		refuse(f, c, rq, err);
+}
+
 static bool
 dispatch(struct front *f, struct front_conn *c, const struct request *rq)
 {
@@ -290,17 +320,21 @@ dispatch(struct front *f, struct front_conn *c, const struct request *rq)
 
 	switch (op->kind) {
 	case OP_WRITE:
-		if (f->disk_failed)
+		if (c->local && rq->op == ZK_OP_CLOSE_SESSION)
+			close_local(f, c, rq);
+		else if (is_read_only(f))
 			refuse_write(f, c, rq);
 		else if (is_unreadable(f, rq))
 			refuse(f, c, rq, ZK_MARSHALLINGERROR);
 		else if (!write_credit(f))
 			return false;
 		else
-			start_write(f, c, rq);
+			upgrade_and_write(f, c, rq);
 		break;
 	case OP_SYNC:
-		if (front_learns(f) && learner_sync(f, c, rq) != 0)
+		if (f->role.state == ROLE_READONLY)
+			refuse(f, c, rq, ZK_NOTREADONLY);
+		else if (front_learns(f) && learner_sync(f, c, rq) != 0)
 			refuse(f, c, rq, ZK_SYSTEMERROR);
 		else if (!front_learns(f))
 			write_sync(f, c, rq);
@@ -322,7 +356,9 @@ heard_of(struct front *f, struct front_conn *c)
 	c->heard_ms = f->now_ms;
 	if (c->session == 0)
 		return;
-	if (front_leads(f))
+	if (c->local)
+		sessions_touch(f->local, c->session, c->timeout_ms, (int64_t)f->now_ms);
+	else if (front_leads(f))
 		sessions_touch(tree_sessions(f->tree), c->session, c->timeout_ms, (int64_t)f->now_ms);
 	else
 		learner_touch(f, c);

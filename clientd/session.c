@@ -398,6 +398,34 @@ sessions_renew(struct sessions *s, int64_t id, struct slice passwd, uint64_t own
 	return !s->leading || sessions_revalidate(s, id, owner, timeout_ms, now_ms);
 }
 
+struct sessions *
+sessions_create(void)
+{
+	struct sessions *s = mem_alloc(sizeof *s);
+
+	sessions_init(s);
+	return s;
+}
+
+void
+sessions_destroy(struct sessions *s)
+{
+	sessions_free(s);
+	mem_free(s);
+}
+
+void
+sessions_add(struct sessions *s, int64_t id, int32_t timeout_ms, int64_t now_ms)
+{
+	sessions_prepared_create(s, id, timeout_ms, 0, now_ms);
+}
+
+void
+sessions_drop(struct sessions *s, int64_t id)
+{
+	sessions_applied_close(s, id);
+}
+
 void
 session_ids_init(struct session_ids *ids, uint8_t server_id, int64_t start_ms)
 {

@@ -100,6 +100,16 @@ bool sessions_renew(struct sessions *s, int64_t id, struct slice passwd, uint64_
 bool sessions_revalidate(struct sessions *s, int64_t id, uint64_t owner, int32_t timeout_ms, int64_t now_ms);
 
 /*
+ * A table beside the tree's, of sessions that only this node knows (localSessionsEnabled, read-only mode): made by
+ * sessions_create, put to work by sessions_lead, filled and emptied by its owner. sessions_drop is harmless for an id
+ * that it does not have.
+ */
+struct sessions *sessions_create(void);
+void sessions_destroy(struct sessions *s);
+void sessions_add(struct sessions *s, int64_t id, int32_t timeout_ms, int64_t now_ms);
+void sessions_drop(struct sessions *s, int64_t id);
+
+/*
  * Ids for new sessions of this server: server_id (1 when standalone) in the top byte, then 40 bits of
  * start_ms, then a counter (ZooKeeper: SessionTrackerImpl.initializeNextSessionId). start_ms must be past
  * that of any earlier start of this server; ids still in use are left out.

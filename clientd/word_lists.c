@@ -289,15 +289,21 @@ most_entries(const struct word_call *w)
 }
 
 static void
-put_sessions(struct word_call *w, const struct session_due *due, uint32_t n)
+put_sessions(struct word_call *w, const struct sessions *sessions, uint32_t most)
 {
-	struct expiring *v = arena_array(&w->f->arena, n + 1, sizeof *v);
-	uint32_t count = 0;
+	uint32_t count = 0, n;
+	struct session_due *due;
+	struct expiring *v;
 
+	most = most < sessions_held(sessions) ? most : sessions_held(sessions);
+	due = arena_array(&w->f->arena, most + 1, sizeof *due);
+	v = arena_array(&w->f->arena, most + 1, sizeof *v);
+	n = sessions_due(sessions, (int64_t)w->f->now_ms, due, most);
+	w->cut = w->cut || n < sessions_held(sessions);
 	for (uint32_t i = 0; i < n; i++)
 		if (due[i].expires_ms >= 0)
 			v[count++] = (struct expiring){ due[i].expires_ms, due[i].id, NULL };
-	word_put(w, "SessionTracker dump:\nSession ");
+	word_put(w, "Session ");
 	put_buckets(w, v, count);
 }
 
@@ -331,7 +337,7 @@ put_global_sessions(struct word_call *w, const struct sessions *sessions, uint32
 
 	sessions_each(sessions, add_session, &l);
 	qsort(l.v, l.n, sizeof *l.v, by_id);
-	word_put(w, "SessionTracker dump:\nGlobal Sessions(%u):\n", sessions_count(sessions));
+	word_put(w, "Global Sessions(%u):\n", sessions_count(sessions));
 	for (uint32_t i = 0; i < l.n && list_more(w); i++)
 		word_put(w, "0x%" PRIx64 "\t%dms\n", (uint64_t)l.v[i].id, l.v[i].timeout_ms);
 }
@@ -375,6 +381,8 @@ connection_expires(const struct front *f, const struct front_conn *c)
 
 	if (c->state != CONN_OPEN && c->state != CONN_OPENING)
 		return (int64_t)((c->timer_ms / tick + 1) * tick - now);
+	if (c->local)
+		return sessions_expires(f->local, (int64_t)now, c->session);
 	if (front_leads(f))
 		return sessions_expires(tree_sessions_const(f->tree), (int64_t)now, c->session);
 	return (int64_t)(((c->heard_ms + (uint64_t)c->timeout_ms) / tick + 1) * tick - now);
@@ -401,6 +409,24 @@ put_connections(struct word_call *w)
 	put_buckets(w, v, n);
 }
 
+static void
+put_trackers(struct word_call *w, const struct sessions *sessions)
+{
+	const struct front *f = w->f;
+
+	word_put(w, "SessionTracker dump:\n");
+	if (f->local != NULL) {
+		word_put(w, "Local ");
+		put_sessions(w, f->local, most_entries(w));
+	}
+	if (!front_leads(f))
+		put_global_sessions(w, sessions, most_entries(w));
+	else if (f->local != NULL)
+		word_put(w, "Global ");
+	if (front_leads(f))
+		put_sessions(w, sessions, most_entries(w));
+}
+
 void
 word_dump(struct word_call *w)
 {
@@ -412,11 +438,7 @@ word_dump(struct word_call *w)
 	most = most < sessions_held(sessions) ? most : sessions_held(sessions);
 	due = arena_array(&w->f->arena, most + 1, sizeof *due);
 	n = sessions_due(sessions, (int64_t)w->f->now_ms, due, most);
-	w->cut = n < sessions_held(sessions);
-	if (front_leads(w->f))
-		put_sessions(w, due, n);
-	else
-		put_global_sessions(w, sessions, most);
+	put_trackers(w, sessions);
 	put_ephemerals(w, due, n);
 	put_connections(w);
 }

@@ -96,7 +96,7 @@ put_gauges(struct word_call *w)
 	put_metric(w, "ephemerals_count", facts.ephemerals);
 	put_metric(w, "approximate_data_size", facts.data_bytes);
 	put_metric(w, "global_sessions", facts.sessions);
-	put_metric(w, "local_sessions", 0);
+	put_metric(w, "local_sessions", f->local == NULL ? 0 : sessions_held(f->local));
 	if (f->config.max_descriptors != 0)
 		put_metric(w, "max_file_descriptor_count", f->config.max_descriptors);
 	put_size(w, "last", f->metrics.response_last);

@@ -150,6 +150,7 @@ struct config {
 	bool hierarchical; /* group.N or weight.N lines are there */
 	bool standalone_enabled;
 	bool leader_serves;
+	bool local_sessions, upgrade_local_sessions;
 	int64_t myid; /* -1: not known */
 	const char *
 	    dynamic_config_file; /* where the list stands instead; NULL: in the file itself, or read already */

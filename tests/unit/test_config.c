@@ -263,6 +263,8 @@ static const char golden_out[] = "clientPort=2181\n"
 				 "weight.2=3\n"
 				 "weight.3=1\n"
 				 "standaloneEnabled=true\n"
+				 "localSessionsEnabled=false\n"
+				 "localSessionsUpgradingEnabled=false\n"
 				 "reconfigEnabled=true\n"
 				 "version=1f\n"
 				 "peerType=participant\n";

@@ -222,6 +222,25 @@ START_TEST(test_dump_of_a_learner)
 }
 END_TEST
 
+START_TEST(test_dump_of_local_sessions)
+{
+	struct world_client *c;
+	const char *text;
+
+	config.local_sessions = true;
+	serve_as(_i == 0 ? ZKD__ROLE_STATE__ROLE_LEADER : ZKD__ROLE_STATE__ROLE_FOLLOWER);
+	c = world_connect(&w);
+	SAY(c, put_connect(b, 0, 10000, 0, NULL, true));
+	hear_connect(c);
+	text = ask("dump");
+	ck_assert_int_eq(strncmp(text, "SessionTracker dump:\nLocal Session Sets (1)/(1):\n1 expire at ", 61),
+			 0);
+	ck_assert(says(text, _i == 0 ? "\nGlobal Session Sets (0)/(0):\nephemeral"
+				     : "\nGlobal Sessions(0):\nephemeral"));
+	ck_assert(says(ask("mntr"), "zk_global_sessions\t0\nzk_local_sessions\t1\n"));
+}
+END_TEST
+
 START_TEST(test_whitelist)
 {
 	config.words = "srvr, ruok";
@@ -543,6 +562,7 @@ add_tests(TCase *t)
 	tcase_add_test(t, test_members);
 	tcase_add_loop_test(t, test_leader_that_serves_nobody, 0, 2);
 	tcase_add_test(t, test_dump_of_a_learner);
+	tcase_add_loop_test(t, test_dump_of_local_sessions, 0, 2);
 	tcase_add_test(t, test_whitelist);
 	tcase_add_test(t, test_before_serving);
 	tcase_add_test(t, test_telnet_interrupt);
