@@ -85,6 +85,8 @@ class Standin:
 
     def bind(self, unit, name):
         listen = unit["ListenStream"]
+        if unit["FileDescriptorName"] in ("election", "quorum"):
+            return  # enabled in an ensemble only
         if listen.startswith("/"):
             path = listen.replace("/run/zkd/", self.runtime + "/")
             s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
