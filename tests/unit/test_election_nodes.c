@@ -3,9 +3,15 @@
  * from a seed, over a virtual clock. A fake syncd at each node lets a leader with a quorum of followers begin an epoch
  * and append, and looks again where a leader or its quorum is missed.
  *
- * Checked at each result: a quorum did hold that vote in that round; whom it elects has the best (epoch, zxid) among a
- * quorum; in one round (and epoch) no two leaders have a quorum that settled on them. Checked after the faults: all
- * follow one leader within bounded time; and, where there are no faults but dead servers, without finalizeWait.
+ * The judge knows nothing of the core but what it says: it has an order of its own (ahead), keeps what each node was told
+ * when it had to look (its claims), and reads every notification that is sent.
+ *
+ * Checked at each notification of a node that looks: what it votes for was once the claim of that server; it is not
+ * behind the node's own claim; within a round a node only ever changes to what is ahead; its round never falls.
+ * Checked at each result: whom it elects leads already, or a quorum did vote so in that round, and its claim is the
+ * foremost of a quorum; the vote is that claim; in one round no two leaders have a quorum that settled on them. Checked
+ * after the faults: all follow one leader within bounded time; and, where there are no faults but dead servers, without
+ * finalizeWait.
  *
  * Set ELECTION_SEED to run one seed, with a line for each decision of a core.
  */
@@ -21,6 +27,7 @@ enum {
 	NODES_MAX = 7,
 	ITEMS_MAX = 256, /* in a channel */
 	ROUNDS = 512,
+	CLAIMS_MAX = 1024,
 	FAULT_MS = 4000,
 	HEAL_MS = 15000,
 	ROLE_CHECK_MS = 20,
@@ -48,11 +55,22 @@ struct channel {
 	bool blocked;
 };
 
+/* What a server has: it is the better leader the further ahead it is. */
+struct claim {
+	int64_t epoch, zxid;
+	int sid;
+};
+
 struct node {
 	struct trace trace;
 	bool up, synced, established, closes; /* closes: accepts and hangs up */
+	bool led;                             /* ever */
 	struct election e;
 	int64_t zxid, epoch;
+	struct claim claims[CLAIMS_MAX]; /* of each time it had to look */
+	int nclaims;
+	int64_t said_round; /* of what it said last, since it looks */
+	struct claim said;
 	uint64_t good_ms;         /* when its role was last seen to be well */
 	uint64_t conn[NODES_MAX]; /* as it knows them */
 };
@@ -61,8 +79,10 @@ struct node {
 struct history {
 	uint8_t held[NODES_MAX];    /* nodes that proposed or settled on this leader */
 	uint8_t settled[NODES_MAX]; /* nodes that settled on it, since their last start */
+	uint8_t followed
+	    [NODES_MAX]; /* nodes that ever settled on it: what they said then may still be under way */
 	bool began[NODES_MAX];
-	struct vote least[NODES_MAX]; /* the least that a node began this round with */
+	struct claim least[NODES_MAX]; /* the least that a node began this round with */
 };
 
 static struct node nodes[NODES_MAX];
@@ -146,72 +166,117 @@ check_one_leader(const struct history *h)
 	ck_assert_msg(leaders <= 1, "seed %llu: %d leaders in one round", (unsigned long long)seed, leaders);
 }
 
-/* Where the votes of the round decided, as against the word of a leader there was. */
-static bool
-is_elected(const struct election *e, const struct vote *v)
+/* The order of ZooKeeper's manual, written down once more: the epoch counts first, then the zxid, then the server. */
+static int
+ahead(const struct claim *a, const struct claim *b)
 {
-	uint8_t same = 0;
+	if (a->epoch != b->epoch)
+		return a->epoch > b->epoch ? 1 : -1;
+	if (a->zxid != b->zxid)
+		return a->zxid > b->zxid ? 1 : -1;
+	return a->sid - b->sid;
+}
 
-	for (int k = 0; k < n; k++) {
-		const struct vote *w = &e->received.of[k];
-		if (sid_set_has(&e->received.present, (uint64_t)k) && w->leader == v->leader &&
-		    w->zxid == v->zxid && w->epoch == v->epoch && w->round == v->round)
-			same |= (uint8_t)(1u << k);
-	}
-	return enough(same);
+static struct claim
+claim_of(const struct vote *v)
+{
+	return (struct claim){ .epoch = v->epoch, .zxid = v->zxid, .sid = (int)v->leader };
+}
+
+static const struct claim *
+own_claim(int i)
+{
+	return &nodes[i].claims[nodes[i].nclaims - 1];
+}
+
+static bool
+was_claimed(const struct claim *c)
+{
+	ck_assert_msg(c->sid >= 0 && c->sid < n, "seed %llu: a vote for %d", (unsigned long long)seed,
+		      c->sid);
+	for (int k = 0; k < nodes[c->sid].nclaims; k++)
+		if (ahead(&nodes[c->sid].claims[k], c) == 0)
+			return true;
+	return false;
 }
 
 static void
 note_beginning(int i, struct history *h)
 {
-	const struct election *e = &nodes[i].e;
+	const struct claim *own = own_claim(i);
 
-	if (!h->began[i] || vote_beats(&h->least[i], &e->initial))
-		h->least[i] = e->initial;
+	if (!h->began[i] || ahead(&h->least[i], own) > 0)
+		h->least[i] = *own;
 	h->began[i] = true;
 }
 
+/* Node i, which looks, votes so. */
 static void
-note_proposal(int i)
+check_vote(int i, const struct vote *v)
 {
-	const struct election *e = &nodes[i].e;
+	struct node *x = &nodes[i];
+	struct claim c = claim_of(v);
+	struct history *h = round_of(v->round);
 
-	if (e->phase != ELECTION_LOOKING)
-		return;
-	struct history *h = round_of(e->round);
-	h->held[e->vote.leader] |= (uint8_t)(1u << i);
+	ck_assert_msg(was_claimed(&c), "seed %llu: node %d votes for what %d never had",
+		      (unsigned long long)seed, i, c.sid);
+	ck_assert_msg(ahead(&c, own_claim(i)) >= 0, "seed %llu: node %d votes for less than it has itself",
+		      (unsigned long long)seed, i);
+	ck_assert_msg(v->round >= x->said_round, "seed %llu: the round of node %d falls",
+		      (unsigned long long)seed, i);
+	ck_assert_msg(v->round > x->said_round || ahead(&c, &x->said) >= 0,
+		      "seed %llu: node %d changes to less within a round", (unsigned long long)seed, i);
+	x->said_round = v->round;
+	x->said = c;
+	h->held[v->leader] |= (uint8_t)(1u << i);
 	note_beginning(i, h);
 }
 
-/* The nodes that began the round with no better (epoch, zxid) than v's. */
+/* The nodes that began the round with nothing ahead of c, but for their names. */
 static uint8_t
-not_better(const struct history *h, const struct vote *v)
+not_ahead(const struct history *h, struct claim c)
 {
-	const struct vote limit = { .leader = INT64_MAX, .zxid = v->zxid, .epoch = v->epoch };
 	uint8_t bits = 0;
 
+	c.sid = n;
 	for (int k = 0; k < n; k++)
-		if (h->began[k] && vote_beats(&limit, &h->least[k]))
+		if (h->began[k] && ahead(&c, &h->least[k]) > 0)
 			bits |= (uint8_t)(1u << k);
 	return bits;
+}
+
+/* Elected by votes: it is not one that leads already and was only joined. */
+static void
+check_election(int i, struct history *h, const struct vote *v)
+{
+	struct claim c = claim_of(v);
+
+	/* It may have joined the round in this very step. */
+	h->held[v->leader] |= (uint8_t)(1u << i);
+	note_beginning(i, h);
+	ck_assert_msg(was_claimed(&c), "seed %llu: node %d settled on what %d never had",
+		      (unsigned long long)seed, i, c.sid);
+	ck_assert_msg(enough(h->held[v->leader]), "seed %llu: node %d settled on %lld without a quorum",
+		      (unsigned long long)seed, i, (long long)v->leader);
+	ck_assert_msg(enough(not_ahead(h, c)), "seed %llu: node %d elected one with less than a quorum has",
+		      (unsigned long long)seed, i);
 }
 
 static void
 check_result(int i, const struct vote *v)
 {
 	struct history *h = round_of(v->round);
+	uint8_t others = h->followed[v->leader];
 
 	results++;
-	h->held[v->leader] |= (uint8_t)(1u << i);
-	ck_assert_msg(enough(h->held[v->leader]), "seed %llu: node %d settled on %lld without a quorum",
-		      (unsigned long long)seed, i, (long long)v->leader);
-	if (is_elected(&nodes[i].e, v)) {
-		/* it may have joined the round in this very step */
-		note_beginning(i, h);
-		ck_assert_msg(enough(not_better(h, v)),
-			      "seed %llu: node %d elected one with less than a quorum has",
-			      (unsigned long long)seed, i);
-	}
+	ck_assert_msg((v->state == VOTE_LEADING) == (v->leader == i), "seed %llu: node %d has the wrong part",
+		      (unsigned long long)seed, i);
+	/* Joined, not elected: one that said that it leads, or this one again, by those who followed it. */
+	if (v->leader == i ? !enough(others | (uint8_t)(1u << i)) : !nodes[v->leader].led)
+		check_election(i, h, v);
+	if (v->leader == i)
+		nodes[i].led = true;
+	h->followed[v->leader] |= (uint8_t)(1u << i);
 	for (int64_t r = v->round + 1; r < ROUNDS; r++)
 		for (int l = 0; l < n; l++)
 			history[r].settled[l] &= (uint8_t) ~(1u << i);
@@ -229,6 +294,8 @@ do_action(int i, const struct election_action *a)
 
 	switch (a->type) {
 	case ELECTION_SEND:
+		if (a->notification.vote.state == VOTE_LOOKING)
+			check_vote(i, &a->notification.vote);
 		push(i, to,
 		     (struct item){ .type = NOTIFY, .conn = x->conn[to], .vote = a->notification.vote },
 		     1 + draw(10));
@@ -260,7 +327,6 @@ step(int i, struct election_event ev)
 
 	ev.now_ms = now;
 	election_step(&nodes[i].e, &ev);
-	note_proposal(i);
 	const struct election_action *a = election_actions(&nodes[i].e, &count);
 	ck_assert_uint_le(count, 64);
 	memcpy(todo, a, count * sizeof *a);
@@ -353,6 +419,9 @@ look(int i)
 	struct node *x = &nodes[i];
 
 	x->synced = x->established = false;
+	ck_assert_int_lt(x->nclaims, CLAIMS_MAX);
+	x->said_round = 0; /* who joined a running ensemble took over its round */
+	x->claims[x->nclaims++] = (struct claim){ .epoch = x->epoch, .zxid = x->zxid, .sid = i };
 	step(i, (struct election_event){ .type = ELECTION_LOOK,
 					 .vote = { .zxid = x->zxid, .epoch = x->epoch } });
 }
@@ -369,6 +438,7 @@ crash(int i)
 			cut(i, k);
 	memset(x->conn, 0, sizeof x->conn);
 	x->up = false;
+	x->said_round = 0;
 	election_free(&x->e);
 	for (int r = 0; r < ROUNDS; r++)
 		for (int l = 0; l < n; l++)
@@ -627,16 +697,9 @@ check_quick(uint8_t dead)
 {
 	int best = -1;
 
-	for (int i = 0; i < n; i++) {
-		struct vote v = { .leader = i, .zxid = nodes[i].zxid, .epoch = nodes[i].epoch };
-
-		if ((dead >> i & 1) != 0)
-			continue;
-		if (best < 0 || vote_beats(&v, &(struct vote){ .leader = best,
-							       .zxid = nodes[best].zxid,
-							       .epoch = nodes[best].epoch }))
+	for (int i = 0; i < n; i++)
+		if ((dead >> i & 1) == 0 && (best < 0 || ahead(own_claim(i), own_claim(best)) > 0))
 			best = i;
-	}
 	for (int i = 0; i < n; i++)
 		if ((dead >> i & 1) == 0)
 			ck_assert_msg(nodes[i].e.phase == ELECTION_SETTLED && nodes[i].e.vote.leader == best,
