@@ -288,7 +288,7 @@ static void
 tell_votes(struct status_writer *w, const struct election *core)
 {
 	for (int64_t sid = 0; sid < SID_LIMIT; sid++) {
-		if (core->phase == ELECTION_LOOKING && sid_set_has(&core->received.present, (uint64_t)sid))
+		if (sid != core->config.sid && sid_set_has(&core->received.present, (uint64_t)sid))
 			tell_vote(w, "vote", sid, &core->received.of[sid]);
 		if (core->phase == ELECTION_LOOKING && sid_set_has(&core->outside.present, (uint64_t)sid))
 			tell_vote(w, "outside", sid, &core->outside.of[sid]);

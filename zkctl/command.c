@@ -57,6 +57,8 @@ const struct command commands[] = {
 	{ GROUP_NODE, "ps", NULL, "", "the processes: pid, uptime, restarts, memory", command_ps, 0, 0, 0 },
 	{ GROUP_NODE, "status", NULL, "", "what the node is doing, and whether it is well", command_status, 0,
 	  0, BIT(FACTS) },
+	{ GROUP_NODE, "election", NULL, "", "the votes on who leads, as they stand", command_election, 0, 0,
+	  0 },
 	{ GROUP_NODE, "wait", "ready", "", "until the node serves (30 s, or --timeout)", command_wait, 0, -1,
 	  0 },
 	{ GROUP_NODE, "restart", NULL, "DAEMON", "restart one daemon and wait for the new one",

@@ -55,6 +55,7 @@ struct options {
 };
 #define GIVEN(o, id) (((o)->given & BIT(id)) != 0)
 
+int command_election(const struct options *o, int argc, char **argv);
 int command_ps(const struct options *o, int argc, char **argv);
 int command_status(const struct options *o, int argc, char **argv);
 int command_wait(const struct options *o, int argc, char **argv);

@@ -19,7 +19,6 @@ from electing import (  # noqa: E402
     FOLLOWING,
     LEADING,
     LOOKING,
-    OBSERVING,
     ROLE_FOLLOWER,
     ROLE_LEADER,
     ROLE_OBSERVER,
@@ -543,6 +542,25 @@ def test_its_resolver_ends_with_it(cluster):
     electing.wait_until(lambda: not os.path.exists(f"/proc/{child}/fd"), 5, "the resolver ends")
 
 
+def test_the_votes_as_they_stand(cluster):
+    nodes = cluster(3)
+    nodes[1].look(zxid=4)
+    nodes[1].wait_fact("vote.1", "state=looking leader=1 round=1 epoch=0 zxid=0x4")
+    answer = nodes[1].zkctl("election", "--json")
+    assert answer["sid"] == 1 and answer["round"] == 1 and answer["outside"] == []
+    assert answer["votes"] == [
+        {"sid": 1, "link": "this server", "state": "looking", "leader": 1, "round": 1, "epoch": 0, "zxid": "0x4"}
+    ]
+    for sid in (2, 3):
+        nodes[sid].look(zxid=4)
+    leader, _ = elected(nodes)
+    votes = {v["sid"]: v for v in nodes[1].zkctl("election", "--json")["votes"]}
+    assert votes[1]["state"] == "following" and votes[1]["leader"] == leader
+    assert {votes[s]["link"] for s in votes} <= {"this server", "connected"}
+    shown = nodes[1].zkctl("election").splitlines()
+    assert shown[0].startswith("following: leader ") and any(x.startswith("1       following") for x in shown)
+
+
 def test_states_of_the_facts(cluster):
     nodes = cluster(3)
     for e in nodes.values():
@@ -551,4 +569,3 @@ def test_states_of_the_facts(cluster):
     facts = nodes[1].facts()
     assert facts["sid"] == "1" and facts["phase"] == "settled" and facts["elections"] == "1"
     assert f"leader={leader}" in facts["vote.1"] and facts["peer.3"] == "connected"
-    assert OBSERVING == 3

@@ -99,6 +99,19 @@ def test_an_answer_that_cannot_be_written_is_an_error(node):
     assert r.returncode == UNWELL and "cannot write" in r.stderr
 
 
+# election
+
+
+def test_a_standalone_node_holds_no_election(ask):
+    r = ask("election")
+    assert r.returncode == OK and r.stdout == "standalone: no peers to vote with\n"
+    assert json.loads(ask("election", "--json").stdout) == {
+        "text": "standalone: no peers to vote with",
+        "votes": [],
+        "outside": [],
+    }
+
+
 # status
 
 

@@ -10,6 +10,7 @@ bytes of the election port.
 import collections
 import contextlib
 import hashlib
+import json
 import os
 import select
 import shutil
@@ -318,6 +319,15 @@ class Electiond:
                 f = dict(unproto(value))
                 facts[f[1].decode()] = f.get(2, b"").decode()
         return facts
+
+    def zkctl(self, *words):
+        """What zkctl prints of this electiond; decoded with --json."""
+        for name in ("link", "control"):
+            path = os.path.join(self.folder, f"electiond.{name}")
+            if not os.path.exists(path):
+                os.symlink(name, path)
+        text = subprocess.run([ZKCTL, "--runtime", self.folder, *words], stdout=subprocess.PIPE, check=True).stdout.decode()
+        return json.loads(text) if "--json" in words else text
 
     def wait_fact(self, name, wanted, seconds=WAIT_SECONDS):
         check = wanted if callable(wanted) else lambda v: v == wanted
