@@ -116,6 +116,7 @@ zab_broadcast_beat(struct zab *z)
 {
 	for (size_t i = 0; i < z->npeers; i++)
 		beat_peer(z, z->peers[i]);
+	zab_settle_peers(z); /* those who have to go are not counted any more */
 	if (!zab_lead_is_on(z)) {
 		if (z->now_ms - z->lead.progress_ms > ticks_ms(z, z->config.init_limit))
 			zab_look(z, "no quorum came to follow within initLimit ticks");

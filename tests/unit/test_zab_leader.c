@@ -1,0 +1,1297 @@
+/*
+ * A leader, row by row: the test is one of its learners, and says packet by packet what comes; then whole ensembles
+ * that lose one of them. See zab_net.h.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "syncd/packet.h"
+#include "zab_net.h"
+
+#define ZXID(epoch, n) ((uint64_t)(epoch) << 32 | (n))
+#define NODE           (&net.nodes[1])
+
+static uint32_t peer; /* the test's connection */
+
+static void
+say_data(int type, uint64_t zxid, const char *data, size_t len)
+{
+	net_packet(1, peer, type, zxid, slice_of(data, len));
+}
+
+static void
+say(int type, uint64_t zxid)
+{
+	net_packet(1, peer, type, zxid, SLICE_NULL);
+}
+
+static void
+expect(const char *heard)
+{
+	ck_assert_str_eq(net_heard(), heard);
+}
+
+static void
+say_info(int type, int64_t sid, uint32_t accepted, uint64_t version)
+{
+	struct learner_info info = { .sid = sid, .protocol = PACKET_PROTOCOL, .config_version = version };
+	uint8_t body[LEARNER_INFO_BYTES];
+
+	learner_info_put(body, &info);
+	net_packet(1, peer, type, ZXID(accepted, 0), slice_of(body, sizeof body));
+}
+
+static void
+say_ackepoch(int32_t epoch, uint64_t zxid)
+{
+	uint8_t body[4];
+
+	put_be32(body, (uint32_t)epoch);
+	net_packet(1, peer, PACKET_ACKEPOCH, zxid, slice_of(body, sizeof body));
+}
+
+static void
+setup(void)
+{
+	net_init(3, 3);
+	net.nodes[2].alive = net.nodes[3].alive = false;
+}
+
+static void
+teardown(void)
+{
+	net_free();
+}
+
+static void
+elect(void)
+{
+	net_start(1);
+	net_run();
+	net_elect(1);
+	net_run();
+}
+
+/* A leader of epoch 2 with 1:1 to 1:5, whose one follower the test is, as server 2. */
+static void
+lead(void)
+{
+	net_fill(1, 1, 1, 5);
+	elect();
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 2, 1, 0);
+	say_ackepoch(1, ZXID(1, 5));
+	say(PACKET_ACK, ZXID(2, 0));
+	net_heard();
+	say(PACKET_ACK, ZXID(2, 0)); /* behind UPTODATE, as Java's do */
+	ck_assert(net_serves(1));
+}
+
+static void
+expect_closed(const char *why)
+{
+	ck_assert_str_eq(NODE->closed, why);
+}
+
+static void
+expect_gone(const char *why)
+{
+	expect_closed(why);
+	ck_assert_uint_eq(zab_peer_output(&NODE->zab, peer).len, 0);
+	ck_assert_ptr_null(net_find_pipe(1, 0));
+}
+
+START_TEST(one_course_of_everything)
+{
+	net_fill(1, 1, 1, 5);
+	elect();
+	ck_assert_int_eq(NODE->role.role, ZAB_LOOKING);
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 2, 7, 0);
+	expect("LEADERINFO 800000000 +4");
+	ck_assert_uint_eq(NODE->epochs.accepted, 8);
+	ck_assert_uint_eq(NODE->epochs.current, 1);
+	say_ackepoch(1, ZXID(1, 3));
+	expect("DIFF 100000005, PROPOSAL 100000004 +48, COMMIT 100000004, PROPOSAL 100000005 +48, "
+	       "COMMIT 100000005, NEWLEADER 800000000");
+	ck_assert_uint_eq(NODE->epochs.current, 8);
+	ck_assert_int_eq(NODE->role.role, ZAB_LOOKING);
+	say(PACKET_ACK, ZXID(8, 0));
+	expect("UPTODATE ffffffffffffffff");
+	ck_assert(net_serves(1));
+	ck_assert_uint_eq(NODE->role.committed, ZXID(1, 5));
+	ck_assert_uint_eq(NODE->told.epoch, 8);
+	say(PACKET_ACK, ZXID(8, 0));
+	net_propose(1, 0);
+	net_run();
+	expect("PROPOSAL 800000001 +48");
+	ck_assert_uint_eq(NODE->applied, ZXID(1, 5));
+	say(PACKET_ACK, ZXID(8, 1));
+	expect("COMMIT 800000001");
+	ck_assert_uint_eq(NODE->applied, ZXID(8, 1));
+	say(PACKET_ACK, ZXID(8, 1)); /* once more does no harm */
+	expect("");
+}
+END_TEST
+
+START_TEST(epoch_is_announced_when_it_is_on_disk)
+{
+	elect();
+	peer = net_connect(1);
+	NODE->logd_stuck = true;
+	say_info(PACKET_FOLLOWERINFO, 2, 0, 0);
+	expect("");
+	net_frame(1, ZAB_LOGD, MSG_EPOCHS, 0, NODE->zab.task.seq, 0, SLICE_NULL);
+	net_run();
+	expect("LEADERINFO 100000000 +4");
+	say_ackepoch(0, 0);
+	expect("");
+	ck_assert_uint_eq(NODE->zab.task.epochs.current, 1);
+	net_frame(1, ZAB_LOGD, MSG_EPOCHS, 0, NODE->zab.task.seq, 0, SLICE_NULL);
+	net_run();
+	expect("DIFF 0, NEWLEADER 100000000");
+}
+END_TEST
+
+START_TEST(learners_that_are_none_of_ours)
+{
+	static const struct {
+		int type;
+		int64_t sid;
+		uint32_t accepted;
+		uint64_t version;
+		const char *why;
+	} rows[] = {
+		{ PACKET_FOLLOWERINFO, 1, 0, 0, "it calls itself what we are called" },
+		{ PACKET_FOLLOWERINFO, -1, 0, 0, "its number is none of an ensemble" },
+		{ PACKET_FOLLOWERINFO, 256, 0, 0, "its number is none of an ensemble" },
+		{ PACKET_FOLLOWERINFO, 2, INT32_MAX, 0, "it has accepted an impossible epoch" },
+		{ PACKET_PING, 0, 0, 0, "a packet out of its turn" },
+		{ PACKET_ACKEPOCH, 0, 0, 0, "a packet out of its turn" },
+		{ PACKET_REQUEST, 0, 0, 0, "a packet out of its turn" },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		setup();
+		elect();
+		peer = net_connect(1);
+		say_info(rows[i].type, rows[i].sid, rows[i].accepted, rows[i].version);
+		expect_gone(rows[i].why);
+		ck_assert_int_eq(NODE->zab.part, ZAB_LEADER);
+	}
+	peer = net_connect(1);
+	say_data(PACKET_FOLLOWERINFO, 0, "\0\0\0\0\0\0\0\2\0\1\0\0\0\0\0\0\0\0\0", 19);
+	expect_gone("too little is said of the learner");
+	peer = net_connect(1);
+	say_data(PACKET_FOLLOWERINFO, 0, "\0\0\0\0\0\0\0\2\0\0\377\377\0\0\0\0\0\0\0\0", 20);
+	expect_gone("it speaks a protocol older than Zab 1.0");
+}
+END_TEST
+
+START_TEST(ackepochs)
+{
+	static const struct {
+		int32_t epoch;
+		uint64_t zxid;
+		const char *heard;
+	} rows[] = {
+		{ 1, ZXID(1, 5), "DIFF 100000005, NEWLEADER 200000000" },
+		{ 1, ZXID(1, 6), "" }, /* ahead */
+		{ 2, 0, "" },          /* ahead */
+		{ 0, ZXID(9, 9), "TRUNC 100000005, NEWLEADER 200000000" },
+		{ -1, ZXID(1, 5), "" }, /* does not count */
+		{ 1, UINT64_MAX, "" },  /* nor this: it has no history, and is ahead of nobody */
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		setup();
+		net_fill(1, 1, 1, 5);
+		elect();
+		peer = net_connect(1);
+		say_info(PACKET_FOLLOWERINFO, 2, 1, 0);
+		net_heard();
+		say_ackepoch(rows[i].epoch, rows[i].zxid);
+		expect(rows[i].heard);
+		if (rows[i].heard[0] == '\0' && rows[i].epoch != -1 && rows[i].zxid != UINT64_MAX)
+			expect_gone("it knows more than we do");
+	}
+	setup();
+	elect();
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 2, 1, 0);
+	say_data(PACKET_ACKEPOCH, 0, "123", 3);
+	expect_gone("an ACKEPOCH without an epoch");
+}
+END_TEST
+
+/* One that does not count is synchronised as soon as others make a quorum. */
+START_TEST(latecomers_and_those_that_do_not_count)
+{
+	uint32_t first;
+
+	net_fill(1, 1, 1, 5);
+	elect();
+	first = peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 3, 1, 0);
+	say_ackepoch(-1, ZXID(1, 5));
+	expect("LEADERINFO 200000000 +4");
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 2, 1, 0);
+	expect("LEADERINFO 200000000 +4");
+	say_ackepoch(1, ZXID(1, 5));
+	expect("DIFF 100000005, NEWLEADER 200000000, DIFF 100000005, NEWLEADER 200000000");
+	peer = first;
+	say(PACKET_ACK, ZXID(2, 0));
+	expect("UPTODATE ffffffffffffffff");
+	ck_assert(net_serves(1));
+	/* The same server anew: the older connection goes. */
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 3, 2, 0);
+	expect_closed("the server has connected again");
+	expect("LEADERINFO 200000000 +4");
+	/* Ahead of an established leader: cut. */
+	say_ackepoch(-1, ZXID(1, 9));
+	expect("TRUNC 100000005, NEWLEADER 200000000");
+	say(PACKET_ACK, ZXID(2, 0));
+	expect("UPTODATE ffffffffffffffff");
+}
+END_TEST
+
+START_TEST(uninitialised_learner_gets_a_snapshot)
+{
+	lead();
+	NODE->snapshot = ZXID(1, 3);
+	peer = net_connect(1);
+	say_info(PACKET_OBSERVERINFO, 3, 0, 0);
+	net_heard();
+	say_ackepoch(0, UINT64_MAX);
+	ck_assert_uint_gt(buf_len(&net.heard), 20000);
+	ck_assert_int_eq(buf_head(&net.heard)[3], PACKET_SNAP);
+}
+END_TEST
+
+START_TEST(a_later_epoch_was_promised)
+{
+	lead();
+	peer = net_connect(1);
+	say_info(PACKET_OBSERVERINFO, 3, 9, 0); /* no voter */
+	expect_closed("it has accepted a later epoch");
+	ck_assert_int_eq(NODE->zab.part, ZAB_LEADER);
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 3, 1000000, 0); /* out of this world */
+	expect_closed("it has accepted a later epoch");
+	ck_assert_int_eq(NODE->zab.part, ZAB_LEADER);
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 3, 9, 0);
+	ck_assert(NODE->looking);
+	ck_assert_str_eq(NODE->zab.left, "a voter has accepted a later epoch");
+	/* The next epoch is above it, though it need not be there. */
+	net_elect(1);
+	net_run();
+	peer = net_connect(1);
+	net_heard();
+	say_info(PACKET_FOLLOWERINFO, 2, 2, 0);
+	expect("LEADERINFO a00000000 +4");
+}
+END_TEST
+
+START_TEST(acks_that_make_no_sense)
+{
+	lead();
+	say(PACKET_ACK, ZXID(2, 1));
+	expect_gone("an ACK of what was never proposed to it");
+	setup();
+	net_fill(1, 1, 1, 5);
+	elect();
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 2, 1, 0);
+	say_ackepoch(1, ZXID(1, 5));
+	say(PACKET_ACK, ZXID(3, 0));
+	expect_gone("an ACK of another leader's epoch");
+}
+END_TEST
+
+/* Its ack before it went counts no more: what it has is said anew. */
+START_TEST(acks_end_with_their_connection)
+{
+	lead();
+	NODE->logd_stuck = true;
+	net_propose(1, 0);
+	say(PACKET_ACK, ZXID(2, 1));
+	net_heard();
+	net_cut(1, 0);
+	net_run();
+	net_frame(1, ZAB_LOGD, MSG_DURABLE, 0, 0, ZXID(2, 1), SLICE_NULL);
+	ck_assert_uint_eq(NODE->zab.committed, ZXID(1, 5));
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 2, 2, 0);
+	say_ackepoch(-1, ZXID(2, 1));
+	expect("LEADERINFO 200000000 +4, TRUNC 100000005, PROPOSAL 200000001 +48, NEWLEADER 200000000");
+	say(PACKET_ACK, ZXID(2, 0));
+	ck_assert_uint_eq(NODE->zab.committed, ZXID(1, 5));
+	say(PACKET_ACK, ZXID(2, 1));
+	expect("UPTODATE ffffffffffffffff, COMMIT 200000001");
+}
+END_TEST
+
+/* A txn in flight that is committed between the learner's DIFF and its NEWLEADER's ACK. */
+START_TEST(proposals_before_and_behind_newleader)
+{
+	uint32_t follower;
+
+	lead();
+	follower = peer;
+	net_propose(1, 0);
+	net_run();
+	net_heard();
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 3, 2, 0);
+	say_ackepoch(2, ZXID(1, 5));
+	expect("LEADERINFO 200000000 +4, DIFF 100000005, PROPOSAL 200000001 +48, NEWLEADER 200000000");
+	net_propose(1, 0);
+	net_run();
+	expect("PROPOSAL 200000002 +48, PROPOSAL 200000002 +48");
+	say(PACKET_ACK, ZXID(2, 0)); /* has 1:5 on disk, no more is said */
+	expect("UPTODATE ffffffffffffffff");
+	ck_assert_uint_eq(NODE->zab.committed, ZXID(1, 5));
+	peer = follower;
+	say(PACKET_ACK, ZXID(2, 2));
+	expect("COMMIT 200000001, COMMIT 200000002, COMMIT 200000001, COMMIT 200000002");
+}
+END_TEST
+
+START_TEST(observers_get_informs)
+{
+	uint32_t follower;
+
+	lead();
+	follower = peer;
+	net_propose(1, 0);
+	net_run();
+	net_heard();
+	peer = net_connect(1);
+	say_info(PACKET_OBSERVERINFO, 300, 2, 0);
+	say_ackepoch(1, ZXID(1, 4));
+	expect("LEADERINFO 200000000 +4, DIFF 100000005, PROPOSAL 100000005 +48, COMMIT 100000005, "
+	       "NEWLEADER 200000000");
+	say(PACKET_ACK, ZXID(2, 0));
+	net_propose(1, 0);
+	net_run();
+	expect("UPTODATE ffffffffffffffff, PROPOSAL 200000002 +48");
+	say(PACKET_ACK, ZXID(2, 0));
+	ck_assert_uint_eq(NODE->zab.committed, ZXID(1, 5));
+	peer = follower;
+	say(PACKET_ACK, ZXID(2, 2));
+	expect("COMMIT 200000001, COMMIT 200000002, INFORM 200000001 +48, INFORM 200000002 +48");
+}
+END_TEST
+
+START_TEST(observers_wait_for_a_snapshot_in_turn)
+{
+	uint32_t first;
+
+	lead();
+	NODE->config.max_snap_syncs = 1;
+	NODE->zab.config.force_snapshot_sync = true;
+	NODE->logd_stuck = true;
+	first = peer = net_connect(1);
+	say_info(PACKET_OBSERVERINFO, 300, 2, 0);
+	say_ackepoch(1, ZXID(1, 4));
+	peer = net_connect(1);
+	say_info(PACKET_OBSERVERINFO, 301, 2, 0);
+	say_ackepoch(1, ZXID(1, 4));
+	ck_assert_uint_eq(NODE->zab.load_seq, 2); /* clientd's, and one */
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 3, 2, 0); /* never has to wait */
+	say_ackepoch(1, ZXID(1, 4));
+	ck_assert_uint_eq(NODE->zab.load_seq, 3);
+	net_step(1, &(struct zab_event){ .type = ZAB_PEER_CLOSED, .fd = -1, .peer = first });
+	net_step(1, &(struct zab_event){ .type = ZAB_PEER_CLOSED, .fd = -1, .peer = peer });
+	net_pass(NET_TICK_MS);
+	ck_assert_uint_eq(NODE->zab.load_seq, 4);
+}
+END_TEST
+
+START_TEST(pings)
+{
+	lead();
+	net_pass(NET_TICK_MS);
+	expect("PING 200000000, PING 200000000");
+	net_propose(1, 0);
+	net_run();
+	net_heard();
+	net_pass(NET_TICK_MS / 2);
+	expect("PING 200000001");
+	say_data(PACKET_PING, 0, "SSSSSSSSTTTT", 12);
+	ck_assert_uint_eq(net_asked(1, MSG_TOUCH)->event.frame.body.len, 12);
+	say_data(PACKET_PING, 0, "", 0);
+	ck_assert_ptr_null(net_asked(1, MSG_TOUCH));
+	say_data(PACKET_PING, 0, "SSSSSSSSTTT", 11);
+	expect_gone("a PING with half a session");
+}
+END_TEST
+
+START_TEST(silent_learners_go)
+{
+	lead();
+	for (int i = 0; i < NET_SYNC - 1; i++)
+		net_pass(NET_TICK_MS);
+	ck_assert(net_serves(1));
+	net_pass(3 * NET_TICK_MS);
+	expect_gone("not heard of for syncLimit ticks");
+	/* And with it the quorum. */
+	ck_assert(NODE->looking);
+	ck_assert_str_eq(NODE->zab.left, "too few followers are left for a quorum");
+}
+END_TEST
+
+START_TEST(a_proposal_that_is_not_acked)
+{
+	lead();
+	net_propose(1, 0);
+	net_propose(1, 0);
+	for (int i = 0; i < NET_SYNC; i++) {
+		net_pass(NET_TICK_MS);
+		say_data(PACKET_PING, 0, "", 0);
+		if (i == 2)
+			say(PACKET_ACK, ZXID(2, 1));
+	}
+	ck_assert(net_serves(1)); /* the second counts from the first one's ack */
+	for (int i = 0; i < 2; i++) {
+		net_pass(NET_TICK_MS);
+		say_data(PACKET_PING, 0, "", 0);
+	}
+	say(PACKET_ACK, ZXID(2, 2));
+	ck_assert(net_serves(1));
+	net_propose(1, 0);
+	for (int i = 0; i < NET_SYNC + 1 && net_serves(1); i++) {
+		say_data(PACKET_PING, 0, "", 0);
+		net_pass(NET_TICK_MS);
+	}
+	net_pass(2 * NET_TICK_MS);
+	expect_closed("a proposal is not acked for syncLimit ticks");
+}
+END_TEST
+
+START_TEST(nobody_comes_or_nobody_goes_on)
+{
+	elect();
+	net_pass((NET_INIT - 1) * NET_TICK_MS);
+	ck_assert(!NODE->looking);
+	net_pass(3 * NET_TICK_MS);
+	ck_assert(NODE->looking);
+	ck_assert_str_eq(NODE->zab.left, "no quorum came to follow within initLimit ticks");
+	setup();
+	lead();
+	peer = net_connect(1); /* says nothing */
+	for (int i = 0; i < NET_INIT + 2; i++) {
+		uint32_t silent = peer;
+
+		peer = silent - 1;
+		say_data(PACKET_PING, 0, "", 0);
+		net_pass(NET_TICK_MS);
+		peer = silent;
+	}
+	expect_closed("not synchronised within initLimit ticks");
+	ck_assert(net_serves(1));
+}
+END_TEST
+
+/* Connections of a time when nobody knew who leads. */
+START_TEST(held_connections)
+{
+	uint32_t held;
+
+	net_start(1);
+	held = peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 2, 0, 0);
+	expect("");
+	net_elect(1);
+	net_run();
+	expect("LEADERINFO 100000000 +4");
+	/* Talkative ones. */
+	setup();
+	net_start(1);
+	peer = net_connect(1);
+	for (int i = 0; i < 1000 && NODE->closes == 0; i++)
+		net_input(1, peer, SLICE_LIT("0123456789"));
+	expect_gone("talkative before its turn");
+	/* Patient ones, but nobody is elected. */
+	peer = net_connect(1);
+	net_pass((NET_INIT + 2) * NET_TICK_MS);
+	expect_gone("nobody leads here");
+	/* Or somebody else is. */
+	peer = net_connect(1);
+	net_elect(2);
+	net_run();
+	expect_closed("this server does not lead");
+	/* Too many. */
+	setup();
+	net_start(1);
+	for (uint32_t i = 0; i <= ZAB_PEERS_MAX; i++)
+		net_step(1, &(struct zab_event){ .type = ZAB_PEER_OPENED, .fd = -1, .peer = 1000 + i });
+	expect_closed("too many connections");
+	ck_assert_uint_eq(NODE->closes, 1);
+	(void)held;
+}
+END_TEST
+
+START_TEST(garbage_before_it_is_live)
+{
+	static char junk[1000];
+
+	elect();
+	peer = net_connect(1);
+	/* A packet that promises 50 MB. */
+	net_input(1, peer, SLICE_LIT("\0\0\0\013\0\0\0\0\0\0\0\0\3\0\0\0"));
+	for (int i = 0; i < 100 && NODE->closes == 0; i++)
+		net_input(1, peer, slice_of(junk, sizeof junk));
+	expect_gone("talkative before it is synchronised");
+	peer = net_connect(1);
+	net_input(1, peer, SLICE_LIT("\0\0\0\013\0\0\0\0\0\0\0\0\377\377\377\0"));
+	expect_gone("not a packet");
+}
+END_TEST
+
+/* Requests */
+
+static const char request[] = "SSSSSSSSCCCC\0\0\0\005body";
+static const char sync_request[] = "SSSSSSSSCCCC\0\0\0\011/path";
+
+START_TEST(requests_go_to_clientd_and_come_back_as_txns)
+{
+	const struct net_event *e;
+
+	lead();
+	say_data(PACKET_REQUEST, PACKET_NO_ZXID, request, sizeof request - 1);
+	e = net_asked(1, MSG_REQUEST);
+	ck_assert_uint_eq(e->event.frame.seq, 1);
+	/* origin, no ids, the request. */
+	ck_assert_uint_eq(e->event.frame.body.len, 8 + 4 + sizeof request - 1);
+	ck_assert_uint_eq(get_be32(e->event.frame.body.data + 8), UINT32_MAX);
+	ck_assert_mem_eq(e->event.frame.body.data + 12, request, sizeof request - 1);
+	say_data(PACKET_REQUEST, PACKET_NO_ZXID, request, sizeof request - 1);
+	net_propose(1, 1);
+	net_run();
+	expect("PROPOSAL 200000001 +48");
+	net_frame(1, ZAB_CLIENTD, MSG_DROP, 0, 2, 0, SLICE_NULL);
+	ck_assert_str_eq(NODE->ended, "");
+	ck_assert_uint_eq(NODE->zab.requests.bytes.count, 0);
+}
+END_TEST
+
+START_TEST(syncs_wait_for_what_is_outstanding)
+{
+	lead();
+	say_data(PACKET_REQUEST, PACKET_NO_ZXID, sync_request, sizeof sync_request - 1);
+	ck_assert_uint_eq(net_asked(1, MSG_SYNC)->event.frame.seq, 1);
+	net_frame(1, ZAB_CLIENTD, MSG_SYNC, 0, 1, 0, SLICE_NULL);
+	net_run();
+	expect("SYNC 0");
+	net_propose(1, 0);
+	say_data(PACKET_REQUEST, PACKET_NO_ZXID, sync_request, sizeof sync_request - 1);
+	say_data(PACKET_REVALIDATE, PACKET_NO_ZXID, "SSSSSSSSTTTT", 12);
+	net_frame(1, ZAB_CLIENTD, MSG_SYNC, 0, 2, 0, SLICE_NULL);
+	net_frame(1, ZAB_CLIENTD, MSG_REVALIDATE, 0, 3, 0, SLICE_LIT("OOOOOOOOSSSSSSSS\1"));
+	net_run();
+	expect("PROPOSAL 200000001 +48");
+	say(PACKET_ACK, ZXID(2, 1));
+	expect("COMMIT 200000001, SYNC 0, REVALIDATE ffffffffffffffff +9");
+}
+END_TEST
+
+START_TEST(answers_that_make_no_sense)
+{
+	static const struct {
+		uint16_t type;
+		uint64_t number;
+		size_t len;
+		const char *why;
+	} rows[] = {
+		{ MSG_DROP, 2, 0, "an answer out of order" },
+		{ MSG_SYNC, 1, 0, "an answer of another kind than its question" },
+		{ MSG_REVALIDATE, 1, 17, "an answer of another kind than its question" },
+		{ MSG_REVALIDATE, 1, 16, "malformed body" },
+		{ MSG_REQUEST, 1, 0, "unexpected message" },
+		{ MSG_TOUCH, 0, 0, "unexpected message" },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		setup();
+		lead();
+		say_data(PACKET_REQUEST, PACKET_NO_ZXID, request, sizeof request - 1);
+		net_frame(1, ZAB_CLIENTD, rows[i].type, 0, rows[i].number, 0,
+			  slice_of("12345678123456781", rows[i].len));
+		ck_assert_str_eq(NODE->ended, rows[i].why);
+	}
+	setup();
+	lead();
+	net_frame(1, ZAB_CLIENTD, MSG_DROP, 0, 1, 0, SLICE_NULL);
+	ck_assert_str_eq(NODE->ended, "an answer out of order");
+	setup();
+	lead();
+	net_propose(1, 5);
+	ck_assert_str_eq(NODE->ended, "an answer out of order");
+}
+END_TEST
+
+START_TEST(requests_that_are_none)
+{
+	lead();
+	say_data(PACKET_REQUEST, PACKET_NO_ZXID, request, 15);
+	expect_gone("a REQUEST that is too short");
+	setup();
+	lead();
+	say_data(PACKET_REVALIDATE, PACKET_NO_ZXID, request, 11);
+	expect_gone("a REVALIDATE that is too short");
+	setup();
+	lead();
+	net_link_down(1, ZAB_CLIENTD);
+	for (int i = 0; i <= ZAB_REQUESTS_MAX; i++)
+		say_data(PACKET_REQUEST, PACKET_NO_ZXID, request, sizeof request - 1);
+	expect_gone("more requests than are kept for one learner");
+}
+END_TEST
+
+START_TEST(clientd_dies_with_requests)
+{
+	lead();
+	say_data(PACKET_REQUEST, PACKET_NO_ZXID, request, sizeof request - 1);
+	say_data(PACKET_REQUEST, PACKET_NO_ZXID, sync_request, sizeof sync_request - 1);
+	ck_assert_uint_eq(net_asked(1, MSG_SYNC)->event.frame.seq, 2);
+	net_frame(1, ZAB_CLIENTD, MSG_DROP, 0, 1, 0, SLICE_NULL);
+	net_link_down(1, ZAB_CLIENTD);
+	net_link_up(1, ZAB_CLIENTD);
+	net_run();
+	ck_assert_uint_eq(net_asked(1, MSG_SYNC)->event.frame.seq, 1);
+	ck_assert(net_serves(1));
+	/* The second that dies of it is the last one. */
+	net_link_down(1, ZAB_CLIENTD);
+	expect_gone("two clientds died of its requests");
+	net_link_up(1, ZAB_CLIENTD);
+	net_run();
+	ck_assert_ptr_null(net_asked(1, MSG_SYNC));
+}
+END_TEST
+
+/* Requests are not lost with their connection once clientd has them; answers to nobody are dropped. */
+START_TEST(a_learner_goes_while_its_requests_are_with_clientd)
+{
+	lead();
+	say_data(PACKET_REQUEST, PACKET_NO_ZXID, sync_request, sizeof sync_request - 1);
+	say_data(PACKET_REQUEST, PACKET_NO_ZXID, request, sizeof request - 1);
+	say_data(PACKET_REQUEST, PACKET_NO_ZXID, sync_request, sizeof sync_request - 1);
+	net_cut(1, 0);
+	net_run();
+	net_frame(1, ZAB_CLIENTD, MSG_SYNC, 0, 1, 0, SLICE_NULL);
+	net_propose(1, 2);
+	net_frame(1, ZAB_CLIENTD, MSG_SYNC, 0, 3, 0, SLICE_NULL);
+	ck_assert_str_eq(NODE->ended, "");
+	ck_assert_uint_eq(NODE->zab.lead.nwaits, 1);
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 2, 2, 0);
+	say_ackepoch(-1, ZXID(1, 5));
+	say(PACKET_ACK, ZXID(2, 0));
+	net_heard();
+	say(PACKET_ACK, ZXID(2, 1));
+	expect("COMMIT 200000001");
+	ck_assert_uint_eq(NODE->zab.lead.nwaits, 0);
+}
+END_TEST
+
+/* Ends of the role */
+
+START_TEST(what_makes_a_leader_step_down)
+{
+	lead();
+	net_link_down(1, ZAB_CLIENTD);
+	net_pass(90);
+	ck_assert(!NODE->looking);
+	net_pass(20);
+	ck_assert_str_eq(NODE->zab.left, "clientd is away");
+	ck_assert(NODE->looking);
+
+	setup();
+	lead();
+	net_link_down(1, ZAB_LOGD);
+	for (int i = 0; i < 2100 / NET_TICK_MS; i++) {
+		net_pass(NET_TICK_MS);
+		if (net_find_pipe(1, 0) != NULL)
+			say_data(PACKET_PING, 0, "", 0);
+	}
+	ck_assert_str_eq(NODE->zab.left, "logd is away");
+
+	setup();
+	lead();
+	NODE->disk_failed = true;
+	net_frame(1, ZAB_LOGD, MSG_DISK, 0, 0, ZXID(1, 5), SLICE_NULL);
+	ck_assert_str_eq(NODE->zab.left, "the disk failed");
+	expect_closed("the disk failed");
+
+	setup();
+	lead();
+	NODE->refuse_epochs = true;
+	NODE->zab.part = ZAB_LEADER;
+	ck_assert(net_serves(1));
+}
+END_TEST
+
+START_TEST(the_epoch_runs_out_of_zxids)
+{
+	uint8_t body[NET_TXN_BYTES] = { 0 };
+
+	lead();
+	NODE->zab.proposed = NODE->zab.committed = ZXID(2, UINT32_MAX - 2);
+	window_reset(&NODE->zab.window, NODE->zab.proposed);
+	net_propose(1, 0);
+	ck_assert_uint_eq(NODE->zab.proposed, ZXID(2, UINT32_MAX - 1));
+	put_be64(body + 12, ZXID(2, UINT32_MAX));
+	net_frame(1, ZAB_CLIENTD, MSG_PROPOSE, 0, 0, ZXID(2, UINT32_MAX), slice_of(body, sizeof body));
+	ck_assert_str_eq(NODE->zab.left, "the epoch has no zxid left");
+	ck_assert_uint_eq(NODE->zab.proposed, ZXID(2, UINT32_MAX - 1));
+}
+END_TEST
+
+START_TEST(epochs_cannot_be_stored)
+{
+	NODE->refuse_epochs = true;
+	elect();
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 2, 1, 0);
+	ck_assert_str_eq(NODE->zab.left, "the epochs could not be stored");
+	ck_assert(NODE->looking);
+}
+END_TEST
+
+/* Channels that lie or end */
+
+static void
+ask_for_snapshot(void)
+{
+	lead();
+	NODE->logd_stuck = true;
+	NODE->zab.config.force_snapshot_sync = true;
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 3, 2, 0);
+	say_ackepoch(1, ZXID(1, 2));
+	net_heard();
+}
+
+static void
+open_channel(void)
+{
+	struct zab_event e = { .type = ZAB_FRAME,
+			       .link = ZAB_LOGD,
+			       .fd = 15,
+			       .frame = { .type = MSG_LOAD_CHANNEL, .seq = NODE->zab.load_seq } };
+
+	NODE->channels[15] = (struct net_channel){ .open = true };
+	net_step(1, &e);
+}
+
+static void
+bulk(uint16_t type, uint64_t zxid, const char *body, size_t len)
+{
+	struct zab_event e = { .type = ZAB_CHANNEL_FRAME,
+			       .fd = -1,
+			       .peer = peer,
+			       .frame = { .type = type, .zxid = zxid, .body = slice_of(body, len) } };
+
+	net_step(1, &e);
+	net_run();
+}
+
+START_TEST(channels_that_lie)
+{
+	static const char header[] = "ZKSN\0\0\0\2\377\377\377\377\377\377\377\377";
+	static const struct {
+		uint16_t first;
+		uint64_t first_zxid;
+		uint16_t type;
+		uint64_t zxid;
+		const char *body;
+		size_t len;
+		const char *why;
+	} rows[] = {
+		{ 0, 0, MSG_BULK_TXN, ZXID(1, 3), NULL, 0, "a txn with another zxid than its message" },
+		{ 0, 0, MSG_BULK_DATA, 0, "x", 1, "a snapshot's bytes without a snapshot" },
+		{ 0, 0, MSG_BULK_SNAPSHOT_END, 0, NULL, 0, "the snapshot ends early" },
+		{ 0, 0, MSG_BULK_END, 0, NULL, 0, "the end of the log out of its turn" },
+		{ 0, 0, MSG_BULK_SNAPSHOT, ZXID(1, 6), NULL, 0,
+		  "the snapshot goes beyond what is committed" },
+		{ 0, 0, MSG_BULK_LOG, ZXID(1, 3), NULL, 0, "logd's log begins beyond what was asked" },
+		{ 0, 0, 99, 0, NULL, 0, "an unknown frame on a channel of logd" },
+		{ MSG_BULK_SNAPSHOT, ZXID(1, 1), MSG_BULK_SNAPSHOT, ZXID(1, 2), NULL, 0,
+		  "a snapshot comes where the log was to go on" },
+		{ MSG_BULK_SNAPSHOT, ZXID(1, 1), MSG_BULK_DATA, 0, "ZKSN\0\0\0\3........", 16,
+		  "the snapshot is none" },
+		{ MSG_BULK_SNAPSHOT, ZXID(1, 1), MSG_BULK_DATA, 0, "XKSN\0\0\0\2........", 16,
+		  "the snapshot is none" },
+		{ MSG_BULK_SNAPSHOT, ZXID(1, 1), MSG_BULK_END, 0, NULL, 0,
+		  "the end of the log out of its turn" },
+		{ MSG_BULK_SNAPSHOT, ZXID(1, 1), MSG_BULK_SNAPSHOT_END, 0, NULL, 0,
+		  "the snapshot ends early" },
+		{ MSG_BULK_SNAPSHOT, ZXID(1, 1), MSG_BULK_DATA, 0,
+		  "ZKSN\0\0\0\2........\377\377\377\377\377\377\377\377", 24, "the snapshot is damaged" },
+	};
+
+	(void)header;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		setup();
+		ask_for_snapshot();
+		open_channel();
+		if (rows[i].first != 0)
+			bulk(rows[i].first, rows[i].first_zxid, NULL, 0);
+		bulk(rows[i].type, rows[i].zxid, rows[i].body, rows[i].len);
+		expect_closed(rows[i].why);
+		ck_assert(!NODE->channels[15].open);
+	}
+	setup();
+	ask_for_snapshot();
+	open_channel();
+	bulk(MSG_BULK_TXN, ZXID(1, 3), "............\0\0\0\1\0\0\0\3............", 32);
+	expect_closed("a txn out of its turn");
+}
+END_TEST
+
+START_TEST(channels_that_end)
+{
+	struct zab_event end = { .type = ZAB_CHANNEL_CLOSED, .fd = -1 };
+	uint64_t seq;
+
+	/* Before anything came: asked again, not for ever. */
+	ask_for_snapshot();
+	end.peer = peer;
+	for (int i = 0; i < 3; i++) {
+		seq = NODE->zab.load_seq;
+		open_channel();
+		net_step(1, &end);
+		ck_assert_uint_eq(NODE->zab.load_seq, seq + 1);
+	}
+	open_channel();
+	net_step(1, &end);
+	expect_closed("the log did not bring what it misses");
+	/* In the middle of a snapshot: nothing can mend that connection. */
+	setup();
+	ask_for_snapshot();
+	end.peer = peer;
+	open_channel();
+	bulk(MSG_BULK_SNAPSHOT, ZXID(1, 1), NULL, 0);
+	net_step(1, &end);
+	expect_closed("logd's channel ended in the middle of a snapshot");
+	/* logd dies before it answers: its successor is asked. */
+	setup();
+	ask_for_snapshot();
+	net_link_down(1, ZAB_LOGD);
+	NODE->logd_stuck = false;
+	seq = NODE->zab.load_seq;
+	net_link_up(1, ZAB_LOGD);
+	net_run();
+	ck_assert_uint_gt(NODE->zab.load_seq, seq);
+	ck_assert_uint_gt(buf_len(&net.heard), 20000);
+	/* An answer that nobody waits for is closed. */
+	NODE->channels[14] = (struct net_channel){ .open = true };
+	net_step(1, &(struct zab_event){ .type = ZAB_FRAME,
+					 .link = ZAB_LOGD,
+					 .fd = 14,
+					 .frame = { .type = MSG_LOAD_CHANNEL, .seq = 12345 } });
+	ck_assert(!NODE->channels[14].open);
+}
+END_TEST
+
+/* A learner that takes nothing: its channel is not read, and what is proposed closes it in the end. */
+START_TEST(a_learner_that_reads_nothing)
+{
+	static char chunk[1 << 20];
+
+	ask_for_snapshot();
+	net_find_pipe(1, 0);
+	for (size_t i = 0; i < sizeof net.pipes / sizeof net.pipes[0]; i++)
+		if (net.pipes[i].used && net.pipes[i].peer[0] == peer)
+			net.pipes[i].deaf[1] = true;
+	open_channel();
+	bulk(MSG_BULK_SNAPSHOT, ZXID(1, 1), NULL, 0);
+	memcpy(chunk, "ZKSN\0\0\0\2........\0\0\0\0\0\0\0\0\0\0\0\0\0\20\0\0", 32);
+	bulk(MSG_BULK_DATA, 0, chunk, 32);
+	ck_assert(!NODE->channels[15].deaf);
+	memset(chunk, 0, sizeof chunk);
+	bulk(MSG_BULK_DATA, 0, chunk, sizeof chunk);
+	ck_assert(NODE->channels[15].deaf);
+	net_step(1, &(struct zab_event){ .type = ZAB_PEER_WROTE, .fd = -1, .peer = peer, .count = 900000 });
+	ck_assert(!NODE->channels[15].deaf);
+}
+END_TEST
+
+START_TEST(learners_are_told_to_clientd)
+{
+	const struct net_event *e;
+
+	lead();
+	e = net_asked(1, MSG_LEARNERS);
+	ck_assert_ptr_nonnull(e);
+	ck_assert_uint_eq(e->event.frame.seq, 1);
+	net_cut(1, 0);
+	net_run();
+	ck_assert_uint_eq(net_asked(1, MSG_LEARNERS)->event.frame.seq, 0);
+}
+END_TEST
+
+/* Whole ensembles */
+
+static void
+whole(int n, int voters)
+{
+	net_init(n, voters);
+}
+
+static void
+expect_all(int leader)
+{
+	for (int i = 1; i <= net.nnodes; i++) {
+		if (!net.nodes[i].alive)
+			continue;
+		ck_assert_msg(net_serves(i), "%d does not serve: %s", i, net.nodes[i].closed);
+		net_expect_same(leader, i);
+		ck_assert_uint_eq(net.nodes[i].applied, net.nodes[leader].applied);
+	}
+}
+
+START_TEST(the_leader_dies_and_another_goes_on)
+{
+	whole(3, 3);
+	net_establish(3);
+	for (int i = 0; i < 5; i++)
+		net_propose(3, 0);
+	net_run();
+	net_propose(3, 0); /* reaches nobody */
+	net_crash(3);
+	net.nodes[3].alive = false;
+	net_run();
+	ck_assert(net.nodes[1].looking && net.nodes[2].looking);
+	net_elect(2);
+	net_run();
+	net_propose(2, 0);
+	net_run();
+	expect_all(2);
+	ck_assert_uint_eq(net.nodes[2].epochs.current, 2);
+	/* The old one comes back with what it alone had. */
+	net.nodes[3].alive = true;
+	net_start(3);
+	net_run();
+	net_elect(2);
+	net_run();
+	expect_all(2);
+	ck_assert_uint_eq(net.nodes[1].applied, ZXID(2, 1));
+}
+END_TEST
+
+START_TEST(five_servers_and_an_observer)
+{
+	whole(5, 4);
+	net_fill(2, 1, 1, 9);
+	net_fill(4, 1, 1, 3);
+	net_establish(2);
+	net_pass(NET_TICK_MS); /* the observer waits until the disk has nobody else to serve */
+	expect_all(2);
+	net.chunk = 13;
+	for (int i = 0; i < 50; i++)
+		net_propose(2, 0);
+	net_run();
+	expect_all(2);
+	ck_assert_int_eq(net.nodes[5].role.role, ZAB_OBSERVER);
+	/* An observer alone is no quorum. */
+	for (int i = 1; i <= 4; i++)
+		if (i != 2) {
+			net_crash(i);
+			net.nodes[i].alive = false;
+		}
+	net_run();
+	net_pass(3 * NET_TICK_MS);
+	ck_assert(net.nodes[2].looking);
+	ck_assert_str_eq(net.nodes[2].zab.left, "too few followers are left for a quorum");
+}
+END_TEST
+
+START_TEST(connections_that_carry_nothing_end_on_both_sides)
+{
+	whole(3, 3);
+	net_establish(1);
+	net_find_pipe(1, 2)->cut = true;
+	net_find_pipe(1, 3)->cut = true;
+	net_pass((NET_SYNC + 3) * NET_TICK_MS);
+	for (int i = 1; i <= 3; i++)
+		ck_assert_int_eq(net.nodes[i].role.role, ZAB_LOOKING);
+	net_elect(1);
+	net_run();
+	expect_all(1);
+}
+END_TEST
+
+START_TEST(held_learners_make_it_fast)
+{
+	whole(3, 3);
+	net_fill(1, 1, 1, 3);
+	for (int i = 1; i <= 3; i++)
+		net_start(i);
+	/* 2 and 3 know it before 1 does. */
+	net.nodes[1].looking = false;
+	net_elect(1);
+	net_run();
+	ck_assert_int_eq(net.nodes[2].zab.part, ZAB_FOLLOWER);
+	net.nodes[1].looking = true;
+	net_elect(1);
+	net_run();
+	expect_all(1);
+	ck_assert_uint_eq(net.nodes[2].zab.learn.attempt, 1);
+}
+END_TEST
+
+START_TEST(a_member_of_one)
+{
+	whole(1, 1);
+	net_establish(1);
+	expect_all(1);
+	net_propose(1, 0);
+	net_run();
+	ck_assert_uint_eq(net.nodes[1].applied, ZXID(1, 1));
+	net_pass(10 * NET_TICK_MS);
+	expect_all(1);
+}
+END_TEST
+
+/* Members */
+
+static const char members_0[] = "server.1=a:1:2:participant\nserver.2=b:1:2:participant\nversion=0";
+
+static void
+with_members(int sid, const char *text)
+{
+	struct net_node *n = &net.nodes[sid];
+
+	zab_free(&n->zab);
+	n->config.members = slice_str(text);
+	zab_init(&n->zab, &n->config);
+}
+
+START_TEST(first_version_comes_with_the_epoch)
+{
+	const struct net_event *e;
+
+	whole(2, 2);
+	with_members(1, members_0);
+	with_members(2, members_0);
+	net_establish(1);
+	expect_all(1);
+	for (int i = 1; i <= 2; i++) {
+		e = net_asked(i, MSG_CONFIG);
+		ck_assert_ptr_nonnull(e);
+		ck_assert_uint_eq(e->event.frame.zxid, ZXID(1, 0));
+		ck_assert_ptr_nonnull(
+		    memmem(e->event.frame.body.data, e->event.frame.body.len, "version=100000000", 17));
+	}
+}
+END_TEST
+
+START_TEST(members_from_a_peer_of_the_election)
+{
+	static const char newer[] =
+	    "server.1=a:1:2:participant\nserver.2=b:1:2:participant\nserver.3=c:1:2:participant\n"
+	    "version=500000001";
+
+	with_members(1, members_0);
+	net_start(1);
+	net_frame(1, ZAB_ELECTIOND, MSG_CONFIG, 0, 0, ZXID(5, 1), slice_str(newer));
+	ck_assert_uint_eq(NODE->zab.config.quorums.current.nvoters, 3);
+	ck_assert_uint_eq(net_asked(1, MSG_CONFIG)->event.frame.zxid, ZXID(5, 1));
+	/* An older one is none. */
+	net_frame(1, ZAB_ELECTIOND, MSG_CONFIG, 0, 0, 0, slice_str(members_0));
+	ck_assert_uint_eq(NODE->zab.config.quorums.current.nvoters, 3);
+	/* To who comes later too. */
+	net_link_down(1, ZAB_CLIENTD);
+	net_link_up(1, ZAB_CLIENTD);
+	ck_assert_ptr_nonnull(net_asked(1, MSG_CONFIG));
+	net_frame(1, ZAB_ELECTIOND, MSG_CONFIG, 0, 0, 0, SLICE_LIT("nonsense"));
+	ck_assert_str_eq(NODE->ended, "malformed members");
+	/* A learner of a later one is not ours. */
+	net_link_up(1, ZAB_ELECTIOND);
+	net_elect(1);
+	net_run();
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 2, 0, ZXID(5, 2));
+	expect_gone("it has a later configuration than we have");
+}
+END_TEST
+
+/* A reconfig of a leader: from its proposal on both quorums count, from its commit on the new one. */
+static size_t
+reconfig_body(uint8_t *body, uint64_t zxid, const char *text)
+{
+	size_t len = strlen(text);
+
+	memset(body, 0, 32);
+	put_be64(body + 12, zxid);
+	put_be32(body + 28, 16);
+	put_be32(body + 32, 0);
+	put_be32(body + 36, (uint32_t)len);
+	memcpy(body + 40, text, len);
+	put_be32(body + 40 + len, 0);
+	return 44 + len;
+}
+
+START_TEST(a_leader_reconfigures)
+{
+	static const char next[] =
+	    "server.1=a:1:2:participant\nserver.2=b:1:2:participant\n"
+	    "server.3=c:1:2:participant\nserver.4=d:1:2:participant\nversion=100000001";
+	uint8_t body[1024];
+	const struct quorum_pair *q = &NODE->zab.config.quorums;
+
+	net_init(3, 3);
+	net.fake[2] = true;
+	net.nodes[2].alive = net.nodes[3].alive = false;
+	with_members(1, members_0);
+	net_start(1);
+	net_elect(2);
+	net_run();
+	peer = net.dialled;
+	say_data(PACKET_LEADERINFO, ZXID(1, 0), "\0\1\0\0", 4);
+	say(PACKET_DIFF, 0);
+	say_data(PACKET_NEWLEADER, ZXID(1, 0), "nonsense", 8); /* Java goes on too */
+	say(PACKET_UPTODATE, PACKET_NO_ZXID);
+	ck_assert(net_serves(1));
+	net_packet(1, peer, PACKET_PROPOSAL, ZXID(1, 1),
+		   slice_of(body, reconfig_body(body, ZXID(1, 1), next)));
+	ck_assert(q->has_pending);
+	ck_assert_uint_eq(q->pending.nvoters, 4);
+	ck_assert_uint_eq(q->current.nvoters, 2);
+	say_data(PACKET_COMMITANDACTIVATE, ZXID(1, 1), "\0\0\0\0\0\0\0\2", 8);
+	ck_assert(!q->has_pending);
+	ck_assert_uint_eq(q->current.nvoters, 4);
+	ck_assert_uint_eq(net_asked(1, MSG_CONFIG)->event.frame.zxid, ZXID(1, 1));
+	ck_assert_uint_eq(NODE->applied, ZXID(1, 1));
+	/* One that makes no sense changes nothing; one that is cut is undone. */
+	net_packet(1, peer, PACKET_PROPOSAL, ZXID(1, 2),
+		   slice_of(body, reconfig_body(body, ZXID(1, 2), "nonsense")));
+	ck_assert(!q->has_pending);
+	net_packet(1, peer, PACKET_PROPOSAL, ZXID(1, 3),
+		   slice_of(body, reconfig_body(body, ZXID(1, 3), members_0)));
+	ck_assert(q->has_pending);
+	net_packet(1, peer, PACKET_PROPOSAL, ZXID(1, 4),
+		   slice_of(body, reconfig_body(body, ZXID(1, 4), next)));
+	net_cut(1, 0);
+	net_run();
+	net_elect(2);
+	net_run();
+	peer = net.dialled;
+	say_data(PACKET_LEADERINFO, ZXID(2, 0), "\0\1\0\0", 4);
+	say(PACKET_TRUNC, ZXID(1, 2));
+	ck_assert(!q->has_pending);
+	ck_assert_uint_eq(q->current.nvoters, 4);
+}
+END_TEST
+
+/* Whoever leads with a reconfig at the end of its log completes it. */
+START_TEST(a_reconfig_in_the_initial_history)
+{
+	static const char next[] = "server.1=a:1:2:participant\nversion=100000001";
+	uint8_t body[1024];
+
+	net_init(3, 3);
+	net.fake[2] = true;
+	net.nodes[2].alive = net.nodes[3].alive = false;
+	with_members(1, members_0);
+	net_start(1);
+	net_elect(2);
+	net_run();
+	peer = net.dialled;
+	say_data(PACKET_LEADERINFO, ZXID(1, 0), "\0\1\0\0", 4);
+	say(PACKET_DIFF, 0);
+	say(PACKET_NEWLEADER, ZXID(1, 0));
+	say(PACKET_UPTODATE, PACKET_NO_ZXID);
+	net_packet(1, peer, PACKET_PROPOSAL, ZXID(1, 1),
+		   slice_of(body, reconfig_body(body, ZXID(1, 1), next)));
+	net_cut(1, 0);
+	net_run();
+	net_elect(1);
+	net_run();
+	/* One of one is not enough while the other configuration counts too. */
+	ck_assert_int_eq(NODE->role.role, ZAB_LOOKING);
+	peer = net_connect(1);
+	net_heard();
+	say_info(PACKET_FOLLOWERINFO, 2, 1, 0);
+	expect("LEADERINFO 200000000 +4");
+	say_ackepoch(1, ZXID(1, 1));
+	say(PACKET_ACK, ZXID(2, 0));
+	ck_assert(net_serves(1));
+	ck_assert_uint_eq(NODE->zab.config.quorums.current.nvoters, 1);
+	net_propose(1, 0);
+	net_run();
+	ck_assert_uint_eq(NODE->applied, ZXID(2, 1));
+}
+END_TEST
+
+static Suite *
+make_suite(void)
+{
+	Suite *s = suite_create("zab leader");
+	TCase *c = tcase_create("leader");
+
+	tcase_add_checked_fixture(c, setup, teardown);
+	tcase_add_test(c, one_course_of_everything);
+	tcase_add_test(c, epoch_is_announced_when_it_is_on_disk);
+	tcase_add_test(c, learners_that_are_none_of_ours);
+	tcase_add_test(c, ackepochs);
+	tcase_add_test(c, latecomers_and_those_that_do_not_count);
+	tcase_add_test(c, uninitialised_learner_gets_a_snapshot);
+	tcase_add_test(c, a_later_epoch_was_promised);
+	tcase_add_test(c, acks_that_make_no_sense);
+	tcase_add_test(c, acks_end_with_their_connection);
+	tcase_add_test(c, proposals_before_and_behind_newleader);
+	tcase_add_test(c, observers_get_informs);
+	tcase_add_test(c, observers_wait_for_a_snapshot_in_turn);
+	tcase_add_test(c, pings);
+	tcase_add_test(c, silent_learners_go);
+	tcase_add_test(c, a_proposal_that_is_not_acked);
+	tcase_add_test(c, nobody_comes_or_nobody_goes_on);
+	tcase_add_test(c, held_connections);
+	tcase_add_test(c, garbage_before_it_is_live);
+	tcase_add_test(c, requests_go_to_clientd_and_come_back_as_txns);
+	tcase_add_test(c, syncs_wait_for_what_is_outstanding);
+	tcase_add_test(c, answers_that_make_no_sense);
+	tcase_add_test(c, requests_that_are_none);
+	tcase_add_test(c, clientd_dies_with_requests);
+	tcase_add_test(c, a_learner_goes_while_its_requests_are_with_clientd);
+	tcase_add_test(c, what_makes_a_leader_step_down);
+	tcase_add_test(c, the_epoch_runs_out_of_zxids);
+	tcase_add_test(c, epochs_cannot_be_stored);
+	tcase_add_test(c, channels_that_lie);
+	tcase_add_test(c, channels_that_end);
+	tcase_add_test(c, a_learner_that_reads_nothing);
+	tcase_add_test(c, learners_are_told_to_clientd);
+	tcase_add_test(c, the_leader_dies_and_another_goes_on);
+	tcase_add_test(c, five_servers_and_an_observer);
+	tcase_add_test(c, connections_that_carry_nothing_end_on_both_sides);
+	tcase_add_test(c, held_learners_make_it_fast);
+	tcase_add_test(c, a_member_of_one);
+	tcase_add_test(c, first_version_comes_with_the_epoch);
+	tcase_add_test(c, members_from_a_peer_of_the_election);
+	tcase_add_test(c, a_leader_reconfigures);
+	tcase_add_test(c, a_reconfig_in_the_initial_history);
+	suite_add_tcase(s, c);
+	return s;
+}
+
+int
+main(void)
+{
+	SRunner *r = srunner_create(make_suite());
+	int failed;
+
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
