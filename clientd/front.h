@@ -51,6 +51,7 @@ struct front_config {
 	uint32_t max_per_address, max_connections; /* maxClientCnxns, maxCnxns; 0 = no limit */
 	uint32_t frame_max;                        /* jute.maxbuffer */
 	uint64_t max_descriptors;                  /* of the process, for mntr; 0: not known */
+	const uint64_t *base_descriptors; /* those open besides clients' and the link to syncd; may be NULL */
 	/* Time to say something at first, and to read the last reply (zookeeper.nio.sessionlessCnxnTimeout). */
 	uint32_t silent_ms;
 	uint64_t container_check_ms;       /* znode.container.checkIntervalMs */

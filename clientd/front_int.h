@@ -198,6 +198,12 @@ struct list_budget {
 	size_t spent;
 };
 
+/* What logd has told of the data folders. */
+struct sizes {
+	bool known;
+	uint64_t data_bytes, log_bytes;
+};
+
 /* Log lines about connections in the second that began at since_ms. */
 struct complaints {
 	uint64_t since_ms;
@@ -248,6 +254,7 @@ struct front {
 	struct conn_stats stats; /* of all connections; last_* unused */
 	struct complaints complaints;
 	struct list_budget lists;
+	struct sizes sizes;
 	int64_t trace_mask; /* of stmk */
 	struct metrics metrics;
 	uint64_t created_ms; /* of the first event */

@@ -219,6 +219,17 @@ take_disk(struct front *f, const struct frame *frame)
 }
 
 static void
+take_sizes(struct front *f, const struct frame *frame)
+{
+	Zkd__Sizes *m = proto_take(&f->arena, &zkd__sizes__descriptor, frame->body);
+
+	if (m == NULL)
+		link_bad(f, "malformed SIZES");
+	else
+		f->sizes = (struct sizes){ true, m->data_bytes, m->log_bytes };
+}
+
+static void
 take_channel(struct front *f, const struct frame *frame)
 {
 	(void)frame;
@@ -281,6 +292,7 @@ static const struct link_message {
 	{ MSG_REVALIDATE, IN_SERVING, ON_LEARNER, learner_revalidated },
 	{ MSG_TOUCH, IN_ROLE, ON_LEADER, leader_touch },
 	{ MSG_DISK, IN_ANY, ON_ANY, take_disk },
+	{ MSG_SIZES, IN_ANY, ON_ANY, take_sizes },
 	{ MSG_CONFIG, IN_ANY, ON_ANY, take_config },
 	{ MSG_LEARNERS, IN_ROLE, ON_LEADER, leader_learners },
 };

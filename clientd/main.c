@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@ enum {
 	    1000, /* a node that does not serve yet by then accepts, and closes clients at once */
 	WORD_LISTS_MAX = PROTO_BODY_MAX * 3 / 4, /* the rest is for what stands around the lists */
 	WORD_ANSWER_REST = 64,                   /* of a WordAnswer, besides the text */
+	LOW_DESCRIPTORS = 256,
 	FRAME_LIMIT = FRAME_BODY_MAX / 2 - 1,
 };
 
@@ -281,6 +283,7 @@ make_front(struct clientd *d)
 		.max_connections = (uint32_t)c->max_cnxns,
 		.frame_max = frame_limit(c),
 		.max_descriptors = d->max_descriptors,
+		.base_descriptors = &d->base_descriptors,
 		.silent_ms = (uint32_t)c->sessionless_cnxn_timeout_ms,
 		.container_check_ms = (uint64_t)c->container_check_interval_ms,
 		.container_max_per_minute = (uint32_t)c->container_max_per_minute,
@@ -301,6 +304,17 @@ make_front(struct clientd *d)
 	return front_create(&fc);
 }
 
+/* A daemon that has just started has only low ones. */
+static uint64_t
+count_descriptors(void)
+{
+	uint64_t n = 0;
+
+	for (int fd = 0; fd < LOW_DESCRIPTORS; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
 static int
 start(struct daemon *daemon)
 {
@@ -318,6 +332,7 @@ start(struct daemon *daemon)
 	d->front = make_front(d);
 	d->accept_by_ms = clock_mono_ms() + ACCEPT_DELAY_MS;
 	star_start(d, link);
+	d->base_descriptors = count_descriptors();
 	return 0;
 }
 

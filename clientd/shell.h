@@ -27,6 +27,7 @@ struct clientd {
 	uint64_t accept_by_ms, due_ms; /* the latter: of the front */
 	unsigned state_seen;           /* front_state at the end of the last turn */
 	struct list clients;
+	uint64_t base_descriptors; /* open when the daemon has started */
 	uint64_t max_descriptors;
 	char *words, *conf, *members, *environment; /* texts of the front's configuration */
 };

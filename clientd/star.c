@@ -192,6 +192,7 @@ static const struct link_message messages[] = {
 	{ MSG_DISK, false, LINK_ANY_STATE, "DISK", on_frame },
 	{ MSG_CONFIG, false, LINK_ANY_STATE, "CONFIG", on_frame },
 	{ MSG_LEARNERS, false, LINK_ANY_STATE, "LEARNERS", on_frame },
+	{ MSG_SIZES, false, LINK_ANY_STATE, "SIZES", on_frame },
 };
 
 static void

@@ -97,8 +97,13 @@ put_gauges(struct word_call *w)
 	put_metric(w, "approximate_data_size", facts.data_bytes);
 	put_metric(w, "global_sessions", facts.sessions);
 	put_metric(w, "local_sessions", f->local == NULL ? 0 : sessions_held(f->local));
+	if (f->config.base_descriptors != NULL)
+		put_metric(w, "open_file_descriptor_count",
+			   *f->config.base_descriptors + f->nconns + (f->phase != PHASE_DOWN));
 	if (f->config.max_descriptors != 0)
 		put_metric(w, "max_file_descriptor_count", f->config.max_descriptors);
+	/* No request to connect is ever dropped at random. */
+	word_put(w, "zk_connection_drop_probability\t0.0\n");
 	put_size(w, "last", f->metrics.response_last);
 	put_size(w, "max", f->metrics.response_max);
 	put_size(w, "min", f->metrics.response_min);

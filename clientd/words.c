@@ -73,9 +73,23 @@ word_isro(struct word_call *w)
 }
 
 static void
+put_size_behind(struct word_call *w, const char *line, const char *key, const char *name, uint64_t bytes)
+{
+	if (w->f->sizes.known && strncmp(line, key, strlen(key)) == 0)
+		word_put(w, "%s=%" PRIu64 "\n", name, bytes);
+}
+
+/* The lines of the configuration, each folder's with its size behind it. */
+static void
 word_conf(struct word_call *w)
 {
-	buf_put_slice(w->out, slice_str(w->f->config.conf));
+	const char *end;
+
+	for (const char *p = w->f->config.conf; (end = strchr(p, '\n')) != NULL; p = end + 1) {
+		buf_put(w->out, p, (size_t)(end + 1 - p));
+		put_size_behind(w, p, "dataDir=", "dataDirSize", w->f->sizes.data_bytes);
+		put_size_behind(w, p, "dataLogDir=", "dataLogSize", w->f->sizes.log_bytes);
+	}
 	buf_put_slice(w->out, buf_slice(&w->f->members));
 }
 
@@ -103,10 +117,15 @@ word_srst(struct word_call *w)
 	word_put(w, "Server stats reset.\n");
 }
 
+/* What serves clients sees no file: logd tells, now and then. */
 static void
 word_dirs(struct word_call *w)
 {
-	word_put(w, "dirs is not answered by this server: what serves clients sees no file.\n");
+	if (w->f->sizes.known)
+		word_put(w, "datadir_size: %" PRIu64 "\nlogdir_size: %" PRIu64 "\n", w->f->sizes.data_bytes,
+			 w->f->sizes.log_bytes);
+	else
+		word_put(w, "The sizes are not known yet\n");
 }
 
 /* The trace mask of ZooKeeper's log; it steers nothing here, but is kept for those who set and ask for it. */

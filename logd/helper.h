@@ -44,6 +44,7 @@ struct helper_report {
 	enum load_kind load; /* LOAD: of the job */
 	struct store_chore chore;
 	uint64_t free_bytes, wanted_bytes; /* GUARD */
+	uint64_t data_bytes, log_bytes;    /* GUARD: of all files there */
 	uint64_t number;                   /* INSTALL: of the job */
 	char text[FILES_TEXT_BYTES];       /* what went wrong */
 };

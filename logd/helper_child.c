@@ -331,6 +331,8 @@ guard(struct child *c, const struct helper_job *job, struct helper_report *r)
 {
 	int ret = purge_space(c->disk, job->keep_free, &r->free_bytes, &r->wanted_bytes), removed;
 
+	if (ret == 0)
+		ret = purge_sizes(c->disk, &r->data_bytes, &r->log_bytes);
 	if (ret != 0 || r->free_bytes >= r->wanted_bytes || job->retain == 0)
 		return ret;
 	removed = purge_hard(c->disk, job->retain, log_trace());

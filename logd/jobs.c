@@ -247,6 +247,11 @@ on_guard_report(struct logd *g, const struct helper_report *r)
 	if (r->error != 0)
 		return;
 	g->free_bytes = r->free_bytes;
+	if (r->data_bytes != g->data_bytes || r->log_bytes != g->log_bytes)
+		g->sizes_told = false;
+	g->data_bytes = r->data_bytes;
+	g->log_bytes = r->log_bytes;
+	logd_tell_sizes(g);
 	if (low && !g->disk_low)
 		log_event(LOG_WARNING, "disk space is low", "free=%" PRIu64 " wanted=%" PRIu64, r->free_bytes,
 			  r->wanted_bytes);

@@ -28,6 +28,8 @@ struct logd {
 	bool reserve_missed; /* that there is no reserve was said */
 	bool disk_low;       /* less space is free than should be */
 	uint64_t free_bytes, guard_ms;
+	bool sizes_told; /* syncd knows them */
+	uint64_t data_bytes, log_bytes;
 	uint64_t purge_ms; /* when the next one is due; UINT64_MAX: never */
 	uint64_t status_ms, status_zxid;
 };
@@ -51,6 +53,8 @@ void jobs_chores(struct logd *g);
 
 /* main.c: syncd is told what the disk does, if that has changed. */
 void logd_tell_disk(struct logd *g);
+/* main.c: so is how large the data is. */
+void logd_tell_sizes(struct logd *g);
 /* main.c: what a half-done change means only a new start can tell. -EIO. */
 int logd_give_up(struct logd *g, const char *what, int error);
 /* main.c: the store's history is another from now on; everything that the helper does with the old one ends. */

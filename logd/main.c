@@ -62,6 +62,19 @@ logd_tell_disk(struct logd *g)
 	g->status_ms = 0;
 }
 
+void
+logd_tell_sizes(struct logd *g)
+{
+	Zkd__Sizes m = ZKD__SIZES__INIT;
+
+	if (g->sizes_told || g->data_bytes == 0 || !link_is_up(&g->syncd))
+		return;
+	g->sizes_told = true;
+	m.data_bytes = g->data_bytes;
+	m.log_bytes = g->log_bytes;
+	link_send_proto(&g->syncd, MSG_SIZES, 0, 0, &m.base);
+}
+
 static int
 on_append(void *owner, struct link *l, const struct frame *f)
 {
@@ -216,9 +229,12 @@ say_hello(void *owner, struct link *l, Zkd__Hello *mine)
 static int
 on_up(void *owner, struct link *l, const Zkd__Hello *theirs)
 {
-	(void)owner;
+	struct logd *g = owner;
+
 	(void)l;
 	(void)theirs;
+	g->sizes_told = false;
+	logd_tell_sizes(g);
 	return 0;
 }
 

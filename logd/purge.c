@@ -141,3 +141,38 @@ purge_space(struct store_disk *d, uint64_t keep_free, uint64_t *free_bytes, uint
 	*wanted_bytes = keep_free + snapshot;
 	return 0;
 }
+
+struct sum {
+	struct store_disk *d;
+	enum store_folder folder;
+	uint64_t bytes;
+};
+
+/* What is gone before it is looked at, or is no file, has no size. */
+static int
+add_size(void *ctx, const char *name)
+{
+	struct sum *s = ctx;
+	struct store_info info;
+	int file = s->d->ops->open(s->d, s->folder, name, STORE_READ);
+
+	if (file < 0)
+		return 0;
+	if (s->d->ops->info(s->d, file, &info) == 0)
+		s->bytes += info.size;
+	s->d->ops->close(s->d, file);
+	return 0;
+}
+
+int
+purge_sizes(struct store_disk *d, uint64_t *data_bytes, uint64_t *log_bytes)
+{
+	struct sum data = { .d = d, .folder = STORE_SNAP }, log = { .d = d, .folder = STORE_LOG };
+	int ret = d->ops->list(d, STORE_SNAP, add_size, &data);
+
+	if (ret == 0)
+		ret = d->ops->list(d, STORE_LOG, add_size, &log);
+	*data_bytes = data.bytes;
+	*log_bytes = log.bytes;
+	return ret;
+}

@@ -18,6 +18,8 @@ int purge_files(struct store_disk *d, unsigned retain, struct trace *t);
  * snapshot like the newest. 0, or what the disk said.
  */
 int purge_space(struct store_disk *d, uint64_t keep_free, uint64_t *free_bytes, uint64_t *wanted_bytes);
+/* The bytes of all files in the folder of snapshots and in that of logs, which may be one. 0, or what the disk said. */
+int purge_sizes(struct store_disk *d, uint64_t *data_bytes, uint64_t *log_bytes);
 /* As purge_files, where space is short: what was set aside goes in any case. */
 int purge_hard(struct store_disk *d, unsigned retain, struct trace *t);
 

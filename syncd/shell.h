@@ -55,6 +55,8 @@ struct syncd {
 	struct zab zab;
 	struct link links[ZAB_LINKS];
 	struct daemon *daemon;
+	bool sizes_known; /* logd has told these, for clientd */
+	uint64_t data_bytes, log_bytes;
 	bool status_stale;               /* the role or a link has changed */
 	uint64_t status_zxid, status_ms; /* of the newest STATUS= */
 	enum zab_phase status_phase;     /* of clientd, then */

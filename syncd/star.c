@@ -148,6 +148,34 @@ on_disk(void *owner, struct link *l, const struct frame *f)
 	return step_of_link(owner, l, &e);
 }
 
+/* Not the core's matter: it goes on to clientd, now and whenever that comes back. */
+static void
+tell_sizes(struct syncd *s)
+{
+	Zkd__Sizes m = ZKD__SIZES__INIT;
+
+	if (!s->sizes_known || !link_is_up(&s->links[ZAB_CLIENTD]))
+		return;
+	m.data_bytes = s->data_bytes;
+	m.log_bytes = s->log_bytes;
+	link_send_proto(&s->links[ZAB_CLIENTD], MSG_SIZES, 0, 0, &m.base);
+}
+
+static int
+on_sizes(void *owner, struct link *l, const struct frame *f)
+{
+	const Zkd__Sizes *m = link_take_proto(l, f, &zkd__sizes__descriptor);
+	struct syncd *s = owner;
+
+	if (m == NULL)
+		return link_refuse(l, "malformed body");
+	s->sizes_known = true;
+	s->data_bytes = m->data_bytes;
+	s->log_bytes = m->log_bytes;
+	tell_sizes(s);
+	return 0;
+}
+
 static int
 on_result(void *owner, struct link *l, const struct frame *f)
 {
@@ -180,7 +208,7 @@ static const struct link_message logd_messages[] = {
 	MESSAGE(MSG_DURABLE, "DURABLE", on_frame), CHANNEL(MSG_LOAD_CHANNEL, "LOAD_CHANNEL"),
 	CHANNEL(MSG_SNAPSHOT, "SNAPSHOT"),         MESSAGE(MSG_DISK, "DISK", on_disk),
 	MESSAGE(MSG_EPOCHS, "EPOCHS", on_frame),   MESSAGE(MSG_TRUNCATE, "TRUNCATE", on_frame),
-	MESSAGE(MSG_INSTALL, "INSTALL", on_frame),
+	MESSAGE(MSG_INSTALL, "INSTALL", on_frame), MESSAGE(MSG_SIZES, "SIZES", on_sizes),
 };
 
 static const struct link_message clientd_messages[] = {
@@ -215,6 +243,7 @@ on_up(void *owner, struct link *l, const Zkd__Hello *theirs)
 {
 	struct syncd *s = owner;
 	struct zab_event e = { .type = ZAB_UP, .fd = -1 };
+	int ret;
 
 	e.hello = (struct zab_hello){
 		.durable = theirs->durable_zxid,
@@ -225,7 +254,10 @@ on_up(void *owner, struct link *l, const Zkd__Hello *theirs)
 		.disk = disk_of(theirs->disk),
 	};
 	s->status_stale = true;
-	return step_of_link(s, l, &e);
+	ret = step_of_link(s, l, &e);
+	if (ret == 0 && l == &s->links[ZAB_CLIENTD])
+		tell_sizes(s);
+	return ret;
 }
 
 /* Where the core itself has ended the link it knows already. */

@@ -140,6 +140,11 @@ enum msg_type {
 	MSG_INSTALL = 24,
 	/* syncd -> clientd, on a leader: who follows, for the words srvr and mntr. proto Learners; when it changes. */
 	MSG_LEARNERS = 25,
+	/*
+	 * logd -> syncd -> clientd: how large the data is, for the words dirs and conf; proto Sizes. After HELLO, and when
+	 * that has changed since a look a while ago. It means nothing to the order of anything.
+	 */
+	MSG_SIZES = 26,
 
 	/* Bulk channels (a socketpair, not a star link). */
 	/* A snapshot follows, exact at zxid (fuzzy where another server wrote it). A second one means: start again. */

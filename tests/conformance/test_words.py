@@ -1,6 +1,7 @@
 """Four-letter words: what zkd prints has the shape of what Apache ZooKeeper prints, numbers and names aside."""
 
 import multiprocessing
+import os
 import re
 import socket
 import struct
@@ -123,24 +124,34 @@ def test_telnet_interrupt(ours, theirs):
         assert ask_bytes(node.port, b"\xff\xf4\xff\xfd") == b""
 
 
-def test_dirs(ours):
-    """The sizes are logd's to know; zkd says so rather than something wrong."""
-    assert ours.word("dirs").startswith("dirs is not answered by this server")
+def sizes(word):
+    return [int(n) for n in re.findall(r"(?:_size: |Size=)(\d+)$", word, re.MULTILINE)]
+
+
+def folder_size(node):
+    return sum(e.stat().st_size for e in os.scandir(os.path.join(node.data, "version-2")))
+
+
+def test_dirs(ours, theirs):
+    """Both folders are one here. zkd's logd tells clientd the sizes, every ten seconds where they change."""
+    for node in (ours, theirs):
+        zkd_node.wait_until(lambda n=node: sizes(n.word("dirs")) == [folder_size(n)] * 2, 15, "dirs tells the size")
+        assert re.fullmatch(r"datadir_size: \d+\nlogdir_size: \d+\n", node.word("dirs"))
+        assert sizes(node.word("conf")) == [folder_size(node)] * 2
 
 
 def test_conf(ours, theirs):
-    """The sizes of the folders are not known to zkd's clientd, which may open none."""
+    zkd_node.wait_until(lambda: sizes(ours.word("dirs")), 15, "the sizes are known")
     keys = [line.split("=")[0] for line in theirs.word("conf").splitlines()]
-    assert [line.split("=")[0] for line in ours.word("conf").splitlines()] == [
-        k for k in keys if k not in ("dataDirSize", "dataLogSize")
-    ]
+    assert [line.split("=")[0] for line in ours.word("conf").splitlines()] == keys
 
 
 # What ZooKeeper's threads, caches and JVM do has no counterpart here; the rest belongs to logd, or to an ensemble.
 MNTR = """
 version server_state avg_latency max_latency min_latency packets_received packets_sent num_alive_connections
 outstanding_requests uptime znode_count watch_count ephemerals_count approximate_data_size global_sessions
-local_sessions max_file_descriptor_count last_client_response_size max_client_response_size min_client_response_size
+local_sessions open_file_descriptor_count max_file_descriptor_count connection_drop_probability
+commit_count learner_commit_received_count looking_count proposal_count revalidate_count last_client_response_size max_client_response_size min_client_response_size
 digest_mismatches_count bytes_received_count cnxn_closed_without_zk_server_running
 connection_drop_count connection_rejected connection_request_count connection_revalidate_count response_bytes
 sessionless_connections_expired stale_sessions_expired watch_bytes
@@ -150,6 +161,16 @@ dbinittime node_changed_watch_count node_children_watch_count node_created_watch
 snapshottime propagation_latency readlatency updatelatency
 """.split()
 MNTR_QUANTILES = "propagation_latency readlatency updatelatency".split()
+
+
+def test_open_descriptors(ours):
+    """Counted by clientd itself, which may not look into /proc."""
+    with busy(ours) as a, z.Wire(ours.port):
+        folder = f"/proc/{ours.pid('clientd')}/fd"
+        zkd_node.wait_until(
+            lambda: abs(int(monitored(ours)["open_file_descriptor_count"]) - len(os.listdir(folder))) <= 2, 3, "the number is right"
+        )
+        close(a)
 
 
 def monitored(node):
