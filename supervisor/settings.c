@@ -44,18 +44,6 @@ settings_watchdog_ms(const struct settings *s)
 	return s->config->failure_detection == CONFIG_FAILURE_FAST ? WATCHDOG_FAST_MS : WATCHDOG_NORMAL_MS;
 }
 
-/* syncd speaks to no peers yet. electiond alone can be run with the configuration of an ensemble. */
-static int
-refuse_ensemble(const struct config *c, const char *file)
-{
-	if (!config_is_ensemble(c))
-		return 0;
-	log_event(LOG_ERR, "ensembles are not built yet",
-		  "file=%s servers=%zu hint=\"to run a standalone node remove the server.N lines\"",
-		  log_quote(slice_str(file == NULL ? "" : file)).text, c->nservers);
-	return -EINVAL;
-}
-
 int
 settings_load(struct settings *s, const struct invocation *inv)
 {
@@ -77,10 +65,6 @@ settings_load(struct settings *s, const struct invocation *inv)
 		log_plain(f->severity == CONFIG_ERROR ? LOG_ERR : LOG_NOTICE, f->text);
 	}
 	config_report_free(&report);
-	if (error == 0 && (error = refuse_ensemble(s->config, inv->config_file)) != 0) {
-		config_free(s->config);
-		s->config = NULL;
-	}
 	if (error == 0) {
 		config_hash(s->config, s->hash);
 		s->runtime_key = s->config->runtime_dir;

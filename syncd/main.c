@@ -139,10 +139,6 @@ syncd_step(struct daemon *d, uint64_t now_ms)
 static int
 syncd_open(struct daemon *d)
 {
-	if (config_is_ensemble(d->config)) {
-		log_plain(LOG_ERR, "ensembles are not built yet");
-		return EXIT_BAD_INVOCATION;
-	}
 	d->sandbox.grants |= SANDBOX_DIAL_UNIX;
 	if (config_is_ensemble(d->config))
 		d->sandbox.grants |= SANDBOX_DIAL_INET;
@@ -170,6 +166,7 @@ add_ensemble(struct zab_config *z, const struct config *c, struct buf *text)
 	members_free(m);
 	z->standalone = false;
 	z->sid = (uint64_t)c->myid;
+	z->reconfig = c->reconfig_enabled;
 	z->observer = config_find_server(c, c->myid)->observer;
 	z->init_limit = (uint32_t)c->init_limit_ticks;
 	z->sync_limit = (uint32_t)c->sync_limit_ticks;

@@ -82,6 +82,9 @@ struct zab_config {
 	struct quorum_pair
 	    quorums;          /* standalone: this server alone; else those of members, where there are */
 	struct slice members; /* the text of config/members.h; need not outlive zab_init */
+	/* reconfigEnabled: the leader's list takes the place of ours. Without it ours is what the file says until a
+	 * reconfig txn is committed: a leader gives the first list a version, which nobody has to know later. */
+	bool reconfig;
 	uint32_t tick_ms, init_limit, sync_limit; /* of an ensemble; limits in ticks */
 	uint32_t clientd_absent_ms;               /* a leader whose clientd is away for longer gives up */
 	uint32_t max_snap_syncs;  /* snapshots on their way before an observer has to wait for one */

@@ -97,7 +97,7 @@ zab_adopt_members(struct zab *z, struct slice text)
 		return true;
 	if (members_parse(text, &m) != 0)
 		return false;
-	if (m->version > z->members->version)
+	if (z->config.reconfig && m->version > z->members->version)
 		put_in_force(z, m);
 	else
 		members_free(m);

@@ -314,7 +314,11 @@ class Chaos:
         await asyncio.sleep(0.5)
         for c in self.clients():
             await c.stop()
-        states = [await self.read_server(s) for s in self.ensemble.servers]
+        try:
+            states = [await self.read_server(s) for s in self.ensemble.servers]
+        except asyncio.TimeoutError:
+            self.judge.violation("settling", "a server cannot be read at the end")
+            states = []
         self.history.check(states)
         for w in self.writers:
             for path, zxid in w.created.items():
