@@ -50,6 +50,16 @@ leader_sync(struct front *f, const struct frame *frame)
 	link_put(f, MSG_SYNC, 0, frame->seq, 0, SLICE_NULL);
 }
 
+/* The session goes on through a learner: whatever its old connection here asked, ZooKeeper would close it. */
+static void
+leave_to_learner(struct front *f, int64_t session)
+{
+	struct front_conn *c = conn_of_session(f, session);
+
+	if (c != NULL)
+		conn_kill(f, c, NULL);
+}
+
 void
 leader_revalidate(struct front *f, const struct frame *frame)
 {
@@ -58,6 +68,7 @@ leader_revalidate(struct front *f, const struct frame *frame)
 	uint64_t origin;
 	int64_t session;
 	int32_t timeout_ms;
+	bool valid;
 
 	jute_reader_init(&r, frame->body, UINT32_MAX);
 	origin = (uint64_t)jute_read_long(&r);
@@ -67,11 +78,13 @@ leader_revalidate(struct front *f, const struct frame *frame)
 		link_bad(f, "malformed REVALIDATE");
 		return;
 	}
+	f->metrics.revalidations++;
+	valid = sessions_revalidate(tree_sessions(f->tree), session, origin, timeout_ms, (int64_t)f->now_ms);
+	if (valid)
+		leave_to_learner(f, session);
 	put_be64(answer, origin);
 	put_be64(answer + 8, (uint64_t)session);
-	f->metrics.revalidations++;
-	answer[16] =
-	    sessions_revalidate(tree_sessions(f->tree), session, origin, timeout_ms, (int64_t)f->now_ms);
+	answer[16] = valid;
 	link_put(f, MSG_REVALIDATE, 0, frame->seq, 0, slice_of(answer, sizeof answer));
 }
 

@@ -460,7 +460,7 @@ START_TEST(test_touch_by_learners)
 }
 END_TEST
 
-/* The session goes on through another server: what still comes through the old connection is refused, and ends it. */
+/* The session goes on through another server: its old connection ends, also for one that reads (as seen with ZooKeeper). */
 START_TEST(test_session_moved)
 {
 	struct buf body = new_buf();
@@ -473,12 +473,8 @@ START_TEST(test_session_moved)
 	jute_write_long(&body, 7);
 	put_touch(&body, session, 10000);
 	world_frame(&w, MSG_REVALIDATE, 1, 0, buf_slice(&body));
-	SAY(c, {
-		put_create(b, 1, "/a", "", 0);
-		put_path(b, 2, ZK_OP_EXISTS, "/a", false);
-	});
+	world_run(&w);
 	ck_assert(c->closed && silent(c));
-	ck_assert_ptr_nonnull(strstr(w.traced, "moved to another server"));
 	buf_free(&body);
 }
 END_TEST
