@@ -50,7 +50,7 @@ def item_keys(line):
 
 
 def page_keys(text):
-    """key -> (status, default, allowed), as the page says; default and allowed are None where it is silent."""
+    """key -> (status, default, allowed, tier), as the page says; all but the status are None where it is silent."""
     keys, status, current = {}, None, []
     for line in text.splitlines():
         heading = re.match(r"\.Sh (.*)", line)
@@ -59,11 +59,14 @@ def page_keys(text):
         elif status and line.startswith(".It Cm "):
             current = item_keys(line)
             for key in current:
-                keys[key] = (status, None, None)
+                keys[key] = (status, None, None, None)
         elif status and line.startswith("Default: "):
             default, _, allowed = plain(line)[len("Default: ") :].removesuffix(".").partition("; allowed: ")
             for key in current:
-                keys[key] = (status, default, allowed or None)
+                keys[key] = (status, default, allowed or None, None)
+        elif status and re.fullmatch(r"Tier \d\.", line):
+            for key in current:
+                keys[key] = (*keys[key][:3], int(line[5]))
     return keys
 
 
@@ -75,7 +78,7 @@ def table_keys(zkctl):
         status = k["status"]
         default = None if status == "refused" else k["default"] or "none"
         allowed = k["allowed"] if status == "honoured" and k["allowed"] != "text" else None
-        keys[k["key"]] = (status, default, allowed)
+        keys[k["key"]] = (status, default, allowed, None if status == "refused" else k["tier"])
     return keys
 
 

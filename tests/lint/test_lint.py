@@ -19,6 +19,7 @@ import fields  # noqa: E402
 import layers  # noqa: E402
 import messages  # noqa: E402
 import pages  # noqa: E402
+import picture  # noqa: E402
 
 
 class Scratch(unittest.TestCase):
@@ -94,6 +95,23 @@ class Events(unittest.TestCase):
             ([("died", "1")], {"1": self.ENTRY}, "events.def: died: 1 is no id of its own"),
         ):
             self.assertEqual(self.lint(listed, entries), [said])
+
+
+class Picture(unittest.TestCase):
+    TEXT = "+---+\n| a |-->\n+---+\n"
+    PAGE = f".Bd -literal\n{TEXT}.Ed\n"
+
+    def setUp(self):
+        drawer = picture.load_drawer(os.path.join(HERE, "..", ".."))
+        self.drawn = "\n".join(drawer.draw(self.TEXT)) + "\n"
+
+    def test_a_box_an_arrow_and_a_text_are_drawn(self):
+        self.assertEqual([self.drawn.count(f"<{t} ") for t in ("rect", "polygon", "text")], [2, 1, 1])
+
+    def test_breaches(self):
+        self.assertEqual(list(picture.complaints(self.TEXT, self.drawn, self.PAGE, self.drawn)), [])
+        self.assertEqual(len(list(picture.complaints(self.TEXT, "", self.PAGE, self.drawn))), 1)
+        self.assertEqual(len(list(picture.complaints(self.TEXT, self.drawn, "", self.drawn))), 1)
 
 
 class Pure(Scratch):
@@ -219,11 +237,14 @@ class Pages(Scratch):
 .It Cm tickTime
 Length of a tick.
 Default: \\-1; allowed: \\-1..9 (ms).
+Tier 1.
 .It Cm server.\\& Ns Ar N
 Default: none.
+Tier 2.
 .Sh KEYS WITHOUT EFFECT
 .It Cm kinit
 Default: /usr/bin/kinit.
+Tier 3.
 .Sh KEYS THAT ARE REFUSED
 .It Cm sslQuorum , portUnification
 .It Cm ssl.\\& Ns Ar *
@@ -232,12 +253,12 @@ No.
 .It Cm other
 """
     KEYS = {
-        "tickTime": ("honoured", "-1", "-1..9 (ms)"),
-        "server.*": ("honoured", "none", None),
-        "kinit": ("accepted", "/usr/bin/kinit", None),
-        "sslQuorum": ("refused", None, None),
-        "portUnification": ("refused", None, None),
-        "ssl.*": ("refused", None, None),
+        "tickTime": ("honoured", "-1", "-1..9 (ms)", 1),
+        "server.*": ("honoured", "none", None, 2),
+        "kinit": ("accepted", "/usr/bin/kinit", None, 3),
+        "sslQuorum": ("refused", None, None, None),
+        "portUnification": ("refused", None, None, None),
+        "ssl.*": ("refused", None, None, None),
     }
 
     def test_keys_are_read(self):
@@ -252,6 +273,7 @@ No.
             (self.PAGE.replace(" , portUnification", ""), "portUnification"),
             (self.PAGE.replace(".Sh KEYS WITHOUT EFFECT", ".Sh KEYS"), "kinit"),
             (self.PAGE.replace("server", "group"), "server.*"),
+            (self.PAGE.replace("Tier 2", "Tier 1"), "server.*"),
         ):
             with self.subTest(breach=breach):
                 complaints = list(pages.key_complaints(pages.page_keys(page), self.KEYS))
