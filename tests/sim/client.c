@@ -361,6 +361,9 @@ hear_connected(struct client *c, struct jute_reader *r)
 		if (!has_asked_to_close(c) && !model_may_be_over(s->model, c->session))
 			sim_fail(s, "%s: session 0x%" PRIx64 " is said to be over", c->proc.name,
 				 (uint64_t)c->session);
+		if (s->quiet && !has_asked_to_close(c) && c->since_us <= s->quiet_us)
+			sim_fail(s, "%s: session 0x%" PRIx64 " has expired in a calm", c->proc.name,
+				 (uint64_t)c->session);
 		forget_session(c);
 		disconnect(c, "session expired");
 		return;
@@ -370,6 +373,8 @@ hear_connected(struct client *c, struct jute_reader *r)
 	if (!model_was_created(s->model, h.session_id))
 		sim_fail(s, "%s: session 0x%" PRIx64 " is not committed", c->proc.name,
 			 (uint64_t)h.session_id);
+	if (c->session == 0)
+		c->since_us = s->now_us;
 	c->connected = true;
 	c->session = c->conn->session = h.session_id;
 	memcpy(c->password, h.passwd.data, PASSWORD_BYTES);
@@ -440,7 +445,7 @@ do_something(struct client *c)
 	struct sim *s = c->proc.sim;
 	uint64_t n = rng_range(&s->load, 1, 4);
 
-	c->next_us = s->now_us + rng_range(&s->load, THINK_MIN_US, THINK_MAX_US);
+	c->next_us = s->now_us + rng_range(&s->load, THINK_MIN_US, s->think * THINK_MAX_US);
 	if (s->quiet)
 		return;
 	if (!s->healing && rng_once_in(&s->load, 150)) {

@@ -435,7 +435,10 @@ strike(struct sim *s, void *who, uint64_t tag)
 	s->counts.faults++;
 	sim_trace(s, NULL, "fault", "kind=\"%s\"", faults[i].name);
 	faults[i].happen(s);
-	sim_at(s, s->now_us + rng_range(&s->faults, FAULT_MIN_US, FAULT_MAX_US), strike, NULL, 0);
+	sim_at(s,
+	       s->now_us +
+		   rng_range(&s->faults, FAULT_MIN_US, s->nnodes > 1 ? FAULT_MAX_US / 2 : FAULT_MAX_US),
+	       strike, NULL, 0);
 }
 
 void

@@ -23,7 +23,7 @@ struct options {
 };
 
 static const char *const mutation_names[MUTATIONS_END] = { [MUTATE_NOTHING] = "",
-#define X(name, text, what) [MUTATE_##name] = text,
+#define X(name, text, nodes, what) [MUTATE_##name] = text,
 							   MUTATIONS(X)
 #undef X
 };
@@ -37,9 +37,9 @@ usage(FILE *to)
 	    "usage: zkdsim [--nodes N] [--seed S | --seeds FROM..TO] [--seconds N] [--first] [--mutate NAME] "
 	    "[--trace]\n"
 	    "       zkdsim --story NAME|all [--stories FOLDER] [--rewrite] [--trace]\n"
-	    "mutations:\n",
+	    "mutations, and the nodes that they take:\n",
 	    to);
-#define X(name, text, what) fprintf(to, "  %-22s %s\n", text, what);
+#define X(name, text, nodes, what) fprintf(to, "  %-22s %d  %s\n", text, nodes, what);
 	MUTATIONS(X)
 #undef X
 	fputs("stories:\n", to);

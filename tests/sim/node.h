@@ -55,7 +55,7 @@ struct logd {
 	bool told_failed, installing;
 	enum install_report report; /* of the helper, not heard yet; received is its zxid */
 	uint64_t install_seq, received;
-	uint64_t told_durable, cuts, purge_us;
+	uint64_t told_durable, given, cuts, purge_us;
 };
 
 /* ---- syncd (syncd/main.c) ---- */

@@ -186,6 +186,10 @@ install(struct logd *g, uint64_t zxid)
 	int ret;
 
 	g->installing = false; /* it is in our hands now */
+	if (g->proc.sim->mutation == MUTATE_INSTALL_NOTHING) {
+		answer_install(g, 0, zxid);
+		return;
+	}
 	end_history(g);
 	ret = store_install(g->store, zxid);
 	sim_trace(g->proc.sim, &g->proc, "installed", "zxid=0x%llx error=%d", (unsigned long long)zxid, ret);
@@ -424,6 +428,8 @@ commit(struct logd *g)
 
 	store_commit(g->store, now_ms(g));
 	durable = store_durable(g->store);
+	if (g->proc.sim->mutation == MUTATE_ACK_BEFORE_WRITE && g->given > durable)
+		durable = g->given;
 	if (durable == g->told_durable)
 		return;
 	g->told_durable = durable;
@@ -463,7 +469,9 @@ say_hello(struct proc *p, struct star *l, Zkd__Hello *mine)
 	disk.error = (char *)(uintptr_t)(failed != NULL ? failed : "");
 	mine->durable_zxid = store_durable(g->store);
 	mine->snapshot_zxid = store_snapshot_zxid(g->store);
-	mine->accepted_epoch = store_accepted_epoch(g->store);
+	mine->accepted_epoch = g->proc.sim->mutation == MUTATE_FORGET_ACCEPTED
+				   ? store_current_epoch(g->store)
+				   : store_accepted_epoch(g->store);
 	mine->current_epoch = store_current_epoch(g->store);
 	mine->disk = &disk;
 	g->told_durable = store_durable(g->store);
@@ -475,6 +483,12 @@ say_hello(struct proc *p, struct star *l, Zkd__Hello *mine)
 static const char *
 on_append(struct logd *g, const struct frame *f)
 {
+	g->given = f->zxid;
+	if (g->proc.sim->mutation == MUTATE_ACK_BEFORE_WRITE) {
+		commit(g);
+		if (rng_once_in(&g->proc.sim->mutate, 100))
+			return NULL;
+	}
 	if (store_batch_full(g->store, f->body.len))
 		commit(g);
 	return store_append(g->store, f->zxid, f->body) == 0 ? NULL : "zxid does not follow";
@@ -523,7 +537,11 @@ on_truncate(struct logd *g, const struct frame *f)
 	install_cancel(g);
 	commit(g);
 	end_history(g);
-	ret = store_truncate(g->store, f->zxid);
+	if (g->proc.sim->mutation == MUTATE_TRUNCATE_NOTHING) {
+		answer(g, f, 0, f->zxid);
+		return NULL;
+	}
+	ret = store_truncate(g->store, f->zxid - (g->proc.sim->mutation == MUTATE_TRUNCATE_MORE));
 	g->cuts += ret == 0;
 	if (ret == -ENOENT) {
 		answer(g, f, STORE_REFUSED, 0);
@@ -546,6 +564,10 @@ on_epochs(struct logd *g, const struct frame *f)
 	if (m == NULL)
 		return "malformed body";
 	commit(g);
+	if (g->proc.sim->mutation == MUTATE_EPOCHS_UNSAID) {
+		answer(g, f, 0, 0);
+		return NULL;
+	}
 	ret = store_set_epochs(g->store, m->accepted, m->current, now_ms(g));
 	if (ret == -EPROTO)
 		return "epochs do not follow";
@@ -655,6 +677,7 @@ logd_start(struct proc *p)
 
 	g->told_failed = g->installing = false;
 	g->report = REPORT_NONE;
+	g->given = 0;
 	g->cuts = 0;
 	g->purge_us = s->now_us;
 	disk_view_init(&g->view, &p->node->disk, p);

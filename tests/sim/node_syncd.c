@@ -7,6 +7,7 @@
 #include "ipc/msg.h"
 #include "model.h"
 #include "node.h"
+#include "platter.h"
 #include "syncd/zab.h"
 
 enum {
@@ -17,6 +18,7 @@ enum {
 	SYNC_LIMIT = 5,
 	SOCKET_BYTES = 64 << 10, /* what a socket takes before it has to be read */
 	FULL_US = 2 * MS,        /* until one that is full is tried again */
+	PACKET_REQUEST = 1,
 	PACKET_ACK = 3,
 };
 
@@ -51,6 +53,9 @@ check_commit(struct syncd *s, const struct frame *f)
 static void
 send_frame(struct syncd *s, const struct zab_action *a)
 {
+	if (a->frame.type == MSG_COMMIT && s->zab->role != ZAB_LEADER &&
+	    sim_mutates(s->proc.sim, MUTATE_LOST_COMMIT, 100))
+		return;
 	if (a->frame.type == MSG_COMMIT)
 		check_commit(s, &a->frame);
 	if (a->frame.type == MSG_APPEND)
@@ -105,7 +110,8 @@ send_look(struct syncd *s, const struct zab_action *a)
 	Zkd__Look m = ZKD__LOOK__INIT;
 
 	m.sid = a->look.sid;
-	m.zxid = a->look.zxid;
+	m.zxid =
+	    s->proc.sim->mutation == MUTATE_OLD_VOTE ? platter_snapshot(&node_of(s)->disk) : a->look.zxid;
 	m.epoch = a->look.epoch;
 	m.observer = a->look.observer;
 	star_send_proto(&s->links[a->link], MSG_LOOK, a->frame.seq, 0, &m.base);
@@ -211,9 +217,12 @@ dial_leader(struct syncd *s, const struct zab_action *a)
 	s->attempt = a->dial.attempt;
 }
 
-/* What a learner acks it has for good: the epoch and all before it, or the txn. */
+/*
+ * What a learner acks it has for good: the epoch and all before it, or the txn. SECOND_REQUEST: a request leaves ahead of
+ * itself.
+ */
 static void
-check_acks(struct syncd *s, struct slice out)
+check_packets(struct syncd *s, struct peer *p, struct slice out)
 {
 	while (out.len >= 20) {
 		uint32_t type = get_be32(out.data), data = get_be32(out.data + 12);
@@ -221,6 +230,8 @@ check_acks(struct syncd *s, struct slice out)
 
 		if (n > out.len)
 			break;
+		if (type == PACKET_REQUEST && sim_mutates(s->proc.sim, MUTATE_SECOND_REQUEST, 50))
+			conn_send(p->conn, 0, &s->proc, slice_of(out.data, n), -1);
 		if (type == PACKET_ACK)
 			model_acked(s->proc.sim->model, node_of(s), get_be64(out.data + 4));
 		out = slice_of(out.data + n, out.len - n);
@@ -243,7 +254,7 @@ flush_peer(struct syncd *s, struct peer *p)
 	if (out.len == 0)
 		return;
 	if (p->side == 0 && !p->full)
-		check_acks(s, out);
+		check_packets(s, p, out);
 	conn_send(p->conn, p->side, &s->proc, out, -1);
 	p->wrote += out.len;
 }
@@ -468,6 +479,21 @@ take_result(struct star *l, struct zab_event *e)
 	return true;
 }
 
+/* The planted bugs between a learner's clientd and its syncd. True: the frame goes no further. */
+static bool
+learner_lies(struct syncd *s, struct star *l, const struct frame *f)
+{
+	struct sim *sim = s->proc.sim;
+
+	if (sim->mutation == MUTATE_NOTHING || which(s, l) != ZAB_CLIENTD || s->zab->role == ZAB_LEADER)
+		return false;
+	if (f->type == MSG_SYNC && sim->mutation == MUTATE_LOCAL_SYNC) {
+		star_send(l, f, -1);
+		return true;
+	}
+	return f->type == MSG_TOUCH && sim->mutation == MUTATE_LOST_TOUCH;
+}
+
 static const char *
 on_frame(struct proc *p, struct star *l, const struct frame *f, int fd)
 {
@@ -484,6 +510,8 @@ on_frame(struct proc *p, struct star *l, const struct frame *f, int fd)
 	}
 	if (f->type == MSG_RESULT && !take_result(l, &e))
 		return "malformed body";
+	if (learner_lies(s, l, f))
+		return NULL;
 	reason = step(s, &e);
 	if (f->type == MSG_PROPOSE && s->proc.sim->mutation == MUTATE_COMMIT_BEYOND_DURABLE && reason == NULL)
 		send_frame(s, &(struct zab_action){ .type = ZAB_SEND,
@@ -693,6 +721,10 @@ syncd_start(struct proc *p)
 					   [ZAB_ELECTIOND] = &n->electiond_link };
 
 	node_quorum(p->sim, &c.quorums.current);
+	if (p->sim->mutation == MUTATE_QUORUM_OF_ONE) {
+		quorum_init(&c.quorums.current, false);
+		quorum_add(&c.quorums.current, c.sid, 0, 1);
+	}
 	s->zab = mem_zalloc(1, sizeof *s->zab);
 	zab_init(s->zab, &c);
 	list_init(&s->peers);

@@ -39,6 +39,8 @@ begin(struct sim *s)
 	s->model = model_new(s);
 	for (int i = 0; i < s->nnodes; i++)
 		s->nodes[i] = node_new(s, i + 1);
+	/* Now and then little is asked: a leader that is deposed is alone with its last txns. */
+	s->think = s->nnodes > 1 && rng_once_in(&s->load, 4) ? 10 : 1;
 	s->scenes_from_us = STORY_FROM_US;
 	s->nclients = s->story != NULL ? STORY_CLIENTS : CLIENTS;
 	for (int i = 0; i < s->nclients; i++)
@@ -110,6 +112,7 @@ sim_run(struct sim *s, uint64_t seed)
 		faults_heal(s);
 	run_until(s, faults_us + HEAL_US);
 	s->quiet = true;
+	s->quiet_us = s->now_us;
 	run_until(s, faults_us + HEAL_US + QUIET_US);
 	if (!s->failed)
 		check_end(s);

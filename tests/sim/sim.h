@@ -136,7 +136,9 @@ struct sim {
 	size_t nchannels, channels_cap;
 
 	bool healing; /* no more faults */
-	bool quiet;   /* no more requests */
+	bool quiet;   /* no more requests, since quiet_us */
+	uint64_t quiet_us;
+	uint64_t think; /* factor of the time between requests */
 	enum mutation mutation;
 	struct rng mutate;
 	bool tracing, failed;
