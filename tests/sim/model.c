@@ -709,12 +709,13 @@ void
 model_recovered(struct model *m, struct node *n, uint64_t durable)
 {
 	IN_HEAP(NULL);
-	if (durable < n->acked)
+	if (durable < n->acked && (n->cutting == 0 || durable < n->cutting - 1))
 		sim_fail(m->sim,
 			 "the log of n%d ends at 0x%" PRIx64 " after a restart, but 0x%" PRIx64
 			 " was durable",
 			 n->sid, durable, n->acked);
 	n->acked = durable;
+	n->cutting = 0;
 	model_check_log(m, n);
 }
 
@@ -724,6 +725,8 @@ model_durable(struct model *m, struct node *n, uint64_t zxid, bool cut)
 	(void)m;
 	if (cut || zxid > n->acked)
 		n->acked = zxid;
+	if (cut)
+		n->cutting = 0;
 }
 
 /* History before epoch before ack. */
@@ -750,6 +753,13 @@ model_acked(struct model *m, struct node *n, uint64_t zxid)
 		check_epoch_ack(m, n, zxid >> 32);
 	else if (!platter_reaches(&n->disk, c, zxid))
 		sim_fail(m->sim, "n%d acks 0x%" PRIx64 ", which is not on its disk", n->sid, zxid);
+}
+
+void
+model_cuts(struct model *m, struct node *n, uint64_t zxid)
+{
+	(void)m;
+	n->cutting = zxid + 1;
 }
 
 /* ---- Leaders ---- */

@@ -48,6 +48,8 @@ void model_deliver(struct model *m, struct node *n, uint64_t zxid, struct slice 
 void model_recovered(struct model *m, struct node *n, uint64_t durable);
 /* logd says so; cut: it was told to end there. */
 void model_durable(struct model *m, struct node *n, uint64_t zxid, bool cut);
+/* logd begins to cut its log behind zxid, or to put a snapshot at zxid in its place; it may die over that. */
+void model_cuts(struct model *m, struct node *n, uint64_t zxid);
 /* A learner sends this ACK: of a txn, or of a leader's epoch (the lower half is 0) and all that came before. */
 void model_acked(struct model *m, struct node *n, uint64_t zxid);
 /* What lies in the log of n agrees with all that is final. */

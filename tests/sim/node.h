@@ -143,6 +143,7 @@ struct node {
 	uint64_t rate;  /* its monotonic clock goes so many millionths of a second in a second */
 	/* For the checks: what its logd has called durable, its syncd committed, and handed to clientd last in this role. */
 	uint64_t acked, committed, delivered;
+	uint64_t cutting; /* 1 + where its log may end, for it was being cut there; 0: it was not */
 	struct sim_disk disk;
 	struct listener logd_link, clientd_link, electiond_link, client_port, election_port, quorum_port;
 	struct logd logd;

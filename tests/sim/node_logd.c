@@ -191,6 +191,7 @@ install(struct logd *g, uint64_t zxid)
 		return;
 	}
 	end_history(g);
+	model_cuts(g->proc.sim->model, g->proc.node, zxid);
 	ret = store_install(g->store, zxid);
 	sim_trace(g->proc.sim, &g->proc, "installed", "zxid=0x%llx error=%d", (unsigned long long)zxid, ret);
 	if (ret == -EAGAIN) {
@@ -541,6 +542,7 @@ on_truncate(struct logd *g, const struct frame *f)
 		answer(g, f, 0, f->zxid);
 		return NULL;
 	}
+	model_cuts(g->proc.sim->model, g->proc.node, f->zxid);
 	ret = store_truncate(g->store, f->zxid - (g->proc.sim->mutation == MUTATE_TRUNCATE_MORE));
 	g->cuts += ret == 0;
 	if (ret == -ENOENT) {

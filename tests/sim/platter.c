@@ -86,13 +86,16 @@ point(struct cursor *c, const struct disk_file *f, uint64_t offset, uint64_t aft
 	*c = (struct cursor){ f, f->id, f->shrunk, offset, after };
 }
 
+/* Also under its name: what is set aside is no log any more. */
 static bool
 still_there(const struct cursor *c, const struct sim_disk *d)
 {
+	uint64_t name;
+
 	if (c->file == NULL)
 		return false;
 	for (int i = 0; i < DISK_NAMES; i++)
-		if (d->names[i].kept != NULL && d->names[i].kept == c->file)
+		if (d->names[i].kept == c->file && is_named(&d->names[i], "log.", &name))
 			return c->file->id == c->id && c->file->shrunk == c->shrunk;
 	return false;
 }
