@@ -186,6 +186,8 @@ store_set_epochs(struct store *s, uint32_t accepted, uint32_t current, uint64_t 
 		if (current != s->current_epoch)
 			ret = store_epoch(s, CURRENT, current);
 	}
+	if (ret == 0 && accepted == current)
+		ret = partial_end(s);
 	if (ret == 0)
 		s->current_epoch = current;
 	else

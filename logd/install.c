@@ -75,6 +75,8 @@ commit(struct store *s, uint64_t zxid)
 	snprintf(to, sizeof to, "%s%" PRIx64, SNAPFILE_INSTALL, zxid);
 	snprintf(from, sizeof from, "%s%" PRIx64 ".tmp", SNAPFILE_INSTALL, zxid);
 	if (ret == 0)
+		ret = partial_begin(s, zxid);
+	if (ret == 0)
 		ret = d->ops->rename(d, STORE_SNAP, from, to);
 	if (ret == 0)
 		return d->ops->sync_folder(d, STORE_SNAP);

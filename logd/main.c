@@ -221,6 +221,7 @@ say_hello(void *owner, struct link *l, Zkd__Hello *mine)
 	mine->snapshot_zxid = store_snapshot_zxid(g->store);
 	mine->accepted_epoch = store_accepted_epoch(g->store);
 	mine->current_epoch = store_current_epoch(g->store);
+	mine->partial = store_partial(g->store);
 	mine->disk = &disk;
 	g->told_durable = store_durable(g->store);
 	g->told_failed = failed != NULL;

@@ -439,7 +439,11 @@ recover_files(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES]
 	if (s->end.exists && s->marked != s->end.zxid)
 		s->mark_ms = 0;
 	count_since_snapshot(s);
-	return epochs_recover(s, why);
+	ret = epochs_recover(s, why);
+	if (ret != 0)
+		return ret;
+	ret = partial_recover(s);
+	return ret == 0 ? 0 : store_disk_error(why, ret, "read zkd.partial", s, STORE_SNAP);
 }
 
 int

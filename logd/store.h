@@ -112,6 +112,12 @@ int store_truncate(struct store *s, uint64_t zxid);
  */
 int store_install(struct store *s, uint64_t zxid);
 /*
+ * Whether the log ends before what it held when a leader's snapshot took its place, and what follows that has not come:
+ * the node may lack what it has acked. Ends when it has come, or with epochs that are equal: the leader's whole history
+ * is on the disk before those.
+ */
+bool store_partial(const struct store *s);
+/*
  * Stores the epochs, acceptedEpoch first; the batch must be committed. -EPROTO: they are below what is stored, or the
  * accepted one is below the current one. Other -errno: the disk failed, and counts as failed from now on; what the
  * positions say stays, although a new start may find the new epochs, which is no lie: the history came before.

@@ -33,7 +33,8 @@ struct store {
 
 	uint64_t snapshot_zxid;
 	uint32_t accepted_epoch, current_epoch;
-	bool stored[2]; /* epochs.c: which of them its file holds for certain */
+	uint64_t partial; /* the log went so far before a snapshot took its place; 0: none did since */
+	bool stored[2];   /* epochs.c: which of them its file holds for certain */
 
 	uint64_t since_txns, since_bytes; /* since the last snapshot was begun */
 	uint64_t due_txns, due_bytes;     /* when the next one is; UINT64_MAX: never by bytes */
@@ -77,6 +78,12 @@ int store_clean(struct store *s);
 void store_begin_anew(struct store *s, uint64_t zxid, uint64_t snapshot_zxid);
 /* install.c: finishes an install that a crash interrupted behind its commit point. 0 or what the disk said. */
 int install_recover(struct store *s);
+/* partial.c: a snapshot at zxid is about to take the place of the log. What the disk said. */
+int partial_begin(struct store *s, uint64_t zxid);
+/* The leader's history is here, whatever its length. What the disk said. */
+int partial_end(struct store *s);
+/* Behind the positions. What the disk said. */
+int partial_recover(struct store *s);
 /* epochs.c: the epochs, of their files or of the durable zxid. As store_open. */
 int epochs_recover(struct store *s, char why[FILES_TEXT_BYTES]);
 

@@ -474,6 +474,7 @@ say_hello(struct proc *p, struct star *l, Zkd__Hello *mine)
 				   ? store_current_epoch(g->store)
 				   : store_accepted_epoch(g->store);
 	mine->current_epoch = store_current_epoch(g->store);
+	mine->partial = store_partial(g->store);
 	mine->disk = &disk;
 	g->told_durable = store_durable(g->store);
 	g->told_failed = failed != NULL;

@@ -1345,6 +1345,65 @@ START_TEST(install)
 END_TEST
 
 /* Exactly what ZooKeeper would have written of the same tree. */
+/* What was acked before an install is missed until it has come again, or the leader's history is whole without it. */
+START_TEST(install_leaves_less_than_was_acked)
+{
+	struct fake_disk f;
+	struct store *s;
+
+	fake_disk_init(&f, _i % 2 == 0, 5);
+	s = make_history(&f); /* to 12 */
+	ck_assert(!store_partial(s));
+	ck_assert_int_eq(store_set_epochs(s, 1, 0, 0), 0);
+	ck_assert_int_eq(receive_snapshot(&f, 12), 0);
+	ck_assert_int_eq(store_install(s, 12), 0);
+	ck_assert(!store_partial(s));
+	ck_assert_int_eq(receive_snapshot(&f, 8), 0);
+	ck_assert_int_eq(store_install(s, 8), 0);
+	ck_assert(store_partial(s));
+	ck_assert_int_eq(store_set_epochs(s, 2, 0, 0), 0); /* another leader; nothing came of it yet */
+	ck_assert(store_partial(s));
+	append_range(s, 9, 11, 1);
+	store_close(s);
+	fake_disk_power_loss(&f);
+	s = must_open(&f);
+	ck_assert(store_partial(s));
+	if (_i < 2)
+		append_range(s, 12, 12, 1);
+	else
+		ck_assert_int_eq(store_set_epochs(s, 2, 2, 0), 0);
+	ck_assert(!store_partial(s));
+	store_close(s);
+	fake_disk_power_loss(&f);
+	s = must_open(&f);
+	ck_assert(!store_partial(s));
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* A mark that cannot be read is believed. */
+START_TEST(install_mark_damaged)
+{
+	struct fake_disk f;
+	struct store *s;
+
+	fake_disk_init(&f, true, 5);
+	s = make_history(&f);
+	ck_assert_int_eq(receive_snapshot(&f, 8), 0);
+	ck_assert_int_eq(store_install(s, 8), 0);
+	store_close(s);
+	ck_assert_int_eq(files_replace(&f.disk, STORE_SNAP, "zkd.partial", SLICE_LIT("what?")), 0);
+	s = must_open(&f);
+	append_range(s, 9, 20, 1);
+	ck_assert(store_partial(s));
+	ck_assert_int_eq(store_set_epochs(s, 1, 1, 0), 0);
+	ck_assert(!store_partial(s));
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
 START_TEST(install_makes_a_snapshot_file)
 {
 	struct fake_file *file;
@@ -2107,6 +2166,8 @@ make_suite(void)
 	tcase_add_test(t, truncate_refused);
 	tcase_add_test(t, no_snapshot_before_the_next_load);
 	tcase_add_loop_test(t, install, 0, 2 * sizeof installs / sizeof *installs);
+	tcase_add_loop_test(t, install_leaves_less_than_was_acked, 0, 4);
+	tcase_add_test(t, install_mark_damaged);
 	tcase_add_test(t, install_makes_a_snapshot_file);
 	tcase_add_test(t, install_refused);
 	tcase_add_loop_test(t, load_since, 0, sizeof sinces / sizeof *sinces);
