@@ -15,6 +15,7 @@ enum {
 	REQUEST_MIN_BYTES = 16,
 	REVALIDATE_BYTES = 12,
 	ANSWER_BYTES = 9,
+	NOBODYS = 0, /* number of a question whose clientd, or role, is gone */
 	ASKS_MAX =
 	    100000, /* questions to the leader that are not answered; more of them end clientd's link */
 	/* Txns that our logd does not get onto the disk: past this we are no use to the leader. */
@@ -123,10 +124,10 @@ zab_follow_sync(struct zab *z, struct zab_peer *p, const struct packet *k)
 
 	(void)p;
 	(void)k;
-	/* Asked in an older role of clientd. */
 	if (i == l->nasks)
 		return NULL;
-	zab_send(z, ZAB_CLIENTD, MSG_SYNC, l->asks[i].number, 0, SLICE_NULL);
+	if (l->asks[i].number != NOBODYS)
+		zab_send(z, ZAB_CLIENTD, MSG_SYNC, l->asks[i].number, 0, SLICE_NULL);
 	forget_ask(l, i);
 	return NULL;
 }
@@ -146,18 +147,21 @@ zab_follow_revalidated(struct zab *z, struct zab_peer *p, const struct packet *k
 		return NULL;
 	body = arena_array(&z->scratch, 1, ORIGIN_BYTES + ANSWER_BYTES);
 	memcpy(body + ORIGIN_BYTES, k->data.data, ANSWER_BYTES);
-	zab_send(z, ZAB_CLIENTD, MSG_REVALIDATE, l->asks[i].number, 0,
-		 slice_of(body, ORIGIN_BYTES + ANSWER_BYTES));
+	if (l->asks[i].number != NOBODYS)
+		zab_send(z, ZAB_CLIENTD, MSG_REVALIDATE, l->asks[i].number, 0,
+			 slice_of(body, ORIGIN_BYTES + ANSWER_BYTES));
 	forget_ask(l, i);
 	return NULL;
 }
 
 /* Questions of clientd */
 
+/* The leader's answers still come, in their order: they must not be taken for those to later questions. */
 void
 zab_follow_forget(struct zab *z)
 {
-	z->learn.nasks = 0;
+	for (size_t i = 0; i < z->learn.nasks; i++)
+		z->learn.asks[i].number = NOBODYS;
 	z->learn.last_number = 0;
 	touches_reset(&z->learn.touches);
 }
@@ -186,6 +190,9 @@ remember(struct zab *z, uint16_t type, uint64_t number, uint64_t session)
 {
 	struct zab_learn *l = &z->learn;
 
+	/* What did not leave is not answered. */
+	if (find_leader(z) == NULL)
+		return NULL;
 	if (l->nasks >= ASKS_MAX)
 		return "more questions than are kept";
 	if (l->nasks == l->asks_cap) {

@@ -52,6 +52,7 @@ start_dialling(struct zab *z)
 	l->redial_ms = z->now_ms == 0 ? 1 : z->now_ms;
 	l->heard_ms = z->now_ms;
 	l->committed = l->newleader = l->acked = 0;
+	l->nasks = 0;
 	zab_learn_try_dial(z);
 }
 

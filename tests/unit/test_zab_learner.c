@@ -843,6 +843,31 @@ START_TEST(clientd_is_reborn_in_the_role)
 }
 END_TEST
 
+/* What the clientd before has asked is answered all the same, and not taken for an answer to its successor. */
+START_TEST(clientd_is_reborn_with_questions_under_way)
+{
+	static const char request[] = "\377\377\377\377SSSSSSSSCCCC\0\0\0\005body";
+	static const char revalidate[] = "SSSSSSSSTTTT";
+
+	follow(1);
+	net_frame(1, ZAB_CLIENTD, MSG_SYNC, 0, 1, 0, body_of(request, sizeof request - 1));
+	net_frame(1, ZAB_CLIENTD, MSG_REVALIDATE, 0, 2, 0, body_of(revalidate, sizeof revalidate - 1));
+	net_link_down(1, ZAB_CLIENTD);
+	net_link_up(1, ZAB_CLIENTD);
+	net_run();
+	net_frame(1, ZAB_CLIENTD, MSG_REVALIDATE, 0, 1, 0, body_of(revalidate, sizeof revalidate - 1));
+	net_frame(1, ZAB_CLIENTD, MSG_SYNC, 0, 2, 0, body_of(request, sizeof request - 1));
+	say(PACKET_SYNC, 0);
+	say_data(PACKET_REVALIDATE, PACKET_NO_ZXID, "SSSSSSSS\0", 9);
+	ck_assert_ptr_null(net_asked(1, MSG_SYNC));
+	ck_assert_ptr_null(net_asked(1, MSG_REVALIDATE));
+	say(PACKET_SYNC, 0);
+	say_data(PACKET_REVALIDATE, PACKET_NO_ZXID, "SSSSSSSS\1", 9);
+	ck_assert_uint_eq(net_asked(1, MSG_SYNC)->event.frame.seq, 2);
+	ck_assert_uint_eq(net_asked(1, MSG_REVALIDATE)->event.frame.seq, 1);
+}
+END_TEST
+
 /* Observers */
 
 static void
@@ -1157,6 +1182,7 @@ make_suite(void)
 	tcase_add_test(c, questions_that_are_none);
 	tcase_add_test(c, touches_wait_for_the_next_ping);
 	tcase_add_test(c, clientd_is_reborn_in_the_role);
+	tcase_add_test(c, clientd_is_reborn_with_questions_under_way);
 	tcase_add_test(c, observer_in_its_role);
 	tcase_add_test(c, informs_that_make_no_sense);
 	tcase_add_test(c, what_a_vote_needs);
