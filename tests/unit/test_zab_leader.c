@@ -1073,6 +1073,7 @@ with_members(int sid, const char *text)
 
 	zab_free(&n->zab);
 	n->config.members = slice_str(text);
+	n->config.reconfig = true;
 	zab_init(&n->zab, &n->config);
 }
 
