@@ -418,7 +418,11 @@ end_seek(struct load *l)
 	return 1;
 }
 
-/* How many bytes of txns are not too many (ZooKeeper: ZKDatabase.calculateTxnLogSizeLimit). */
+/*
+ * How many bytes of txns are not too many (ZooKeeper: ZKDatabase.calculateTxnLogSizeLimit). A snapshot that does not go
+ * beyond what the learner has would bring more and not less: here, unlike there, it is one from the disk, with all
+ * txns since to follow.
+ */
 static int
 find_limit(struct load *l)
 {
@@ -429,6 +433,8 @@ find_limit(struct load *l)
 		int ret;
 		if (n->zxid > l->request.upto)
 			continue;
+		if (n->zxid <= l->request.have)
+			return 0;
 		ret = files_snapshot_info(l->disk, n, &info);
 		if (ret != 0)
 			return ret;

@@ -1537,7 +1537,9 @@ static const struct since {
 	{ E1(3), -1, true, E1(3), 0, NULL },
 	{ 12, -1, false, 0, 0, NULL }, /* snapshotSizeFactor */
 	{ 12, 0, true, 12, 3, NULL },  /* as ZooKeeper: no limit */
-	{ 12, 0.33, false, 0, 0, NULL },
+	{ 2, 0.33, false, 0, 0, NULL },
+	{ 12, 0.33, true, 12, 3, NULL }, /* a snapshot would not go beyond what it has */
+	{ 8, 0.33, true, 8, 7, NULL },
 	{ 2, 100, false, 0, 0, "log.1" }, /* does not reach back */
 	{ 4, 100, true, 4, 11, "log.1" }, /* but to the snapshot */
 	{ 2, 100, false, 0, 0, "log.5" }, /* a hole */
