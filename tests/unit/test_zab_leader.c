@@ -1077,6 +1077,24 @@ with_members(int sid, const char *text)
 	zab_init(&n->zab, &n->config);
 }
 
+/* Without reconfigEnabled each goes by its file, and a version that a leader made up is soon forgotten. */
+START_TEST(file_says_who_takes_part)
+{
+	whole(2, 2);
+	for (int i = 1; i <= 2; i++) {
+		with_members(i, members_0);
+		zab_free(&net.nodes[i].zab);
+		net.nodes[i].config.reconfig = false;
+		zab_init(&net.nodes[i].zab, &net.nodes[i].config);
+	}
+	net_establish(1);
+	expect_all(1);
+	for (int i = 1; i <= 2; i++) {
+		ck_assert_ptr_null(net_asked(i, MSG_CONFIG));
+	}
+}
+END_TEST
+
 START_TEST(first_version_comes_with_the_epoch)
 {
 	const struct net_event *e;
@@ -1278,6 +1296,7 @@ make_suite(void)
 	tcase_add_test(c, held_learners_make_it_fast);
 	tcase_add_test(c, a_member_of_one);
 	tcase_add_test(c, first_version_comes_with_the_epoch);
+	tcase_add_test(c, file_says_who_takes_part);
 	tcase_add_test(c, members_from_a_peer_of_the_election);
 	tcase_add_test(c, a_leader_reconfigures);
 	tcase_add_test(c, a_reconfig_in_the_initial_history);
