@@ -23,6 +23,7 @@ Paths are bytes with ROOT in place of the folder in which a run works; it always
 
 import collections
 import random
+import struct
 
 import zkwire as z
 
@@ -31,6 +32,9 @@ SLOTS = 4
 KEEP = "keep"  # child of each partition's top, so that the top is never deleted
 
 Op = collections.namedtuple("Op", "code body text")
+RAW = "frame"  # in the place of a code: body is all that is sent, and ends the connection
+BAD_FRAMES = [struct.pack(">i", n) for n in (0, -1, -0x80000000, 0x7FFFFFFF, 1048576)]
+BAD_FRAMES += [struct.pack(">i", n) + bytes(n) for n in (1, 4, 7)]
 Burst = collections.namedtuple("Burst", "slot ops")
 Storm = collections.namedtuple("Storm", "bursts")  # of one slot each
 Reconnect = collections.namedtuple("Reconnect", "slot how back lists")
@@ -91,7 +95,7 @@ class Drawer:
     def __init__(self, rng, top, slot, alone=False, acls=False):
         self.rng, self.slot, self.alone, self.acls = rng, slot, alone, acls
         self.top = top
-        self.paths = [top + p for p in ("/a", "/b", "/c", "/a/x", "/a/y", "/b/x", "/a/x/deep", "/a/x/deep/er")]
+        self.paths = [top + p for p in ("/a", "/b", "/c", "/a/x", "/a/y", "/b/x", "/a/x/deep", "/a/x/deep/er", "/\u00e9\u20ac")]
 
     def path(self):
         r = self.rng.random()
@@ -218,7 +222,10 @@ class Drawer:
     def odd(self):
         """What comes alone: answered out of turn, or with the end of the connection."""
         r = self.rng
-        kind = r.choice(["auth", "auth", "auth", "bad auth", "sasl", "reconfig", "unknown", "reserved"])
+        kind = r.choice(["auth", "auth", "auth", "bad auth", "sasl", "reconfig", "unknown", "reserved", "frame"])
+        if kind == "frame":
+            frame = r.choice(BAD_FRAMES)
+            return RAW, frame, (frame[:4],)
         if kind == "auth":
             user = r.choice([b"alice:secret", b"bob:x"])
             return z.AUTH, z.auth("digest", user), ("digest", user)

@@ -15,7 +15,7 @@ import collections
 
 import differential
 import zkwire as z
-from random_plan import ROOT, SLOTS, WRITES, Burst, Reconnect, Renew, Storm, partition
+from random_plan import RAW, ROOT, SLOTS, WRITES, Burst, Reconnect, Renew, Storm, partition
 
 TIMEOUT_MS = 600000  # no session of a run shall expire
 REPLY_SECONDS = 30
@@ -70,6 +70,10 @@ class Client:
         """All requests at once; their xids and codes, in order."""
         asked, out = collections.deque(), []
         for op in ops:
+            if op.code == RAW:
+                out.append(op.body)
+                asked.append((None, RAW))
+                continue
             if op.code == z.PING:
                 xid = z.XID_PING
             elif op.code == z.AUTH:
@@ -133,6 +137,10 @@ class Client:
         while asked and self.wire is not None:
             reply = self.receive()
             if reply is None:
+                break
+            if asked[0][1] == RAW and reply.xid != z.XID_NOTIFICATION:
+                self.note("an answer to what is no request", reply.frame)
+                self.lost("given up")
                 break
             if reply.xid == z.XID_NOTIFICATION:
                 if foreign is not None and not is_below(reply, own):

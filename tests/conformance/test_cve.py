@@ -330,3 +330,34 @@ def test_lines_that_clients_write_into_the_log(make_node):
         n.start()
     assert not any(re.search(rb"^2026-01-01|[\x00-\x1f\x7f]", line) for line in lines)
     assert any(b"op=SETD path=/a.2026" in line for line in lines), "the long request was not logged"
+
+
+def test_ip_of_the_sixth_version(make_node):
+    """Addresses and prefixes of IPv6 in ACLs, which 3.8 cannot read; an IPv4 address in its clothes is one of IPv4."""
+    if not os.path.exists("/proc/net/if_inet6"):
+        pytest.skip("no IPv6 here")
+    with make_node(clientPortAddress="::") as n:
+        six, four = z.Wire(n.port, host="::1"), z.Wire(n.port)
+        for w in (six, four):
+            w.connect()
+        who = six.call(z.WHO_AM_I)[1].body()
+        assert who.vector(lambda: (who.buffer(), who.buffer()))[0][0] == b"ip"
+        for acl, sixth, fourth in (
+            ("::1", 0, NOAUTH),
+            ("0:0:0:0:0:0:0:1", 0, NOAUTH),
+            ("::/0", 0, NOAUTH),
+            ("::/127", 0, NOAUTH),
+            ("::2/127", NOAUTH, NOAUTH),
+            ("2001:db8::/32", NOAUTH, NOAUTH),
+            ("127.0.0.1", NOAUTH, 0),
+            ("127.0.0.0/8", NOAUTH, 0),
+            ("0.0.0.0/0", NOAUTH, 0),
+        ):
+            assert six.call(z.CREATE, z.create("/v6", SECRET, [(z.ALL, "ip", acl)]))[1].err == 0, acl
+            assert [w.call(z.GET_DATA, z.path_watch("/v6"))[1].err for w in (six, four)] == [sixth, fourth], acl
+            assert six.call(z.DELETE, z.path_version("/v6"))[1].err == 0
+        for bad in ("::1/129", "1:2:3", ":::", "fe80::1%lo", "127.0.0.1/33"):
+            assert six.call(z.CREATE, z.create("/v6", b"", [(z.ALL, "ip", bad)]))[1].err == -114, bad
+        for w in (six, four):
+            w.call(z.CLOSE_SESSION)
+            w.close()
