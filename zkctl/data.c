@@ -90,11 +90,18 @@ find_local(const struct options *o, struct zk_config *c)
 			"ZKCTL_SERVER");
 }
 
+bool
+data_servers_named(const struct options *o)
+{
+	const char *list = getenv("ZKCTL_SERVER");
+	bool node_named = o->config_file != NULL || o->runtime != NULL || o->noverrides > 0;
+
+	return o->server != NULL || (list != NULL && list[0] != '\0' && !node_named);
+}
+
 int
 data_config(const struct options *o, struct zk_config *c)
 {
-	const char *list = o->server != NULL ? o->server : getenv("ZKCTL_SERVER");
-	bool node_named = o->config_file != NULL || o->runtime != NULL || o->noverrides > 0;
 	char why[ZK_WHY_BYTES];
 	int status = ZKCTL_OK;
 
@@ -103,13 +110,12 @@ data_config(const struct options *o, struct zk_config *c)
 		.read_only = GIVEN(o, READ_ONLY),
 		.stop = data_stopped,
 	};
-	if (o->server != NULL || (list != NULL && list[0] != '\0' && !node_named)) {
-		if (zk_servers_parse(list, &c->servers, why) < 0)
-			status = complain(ZKCTL_USAGE, "%s: %s",
-					  o->server != NULL ? "--server" : "ZKCTL_SERVER", why);
-	} else {
+	if (!data_servers_named(o))
 		status = find_local(o, c);
-	}
+	else if (zk_servers_parse(o->server != NULL ? o->server : getenv("ZKCTL_SERVER"), &c->servers, why) <
+		 0)
+		status =
+		    complain(ZKCTL_USAGE, "%s: %s", o->server != NULL ? "--server" : "ZKCTL_SERVER", why);
 	return status == ZKCTL_OK ? auth_read(o, c) : status;
 }
 

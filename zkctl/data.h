@@ -17,6 +17,8 @@ int data_open(const struct options *o, struct zk **z);
 void data_close(const struct options *o, struct zk *z);
 /* The configuration of a session as the options say, for who opens sessions of his own. Likewise. */
 int data_config(const struct options *o, struct zk_config *c);
+/* Whether servers are named, by option or environment, rather than the local node meant. */
+bool data_servers_named(const struct options *o);
 /* Releases credentials. */
 void data_config_free(struct zk_config *c);
 

@@ -4,6 +4,9 @@
 
 #include "json.h"
 #include "node.h"
+#include "term.h"
+
+enum { STATE_AT = 54 /* its column */ };
 
 static void
 print_json(const Zkd__Status *s)
@@ -22,22 +25,28 @@ print_json(const Zkd__Status *s)
 	json_print(json_pack("{s:o}", "daemons", list));
 }
 
+/* The state is cut where a terminal would break the line; zkctl status tells all of it. */
 static void
 print_row(const Zkd__DaemonStatus *d)
 {
-	char up[32], memory[32], pid[16];
+	char up[32], memory[32], pid[16], state[256];
+	int room = term_output_is_terminal() ? term_width() - STATE_AT : (int)sizeof state - 1, n;
 
 	snprintf(pid, sizeof pid, "%d", d->pid);
-	printf("%-10s %8s  %-12s %8" PRIu32 "  %10s  %s%s\n", d->name, d->pid == 0 ? "-" : pid,
+	n = snprintf(state, sizeof state, "%s%s", d->ready ? "" : "not ready: ", d->text);
+	if (n > room && room > 3)
+		snprintf(state + room - 3, 4, "...");
+	printf("%-10s %7s  %-11s %8" PRIu32 " %10s  %s%s%s\n", d->name, d->pid == 0 ? "-" : pid,
 	       d->pid == 0 ? "-" : format_duration(d->uptime_ms, up, sizeof up), d->restarts,
 	       d->pid == 0 ? "-" : format_bytes(d->rss_bytes, memory, sizeof memory),
-	       d->ready ? "" : "not ready: ", d->text);
+	       d->ready ? "" : term_style(TERM_BAD), state, d->ready ? "" : term_style(TERM_PLAIN));
 }
 
 static void
 print_table(const Zkd__Status *s)
 {
-	printf("%-10s %8s  %-12s %8s  %10s  %s\n", "NAME", "PID", "UP", "RESTARTS", "MEMORY", "STATE");
+	printf("%s%-10s %7s  %-11s %8s %10s  %s%s\n", term_style(TERM_DIM), "NAME", "PID", "UP", "RESTARTS",
+	       "MEMORY", "STATE", term_style(TERM_PLAIN));
 	for (int i = 0; i < NODE_PROGRAMS; i++) {
 		const Zkd__DaemonStatus *d = node_find_daemon(s, node_programs[i]);
 		if (d != NULL)

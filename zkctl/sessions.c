@@ -14,6 +14,7 @@
 #include "data.h"
 #include "facts.h"
 #include "json.h"
+#include "node.h"
 #include "term.h"
 #include "words.h"
 
@@ -130,25 +131,46 @@ take_cons(struct seen *s, char *text, const char *server)
 		take_connection(s, line, server);
 }
 
-/* Asks one server both words. 0, or an exit status after a complaint. */
+/* Both words of one server, or of the node (server NULL). 0, or an exit status after a complaint. */
 static int
-ask_server(const struct zk_server *server, struct seen *s)
+ask_both(struct node *n, const struct zk_server *server, struct seen *s)
 {
-	char name[ZK_HOST_BYTES + 16];
-	char *cons, *dump = NULL;
-	int status;
+	char name[ZK_HOST_BYTES + 16] = "";
+	char *cons = NULL, *dump = NULL;
+	int status = server == NULL ? word_ask_node(n, "dump", &dump) : word_ask(server, "dump", &dump);
 
-	snprintf(name, sizeof name, "%s:%s", server->host, server->port);
-	status = word_ask(server, "dump", &dump);
+	if (server != NULL)
+		snprintf(name, sizeof name, "%s:%s", server->host, server->port);
 	if (status == ZKCTL_OK)
-		status = word_ask(server, "cons", &cons);
+		status = server == NULL ? word_ask_node(n, "cons", &cons) : word_ask(server, "cons", &cons);
 	if (status == ZKCTL_OK) {
 		take_dump(s, dump);
 		take_cons(s, cons, name);
-		mem_free(cons);
 	}
+	mem_free(cons);
 	mem_free(dump);
 	return status;
+}
+
+/* The node itself where it is meant, each of the servers else. The number that answered. */
+static unsigned
+ask_all(const struct options *o, const struct zk_config *c, struct seen *s, int *status)
+{
+	unsigned answered = 0;
+	struct node n;
+
+	*status = ZKCTL_OK;
+	if (!data_servers_named(o) && node_open_quietly(o, &n) == ZKCTL_OK) {
+		*status = ask_both(&n, NULL, s);
+		node_close(&n);
+		return *status == ZKCTL_OK;
+	}
+	for (unsigned i = 0; i < c->servers.n; i++) {
+		int one = ask_both(NULL, &c->servers.all[i], s);
+		answered += one == ZKCTL_OK;
+		*status = one == ZKCTL_OK ? *status : one;
+	}
+	return answered;
 }
 
 /* ---- ls ---- */
@@ -208,16 +230,9 @@ static int
 list(const struct options *o, const struct zk_config *c)
 {
 	struct seen s = { 0 };
-	unsigned answered = 0;
-	int status = ZKCTL_OK;
+	int status;
+	unsigned answered = ask_all(o, c, &s, &status);
 
-	for (unsigned i = 0; i < c->servers.n; i++) {
-		int one = ask_server(&c->servers.all[i], &s);
-		if (one == ZKCTL_OK)
-			answered++;
-		else
-			status = one;
-	}
 	if (s.n > 0)
 		qsort(s.all, s.n, sizeof *s.all, compare_sessions);
 	if (answered > 0 && o->json) {

@@ -6,7 +6,10 @@
 #include "config/config.h"
 #include "config/keys.h"
 #include "json.h"
+#include "term.h"
 #include "zkctl.h"
+
+enum { LINE_WIDTH = 80, ABOUT_INDENT = 4 };
 
 static void
 print_findings(const struct config_report *r)
@@ -112,22 +115,61 @@ key_json(const struct config_key *k)
 			 k->tier, "about", k->about);
 }
 
+/* At most 80 columns, each line behind so many spaces. */
+static void
+print_folded(const char *text, size_t indent)
+{
+	size_t at = 0;
+
+	while (*text != '\0') {
+		size_t len = strcspn(text, " ");
+		if (at == 0 || at + 1 + len > LINE_WIDTH) {
+			printf("%s%*s", at == 0 ? "" : "\n", (int)indent - 1, "");
+			at = indent - 1;
+		}
+		printf(" %.*s", (int)len, text);
+		at += 1 + len;
+		text += len + strspn(text + len, " ");
+	}
+	putchar('\n');
+}
+
+static void
+print_key(const struct config_key *k)
+{
+	char allowed[128];
+
+	printf("%s%s%s", term_style(TERM_BOLD), k->name, term_style(TERM_PLAIN));
+	if (k->status != CONFIG_REFUSED)
+		printf("  default %s, allowed %s", k->def == NULL ? "none" : k->def,
+		       config_key_allowed(k, allowed, sizeof allowed));
+	putchar('\n');
+	print_folded(k->about, ABOUT_INDENT);
+}
+
 static int
 print_keys(bool json)
 {
+	static const char *const headings[] = {
+		[CONFIG_HONOURED] = "Honoured:",
+		[CONFIG_ACCEPTED] = "Accepted, without effect:",
+		[CONFIG_REFUSED] = "Refused, for the node would be less secure than the configuration says:",
+	};
 	json_t *list = json_array();
 
-	for (const struct config_key *k = config_keys; k < config_keys + config_nkeys; k++) {
-		if (json)
-			json_array_append_new(list, key_json(k));
-		else
-			printf("%-9s %-45s %-10s %s\n", status_names[k->status], k->name,
-			       k->def == NULL ? "-" : k->def, k->about);
-	}
-	if (json)
+	for (const struct config_key *k = config_keys; json && k < config_keys + config_nkeys; k++)
+		json_array_append_new(list, key_json(k));
+	if (json) {
 		json_print(json_pack("{s:o}", "keys", list));
-	else
-		json_decref(list);
+		return ZKCTL_OK;
+	}
+	json_decref(list);
+	for (size_t i = 0; i < sizeof headings / sizeof headings[0]; i++) {
+		printf("%s%s\n\n", i == 0 ? "" : "\n", headings[i]);
+		for (const struct config_key *k = config_keys; k < config_keys + config_nkeys; k++)
+			if (k->status == (enum config_status)i)
+				print_key(k);
+	}
 	return ZKCTL_OK;
 }
 

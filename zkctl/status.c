@@ -5,8 +5,9 @@
 #include "health.h"
 #include "command.h"
 #include "json.h"
+#include "term.h"
 
-enum { LINE_WIDTH = 96, INDENT = 11 };
+enum { LINE_WIDTH = 80, INDENT = 11 };
 
 /* What the first lines say of the node: facts in people's words, those that are there. */
 struct saying {
@@ -35,16 +36,25 @@ static void
 say_line(const char *title, const struct saying *sayings, size_t n, const struct node_status *s)
 {
 	const char *separator = title;
+	char part[128];
+	size_t at = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct saying *y = &sayings[i];
 		const char *value = node_find_fact(node_status_of(s, y->program), y->fact);
 		if (value == NULL)
 			continue;
-		printf("%s%s%s%s", separator, y->before, value, strcmp(value, "1") == 0 ? y->one : y->many);
+		snprintf(part, sizeof part, "%s%s%s", y->before, value,
+			 strcmp(value, "1") == 0 ? y->one : y->many);
+		if (at > 0 && at + strlen(part) + 3 > LINE_WIDTH) {
+			separator = ",\n      ";
+			at = 0;
+		}
+		at += strlen(separator) + strlen(part);
+		printf("%s%s", separator, part);
 		separator = ", ";
 	}
-	if (separator != title)
+	if (at > 0)
 		puts(".");
 }
 
@@ -136,7 +146,8 @@ print_people(const struct node *n, const struct node_status *s, const struct hea
 		printf("The node in %s is well%s.\n", n->path,
 		       h->split ? "; its daemons run without zkd" : "");
 	else
-		printf("The node in %s is NOT well:\n", n->path);
+		printf("The node in %s is %sNOT well%s:\n", n->path, term_style(TERM_BAD),
+		       term_style(TERM_PLAIN));
 	for (size_t i = 0; i < h->nproblems; i++)
 		printf("  - %s\n", h->problems[i]);
 	say_role(s);

@@ -6,16 +6,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "zkctl.h"
 
-enum { DRAW_MS = 100, SILENT_MS = 500 /* what is done sooner needs no progress */ };
+enum { WIDTH = 80, DRAW_MS = 100, SILENT_MS = 500 /* what is done sooner needs no progress */ };
 
 bool
 term_output_is_terminal(void)
 {
 	return isatty(STDOUT_FILENO) != 0;
+}
+
+int
+term_width(void)
+{
+	struct winsize size;
+
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : WIDTH;
 }
 
 static bool
@@ -32,7 +41,7 @@ term_style(enum term_style style)
 {
 	static const char *const sequences[] = {
 		[TERM_PLAIN] = "\033[0m",     [TERM_DIM] = "\033[2m",        [TERM_BOLD] = "\033[1m",
-		[TERM_BRANCH] = "\033[1;34m", [TERM_EPHEMERAL] = "\033[33m",
+		[TERM_BRANCH] = "\033[1;34m", [TERM_EPHEMERAL] = "\033[33m", [TERM_BAD] = "\033[1;31m",
 	};
 	static int known = -1;
 

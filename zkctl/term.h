@@ -8,11 +8,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum term_style { TERM_PLAIN, TERM_DIM, TERM_BOLD, TERM_BRANCH, TERM_EPHEMERAL };
+enum term_style { TERM_PLAIN, TERM_DIM, TERM_BOLD, TERM_BRANCH, TERM_EPHEMERAL, TERM_BAD };
 
 /* The sequence that begins a style, TERM_PLAIN ends it; "" where there is no colour. Static storage. */
 const char *term_style(enum term_style style);
 bool term_output_is_terminal(void);
+/* Columns of the terminal at standard output; 80 where it does not tell. */
+int term_width(void);
 /* Whether line drawing characters may be printed. */
 bool term_utf8(void);
 

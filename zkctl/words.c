@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "ipc/msg.h"
+#include "node.h"
 #include "zkctl.h"
 
 static int
@@ -80,4 +82,22 @@ word_ask(const struct zk_server *s, const char word[4], char **answer)
 		*answer = NULL;
 	}
 	return r;
+}
+
+int
+word_ask_node(struct node *n, const char *word, char **answer)
+{
+	Zkd__WordRequest q = ZKD__WORD_REQUEST__INIT;
+	const Zkd__WordAnswer *a;
+
+	q.word = (char *)(uintptr_t)word;
+	a = node_ask(n, "clientd", MSG_WORD, &q.base, &zkd__word_answer__descriptor);
+	if (a == NULL)
+		return ZKCTL_NO_ANSWER;
+	if (!a->serving)
+		return complain(ZKCTL_NO_ANSWER, "the node does not serve now; zkctl status tells why");
+	if (a->cut)
+		complain(0, "note: there are more than fit into the answer; --server HOST:PORT asks for all");
+	*answer = mem_strndup(a->text.data, a->text.len);
+	return ZKCTL_OK;
 }

@@ -12,4 +12,8 @@ enum { WORD_MS = 5000, WORD_ANSWER_MAX = 256 << 20 };
  */
 int word_ask(const struct zk_server *server, const char word[4], char **answer);
 
+/* The same of the node whose control socket is open: whatever its whitelist says. */
+struct node;
+int word_ask_node(struct node *n, const char *word, char **answer);
+
 #endif

@@ -78,6 +78,10 @@ def test_ps_json_is_the_contract(node, ask):
     assert node.pid("zkd") == node.process.pid
 
 
+def test_the_answers_fit_a_terminal(ask):
+    assert max(map(len, ask("status").stdout.splitlines())) <= 80
+
+
 def test_ps_for_people(ask):
     lines = ask("ps").stdout.splitlines()
     assert lines[0].split() == ["NAME", "PID", "UP", "RESTARTS", "MEMORY", "STATE"]
@@ -286,10 +290,10 @@ def test_the_split_form_has_no_zkd(tmp_path):
 
 
 def test_config_check(tmp_path):
-    good = write(tmp_path / "good.cfg", "dataDir=/d\nclientPort=2181\nlocalSessionsEnabled=true\n")
+    good = write(tmp_path / "good.cfg", "dataDir=/d\nclientPort=2181\njvm.pause.monitor=true\n")
     r = zkctl("config", "check", good)
     assert r.returncode == OK and r.stdout == f"{good} is good\n"
-    assert r.stderr == f"{good}: accepted but not honoured: localSessionsEnabled\n"
+    assert r.stderr == f"{good}: accepted but not honoured: jvm.pause.monitor\n"
     bad = write(tmp_path / "bad.cfg", "dataDir=/d\ntickTime=fast\nclientprot=1\nsslQuorum=true\n")
     r = zkctl("config", "check", bad)
     assert r.returncode == USAGE and r.stdout == ""
@@ -331,7 +335,12 @@ def test_secrets_stay_where_they_are(tmp_path):
 def test_config_keys():
     keys = {k["key"]: k for k in json.loads(zkctl("config", "keys", "--json").stdout)["keys"]}
     assert keys["tickTime"]["status"] == "honoured" and keys["tickTime"]["default"] == "3000"
-    assert len(zkctl("config", "keys").stdout.splitlines()) == len(keys) > 200
+    text = zkctl("config", "keys").stdout.splitlines()
+    shown = {line.split()[0] for line in text if line and line[0] != " " and not line.endswith(":")}
+    assert shown == set(keys) and len(keys) > 200
+    assert "tickTime  default 3000, allowed 1..2147483647 (ms)" in text
+    # names and what is allowed may be longer, what people read is not
+    assert max(len(line) for line in text if line.startswith("    ")) <= 80
 
 
 # log-level, debug

@@ -351,6 +351,19 @@ def test_sessions(zk):
         client.close()
 
 
+def test_sessions_of_the_local_node_need_no_whitelist():
+    with zkd_node.Node(keys={"tickTime": 500, "4lw.commands.whitelist": "srvr"}) as node:
+        client = node.client()
+        try:
+            client.create("/mine", ephemeral=True)
+            (session,) = json.loads(node.zkctl("sessions", "ls", "--json"))["sessions"]
+            assert session["ephemerals"] == ["/mine"] and session["session"] == f"{client.client_id[0]:#x}"
+            assert "let it: 4lw.commands.whitelist=" in Tool(node).error("sessions", "ls", status=NOT_ALLOWED)
+        finally:
+            client.stop()
+            client.close()
+
+
 # export, import
 
 
@@ -514,6 +527,13 @@ def test_colour_and_questions_only_at_a_terminal(ours):
     assert "\x1b" not in t.expect("|.[31mred|")
     t.end()
     ours("rm", "-r", "/many")
+
+
+def test_ps_fits_a_terminal(ours):
+    t = Terminal("--runtime", ours.node.runtime, "ps", env={"NO_COLOR": "1"})
+    lines = t.expect("logd").splitlines() + t.expect("\r\n").splitlines()
+    assert "electiond" in "".join(lines) and max(map(len, lines)) <= 80
+    t.end()
 
 
 def test_names_that_would_spoil_a_terminal_are_escaped(ours):
