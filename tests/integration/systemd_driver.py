@@ -1,9 +1,12 @@
 """What test_systemd.py runs inside the systemd that it has booted: both forms of zkd under a real systemd.
 
-Runs as a service, with the units installed and the accounts made. Environment: ZKD_KIND is "dummies" or "daemons".
+Runs as a service, with the units installed and the accounts made. Environment: ZKD_KIND is "dummies", "daemons" or
+"journal" (the daemons, with journald beside them).
 """
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +18,8 @@ from zkd_node import DAEMONS, NodeError, alive, four_letter, wait_until  # noqa:
 
 PORT = 2181
 FOLDER = os.path.dirname(os.path.abspath(__file__))
-REAL = os.environ["ZKD_KIND"] == "daemons"
+KIND = os.environ["ZKD_KIND"]
+REAL = KIND != "dummies"
 
 
 def systemctl(*args, check=True):
@@ -60,6 +64,11 @@ def children(pid):
         return [int(p) for p in f.read().split()]
 
 
+def program_of(pid):
+    with open(f"/proc/{pid}/comm") as f:
+        return f.read().strip()
+
+
 def user_of(pid):
     return subprocess.run(["stat", "-c", "%U", f"/proc/{pid}"], capture_output=True, text=True).stdout.strip()
 
@@ -68,6 +77,7 @@ def units():
     return [f"zkd-{d}.service" for d in DAEMONS]
 
 
+@unittest.skipIf(KIND == "journal", "the same without a journal")
 class Split(unittest.TestCase):
     def setUp(self):
         systemctl("start", "zkd.target")
@@ -127,6 +137,7 @@ class Split(unittest.TestCase):
         systemctl("stop", "zkd.service")
 
 
+@unittest.skipIf(KIND == "journal", "the same without a journal")
 class Single(unittest.TestCase):
     def setUp(self):
         systemctl("start", "zkd.service")  # returns when READY was said
@@ -195,6 +206,63 @@ class Single(unittest.TestCase):
                 f.write(good)
 
 
+def entries(*match):
+    """What the journal has, as journalctl -o json gives it."""
+    r = subprocess.run(["journalctl", "-o", "json", "--no-pager", *match], stdout=subprocess.PIPE, text=True, timeout=60, check=True)
+    return [json.loads(line) for line in r.stdout.splitlines()]
+
+
+@unittest.skipUnless(KIND == "journal", "there is no journal here")
+class Journal(unittest.TestCase):
+    """Lines of the node as journald stored them."""
+
+    @classmethod
+    def setUpClass(cls):
+        systemctl("start", "zkd.service")
+        wait_serves()
+        pid = main_pid("zkd.service")
+        victim = next(c for c in children(pid) if program_of(c) == "clientd")
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: victim not in children(pid) and len(children(pid)) >= 4, 10, "clientd is back")
+        wait_serves()
+        cls.refused = four_letter(PORT, 'GE"\n')
+        systemctl("stop", "zkd.service")
+        subprocess.run(["journalctl", "--sync"], check=False)
+        with open(os.path.join(FOLDER, "events.def")) as f:
+            cls.ids = dict(re.findall(r'^X\("([^"]+)", "([^"]*)"\)', f.read(), re.M))
+
+    def test_each_line_has_its_fields(self):
+        lines = [e for e in entries() if e.get("SYSLOG_IDENTIFIER") in ("zkd", *DAEMONS)]
+        self.assertGreater(len(lines), 10)
+        for e in lines:
+            self.assertIn(e["DAEMON"], ("zkd", *DAEMONS))
+            self.assertEqual(e["_SYSTEMD_UNIT"], "zkd.service")
+            self.assertNotIn("_LINE_BREAK", e)
+            self.assertEqual(e["_TRANSPORT"], "journal", e["MESSAGE"])
+        self.assertLessEqual({"zkd", "syncd", "clientd", "logd"}, {e["SYSLOG_IDENTIFIER"] for e in lines})
+
+    def test_events_are_found_by_their_id(self):
+        (died,) = entries(f"MESSAGE_ID={self.ids['died']}")
+        self.assertEqual((died["DAEMON"], died["SYSLOG_IDENTIFIER"], died["PRIORITY"]), ("clientd", "zkd", "3"))
+        self.assertEqual(len(entries(f"MESSAGE_ID={self.ids['serving']}")), 1)
+        serving = entries(f"MESSAGE_ID={self.ids['front: serving']}")
+        self.assertEqual(len(serving), 2)
+        self.assertTrue(all(re.fullmatch("0x[0-9a-f]+", e["ZXID"]) for e in serving))
+        (closed,) = entries(f"MESSAGE_ID={self.ids['front: close']}")
+        self.assertTrue(closed["PEER"].startswith("127.0.0.1:") and closed["SESSION"] == "0x0")
+        self.assertIn("DAEMON=clientd", subprocess.run(["journalctl", "-o", "export", f"MESSAGE_ID={self.ids['front: close']}"], stdout=subprocess.PIPE, text=True).stdout)
+
+    def test_the_catalog_explains(self):
+        os.makedirs("/var/lib/systemd/catalog", exist_ok=True)
+        # in our own mount namespace, as all of this
+        subprocess.run(["mount", "--bind", os.path.join(FOLDER, "catalog"), "/usr/lib/systemd/catalog"], check=True)
+        subprocess.run(["journalctl", "--update-catalog"], check=True)
+        r = subprocess.run(["journalctl", "-x", "--no-pager", f"MESSAGE_ID={self.ids['died']}"], stdout=subprocess.PIPE, text=True)
+        self.assertIn("Subject: A daemon died", r.stdout)
+        self.assertIn("The daemon clientd ended", r.stdout)
+
+
+@unittest.skipIf(KIND == "journal", "the same without a journal")
 class Files(unittest.TestCase):
     def test_verify(self):
         paths = [os.path.join(FOLDER, "units", u) for u in os.listdir(os.path.join(FOLDER, "units")) if "zkd" in u]

@@ -73,6 +73,19 @@ class Systemd(unittest.TestCase):
             shutil.copy(f"/lib/systemd/system/{name}.target", self.path("units"))
         shutil.copy("/lib/systemd/system/systemd-exit.service", self.path("units"))
 
+    def install_journal(self):
+        """journald as systemd installs it, with its catalog and ours; our lines go to it."""
+        for name in ("zkd.service.d", "zkd-.service.d"):
+            os.remove(self.path("units", name, "99-log.conf"))
+        for name in ("systemd-journald.service", "systemd-journald.socket", "systemd-journald-dev-log.socket"):
+            shutil.copy(f"/lib/systemd/system/{name}", self.path("units"))
+        os.mkdir(self.path("catalog"))
+        shutil.copy(os.path.join(UNITS, "zkd.catalog"), self.path("catalog"))
+        shutil.copy(os.path.join(UNITS, "..", "common", "io", "events.def"), self.folder)
+        # the boot lays an empty folder over /var; what the machine's own id is does not matter
+        with open(self.path("etc", "machine-id"), "w") as f:
+            f.write("0123456789abcdef0123456789abcdef\n")
+
     def install_programs(self, dummies):
         """The daemons twice: where the split form's units look, and where a zkd in a build tree does."""
         shutil.copy(os.path.join(BUILD, "supervisor", "zkd"), self.path("supervisor"))
@@ -87,7 +100,7 @@ class Systemd(unittest.TestCase):
         with open(self.path("etc", "zkd", "zoo.cfg"), "w") as f:
             f.write("dataDir=/var/lib/zkd\nclientPort=2181\n4lw.commands.whitelist=*\nadmin.enableServer=false\n")
         with open(self.path("units", "boot.target"), "w") as f:
-            f.write("[Unit]\nWants=driver.service\n")
+            f.write(f"[Unit]\nWants=driver.service{' systemd-journald.service' if kind == 'journal' else ''}\n")
         for name in ("sysusers", "tmpfiles"):
             shutil.copy(os.path.join(UNITS, f"{name}.d", "zkd.conf"), self.path(f"{name}.conf"))
         commands = [
@@ -118,6 +131,8 @@ class Systemd(unittest.TestCase):
 
     def run_kind(self, kind):
         self.install_units()
+        if kind == "journal":
+            self.install_journal()
         self.install_programs(kind == "dummies")
         self.install_driver(kind)
         self.boot()
@@ -128,6 +143,11 @@ class Systemd(unittest.TestCase):
     @unittest.skipIf(not real_suite_built(), "not built: the daemons")
     def test_with_the_daemons(self):
         self.run_kind("daemons")
+
+    @unittest.skipIf(not real_suite_built(), "not built: the daemons")
+    @unittest.skipIf(not os.access("/lib/systemd/systemd-journald", os.X_OK), "no journald on this machine")
+    def test_with_a_journal(self):
+        self.run_kind("journal")
 
 
 if __name__ == "__main__":
