@@ -235,6 +235,13 @@ def election():
     put("election", "joins", b"\1" + frames(*late, *late, *late, *late))
     put("election", "old_forms", b"\1" + frames(vote(0, 2, 5, 1, 0)[:28], vote(0, 3, 9, 2, 1) + struct.pack(">i", 1)))
     put("election", "bounds", b"\1" + frames(looking[0][:44], looking[0][:-1], looking[0] + b"x", b"x" * 27, vote(9, 1, 1, 1, 1)))
+    put("election", "comes_and_goes", b"\x60" + frames(*looking, *late, *looking, *late, *looking))
+    text = "server.1=a:1:2:participant;0.0.0.0:2181\nserver.2=[::1]:1:2|b:3:4:participant\nserver.17=c:1:2:observer\n"
+    groups = "group.1=1\ngroup.2=2\nweight.2=3\n"
+    for name, lines in (("majority", text), ("groups", text + groups)):
+        put("election", f"members_{name}", b"\xff" + (lines + "version=100000003").encode())
+    newer = vote(0, 3, 9, 1, 1) + v2 + string(text.encode() + b"version=200000003")
+    put("election", "newer_configuration", b"\1" + frames(newer))
 
 
 def main():
