@@ -131,14 +131,6 @@ begin_round(struct election *e)
 }
 
 static void
-on_look(struct election *e, const struct election_event *ev)
-{
-	e->own_zxid = ev->vote.zxid;
-	e->own_epoch = ev->vote.epoch;
-	begin_round(e);
-}
-
-static void
 on_role(struct election *e, const struct election_event *ev)
 {
 	ASSERT(ev->vote.state != VOTE_LOOKING);
@@ -147,6 +139,7 @@ on_role(struct election *e, const struct election_event *ev)
 	e->serial++;
 	if (e->round < ev->vote.round)
 		e->round = ev->vote.round;
+	election_answer_calls(e);
 	election_tell_askers(e);
 }
 
@@ -270,6 +263,21 @@ on_settled_vote(struct election *e, int64_t sid, const struct vote *v)
 }
 
 static void
+on_look(struct election *e, const struct election_event *ev)
+{
+	e->own_zxid = ev->vote.zxid;
+	e->own_epoch = ev->vote.epoch;
+	begin_round(e);
+	for (int64_t sid = 0; sid < SID_LIMIT; sid++) {
+		struct election_peer *p = &e->peers[sid];
+
+		if (p->called && election_is_voter(e, sid))
+			on_looking_vote(e, sid, &p->call);
+		p->called = false;
+	}
+}
+
+static void
 on_observing_vote(struct election *e, int64_t sid, const struct vote *v)
 {
 	(void)v;
@@ -319,8 +327,13 @@ on_notification(struct election *e, const struct election_event *ev)
 
 	p->connected = p->heard = true;
 	p->down = false;
-	if (e->phase == ELECTION_IDLE || ev->peer == e->config.sid)
+	if (ev->peer == e->config.sid)
 		return;
+	if (e->phase == ELECTION_IDLE) {
+		p->called = v->state == VOTE_LOOKING;
+		p->call = *v;
+		return;
+	}
 	election_trace(e, TRACE_DEBUG, "vote",
 		       "peer=%lld state=%s leader=%lld round=%lld epoch=%lld zxid=0x%llx",
 		       (long long)ev->peer, vote_state_name(v->state), (long long)v->leader,

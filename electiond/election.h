@@ -29,6 +29,7 @@
  *   with the same vote: two servers whose configurations differ would answer each other without end;
  * - a non-voter that asked during the election is told its outcome; a voter that was still settled when it got our
  *   vote, and now looks in our round, gets it again; none of them has to wait for the back-off;
+ * - who looks while this server is idle is heard when that ends, and need not ask again;
  * - a peer that went down is no witness that it leads;
  * - a server of weight 0 gives up its own vote for any that can win.
  * The oracle of two-server ensembles is not there.
@@ -130,6 +131,8 @@ struct election_peer {
 	bool redialled;   /* likewise, because a connection closed that had worked */
 	bool settled;     /* spoke last, in the present election, as one that does not look */
 	bool asked;       /* no voter, and looked while we did */
+	bool called;      /* looked while we were idle: `call` is its vote, and it has not heard ours */
+	struct vote call;
 	uint64_t answered_ms;
 	uint64_t answered_serial; /* which of our votes it was answered with last; 0: none */
 };

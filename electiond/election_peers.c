@@ -91,6 +91,18 @@ election_answer(struct election *e, int64_t sid)
 }
 
 void
+election_answer_calls(struct election *e)
+{
+	for (int64_t sid = 0; sid < SID_LIMIT; sid++) {
+		struct election_peer *p = &e->peers[sid];
+
+		if (p->called && p->connected)
+			election_answer(e, sid);
+		p->called = false;
+	}
+}
+
+void
 election_tell_askers(struct election *e)
 {
 	for (int64_t sid = 0; sid < SID_LIMIT; sid++) {
@@ -124,7 +136,7 @@ election_peer_connected(struct election *e, const struct election_event *ev)
 	struct election_peer *p = election_peer(e, ev->peer);
 
 	p->connected = true;
-	p->down = p->heard = p->undelivered = false;
+	p->down = p->heard = p->undelivered = p->called = false;
 	p->answered_serial = 0;
 	if (e->phase == ELECTION_LOOKING && is_other_voter(e, ev->peer))
 		send_vote(e, ev->peer);
@@ -157,7 +169,7 @@ election_peer_refused(struct election *e, const struct election_event *ev)
 static void
 disconnect(struct election_peer *p)
 {
-	p->connected = p->undelivered = false;
+	p->connected = p->undelivered = p->called = false;
 }
 
 void

@@ -102,6 +102,23 @@ def test_three_elect_the_best(cluster):
     assert elected(nodes)[0] == 3
 
 
+def test_who_looks_first_is_heard_by_who_looks_later(cluster):
+    """No election waits for a vote to be said again: 200 ms are the first such wait."""
+    took = []
+    for _ in range(3):
+        nodes = cluster(3)
+        nodes[3].look(zxid=1)
+        nodes[3].wait_fact("connected", "2")
+        for sid in (1, 2):
+            nodes[sid].look(zxid=1)
+        begin = time.monotonic()
+        assert elected(nodes)[0] == 3
+        took.append(time.monotonic() - begin)
+        for e in nodes.values():
+            e.close()
+    assert min(took) < 0.1, took
+
+
 def test_an_observer_only_follows(cluster):
     nodes = cluster(4, observers=(4,))
     nodes[4].look(zxid=99, epoch=9, observer=True)

@@ -705,7 +705,7 @@ START_TEST(idle_speaks_to_nobody)
 
 	begin_of(3, 1);
 	EXPECT(on(ELECTION_CONNECTED, 2), "");
-	EXPECT(hear(2, 'L', 2, 5, 1, 1), "");
+	EXPECT(hear(2, 'F', 2, 5, 1, 1), "");
 	ck_assert_str_eq(election_describe(&e, text, sizeof text), "idle");
 	ck_assert_uint_eq(election_deadline(&e), UINT64_MAX);
 	look(5, 1);
@@ -713,6 +713,31 @@ START_TEST(idle_speaks_to_nobody)
 	EXPECT(on(ELECTION_LEAVE, 0), "");
 	EXPECT(hear(2, 'L', 2, 5, 1, 1), "");
 	EXPECT(pass(100000), "");
+}
+END_TEST
+
+/* Those who looked first need not ask again: their votes count when this server looks, and are answered when it has a role. */
+START_TEST(a_call_to_an_idle_one_is_not_lost)
+{
+	begin_of(3, 1);
+	connect_to(3);
+	EXPECT(hear(2, 'L', 2, 4, 1, 1), "");
+	EXPECT(hear(3, 'L', 3, 4, 1, 1), "");
+	EXPECT(hear(3, 'L', 3, 9, 1, 1), "");
+	EXPECT(look(5, 1), "2<L1/5/1/1 3<L1/5/1/1 2<L3/9/1/1 3<L3/9/1/1 =F3/9/1/1");
+	/* what was said before a connection ended, or by one that does not look any more, is not heard */
+	on(ELECTION_LEAVE, 0);
+	EXPECT(hear(2, 'L', 2, 99, 2, 1), "");
+	on(ELECTION_CLOSED, 2);
+	EXPECT(hear(3, 'L', 3, 99, 2, 1), "");
+	EXPECT(hear(3, 'F', 2, 99, 2, 1), "");
+	EXPECT(look(5, 1), "dial 2 3<L1/5/2/1");
+	on(ELECTION_LEAVE, 0);
+	on(ELECTION_CONNECTED, 2);
+	EXPECT(hear(2, 'L', 2, 5, 3, 1), "");
+	EXPECT(step(&(struct election_event){ .type = ELECTION_ROLE,
+					      .vote = vote_of(VOTE_FOLLOWING, 3, 5, 7, 2, 2) }),
+	       "2<F3/5/7/2");
 }
 END_TEST
 
@@ -1185,6 +1210,7 @@ main(void)
 		idle_speaks_to_nobody,
 		a_role_without_an_election,
 		a_voter_that_was_settled_is_told_again,
+		a_call_to_an_idle_one_is_not_lost,
 		backs_off_from_200_ms_to_60_s,
 		resends_over_what_works,
 		time_does_not_go_back,
