@@ -19,6 +19,7 @@ enum store_folder {
 
 enum store_open {
 	STORE_READ,   /* existing file */
+	STORE_COLD,   /* the same, but what is cached of it is not trusted, nor worth keeping */
 	STORE_WRITE,  /* existing file, for write, truncate, sync; read too */
 	STORE_CREATE, /* new file, -EEXIST when it is there; as STORE_WRITE */
 };

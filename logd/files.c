@@ -225,15 +225,15 @@ files_remove(struct store_disk *d, enum store_folder folder, const char *name)
 	return ret == -ENOENT ? 0 : ret;
 }
 
-int
-walk_open(struct walk *w, struct store_disk *d, uint64_t log_zxid)
+static int
+open_walk(struct walk *w, struct store_disk *d, uint64_t log_zxid, enum store_open how)
 {
 	char name[DISK_NAME_BYTES];
 	int ret;
 
 	*w = (struct walk){ .disk = d, .handle = -1 };
 	disk_name_make(name, DISK_LOG, log_zxid);
-	w->handle = d->ops->open(d, STORE_LOG, name, STORE_READ);
+	w->handle = d->ops->open(d, STORE_LOG, name, how);
 	if (w->handle < 0)
 		return w->handle;
 	ret = d->ops->info(d, w->handle, &w->info);
@@ -244,6 +244,18 @@ walk_open(struct walk *w, struct store_disk *d, uint64_t log_zxid)
 	w->chunk = mem_alloc(CHUNK_BYTES);
 	txnlog_reader_init(&w->reader, TXNLOG_TXN_MAX);
 	return 0;
+}
+
+int
+walk_open(struct walk *w, struct store_disk *d, uint64_t log_zxid)
+{
+	return open_walk(w, d, log_zxid, STORE_READ);
+}
+
+int
+walk_open_cold(struct walk *w, struct store_disk *d, uint64_t log_zxid)
+{
+	return open_walk(w, d, log_zxid, STORE_COLD);
 }
 
 void

@@ -63,6 +63,8 @@ struct walk {
 };
 
 int walk_open(struct walk *w, struct store_disk *d, uint64_t log_zxid);
+/* As STORE_COLD. */
+int walk_open_cold(struct walk *w, struct store_disk *d, uint64_t log_zxid);
 /* Before the first walk_next: from the entry at offset on, behind last_zxid. */
 void walk_begin_at(struct walk *w, uint64_t offset, uint64_t last_zxid);
 /* 1: an entry, borrowed until the next call; 0: the end, see reader.end; or what the disk said. */

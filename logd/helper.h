@@ -1,6 +1,6 @@
 /*
  * logd's helper: a child that does what would keep the append path waiting: loading, writing snapshots and receiving a
- * leader's, allocating and trimming logs, purging. It lives in the same locked room, on the same folders, dies with logd, and is started again
+ * leader's, allocating and trimming logs, purging, scrubbing. It lives in the same locked room, on the same folders, dies with logd, and is started again
  * when it dies alone or stands still outside a disk call; what it had in hand then is lost, and whoever waits for it sees its channel end.
  */
 #ifndef LOGD_HELPER_H
@@ -21,6 +21,7 @@ enum helper_kind {
 	HELPER_INSTALL,
 	HELPER_CHORE,
 	HELPER_PURGE,
+	HELPER_SCRUB,
 	HELPER_GUARD, /* looks how much space is left, and purges where it is too little */
 };
 
@@ -33,18 +34,21 @@ struct helper_job {
 	enum snapfile_form form; /* SNAPSHOT */
 	uint64_t
 	    keep_free; /* SNAPSHOT, INSTALL: so much space is left to the log; PURGE: only where less is free */
-	uint64_t number; /* INSTALL: comes back in the report */
+	uint64_t upto, rate; /* SCRUB: what is durable; bytes a second */
+	uint64_t number;     /* INSTALL: comes back in the report */
 };
 
 struct helper_report {
 	enum helper_kind kind;
-	int error;           /* 0, or -errno */
-	uint64_t zxid;       /* SNAPSHOT, INSTALL: exact at */
-	uint64_t count;      /* LOAD: bytes sent; SNAPSHOT, INSTALL: bytes; PURGE, GUARD: files removed */
+	int error;     /* 0, or -errno */
+	uint64_t zxid; /* SNAPSHOT, INSTALL: exact at */
+	uint64_t
+	    count; /* LOAD: bytes sent; SNAPSHOT, INSTALL: bytes; PURGE, GUARD: files removed; SCRUB: damaged */
 	enum load_kind load; /* LOAD: of the job */
 	struct store_chore chore;
 	uint64_t free_bytes, wanted_bytes; /* GUARD */
 	uint64_t data_bytes, log_bytes;    /* GUARD: of all files there */
+	uint64_t files, bytes;             /* SCRUB: read */
 	uint64_t number;                   /* INSTALL: of the job */
 	char text[FILES_TEXT_BYTES];       /* what went wrong */
 };

@@ -1,7 +1,7 @@
 /*
  * The helper's life, see helper.h: a poll loop over its jobs, each a small state machine. It waits for the disk as
- * long as that takes; the log's syncs do not wait behind it. Invariants: a purge never runs beside a load; every job is
- * answered by one report, unless the helper dies.
+ * long as that takes; the log's syncs do not wait behind it. Invariants: neither a purge nor a scrub runs beside a load; every job is
+ * answered by one report, unless the helper dies, or another one of its kind overtakes it.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -15,10 +15,12 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "helper.h"
+#include "io/clock.h"
 #include "io/log.h"
 #include "ipc/frame.h"
 #include "ipc/msg.h"
 #include "purge.h"
+#include "scrub.h"
 #include "snapfile.h"
 
 enum {
@@ -55,6 +57,10 @@ struct child {
 	struct intake snapshot, install;
 	struct helper_job purge; /* or guard; done when nobody loads */
 	bool purge_due;
+	struct purge *purging; /* the one that is due, begun */
+	struct purge_known known;
+	struct scrub *scrub;           /* NULL: none */
+	uint64_t scrub_rate, scrub_ms; /* bytes a second; when it may go on */
 };
 
 static void
@@ -321,37 +327,101 @@ note_purge(struct child *c, const struct helper_job *job, int fd)
 	(void)fd;
 	if (c->purge_due && job->kind == HELPER_GUARD)
 		return; /* a purge is as good */
+	/* There are more files now than when it was begun: again, and both are answered by one report. */
+	purge_free(c->purging);
+	c->purging = NULL;
 	c->purge = *job;
 	c->purge_due = true;
 }
 
-/* Where less is free than should be, what need not be kept goes now, and not at the next hour. */
-static int
-guard(struct child *c, const struct helper_job *job, struct helper_report *r)
+static void
+end_purge(struct child *c, int error)
 {
-	int ret = purge_space(c->disk, job->keep_free, &r->free_bytes, &r->wanted_bytes), removed;
+	struct helper_report r = { .kind = c->purge.kind, .error = error };
 
-	if (ret == 0)
-		ret = purge_sizes(c->disk, &r->data_bytes, &r->log_bytes);
-	if (ret != 0 || r->free_bytes >= r->wanted_bytes || job->retain == 0)
-		return ret;
-	removed = purge_hard(c->disk, job->retain, log_trace());
-	ret = purge_space(c->disk, job->keep_free, &r->free_bytes, &r->wanted_bytes);
-	return ret != 0 ? ret : removed;
+	if (c->purging != NULL)
+		r.count = purge_removed(c->purging);
+	if (error == 0 && r.kind == HELPER_GUARD)
+		r.error = purge_space(c->disk, c->purge.keep_free, &r.free_bytes, &r.wanted_bytes);
+	if (r.error == 0 && r.kind == HELPER_GUARD)
+		r.error = purge_sizes(c->disk, &r.data_bytes, &r.log_bytes);
+	purge_free(c->purging);
+	c->purging = NULL;
+	c->purge_due = false;
+	send_report(c, &r);
+}
+
+/* Where less is free than should be, what need not be kept goes now, and not at the next hour. */
+static void
+begin_purge(struct child *c)
+{
+	struct purge_request rq = { .retain = c->purge.retain, .hard = c->purge.kind == HELPER_GUARD };
+	uint64_t free_bytes, wanted;
+	int ret = 0;
+
+	if (rq.hard) {
+		ret = purge_space(c->disk, c->purge.keep_free, &free_bytes, &wanted);
+		if (ret != 0 || free_bytes >= wanted || rq.retain == 0) {
+			end_purge(c, ret);
+			return;
+		}
+	}
+	c->purging = purge_new(c->disk, &rq, &c->known, log_trace());
 }
 
 static void
-do_purge(struct child *c)
+advance_purge(struct child *c)
 {
-	struct helper_report r = { .kind = c->purge.kind };
-	int removed;
+	int ret;
 
-	c->purge_due = false;
-	removed = r.kind == HELPER_GUARD ? guard(c, &c->purge, &r)
-					 : purge_files(c->disk, c->purge.retain, log_trace());
-	r.error = removed < 0 ? removed : 0;
-	r.count = removed < 0 ? 0 : (uint64_t)removed;
+	if (c->purging == NULL)
+		begin_purge(c);
+	if (c->purging == NULL)
+		return;
+	ret = purge_step(c->purging);
+	if (ret <= 0)
+		end_purge(c, ret);
+}
+
+static void
+begin_scrub(struct child *c, const struct helper_job *job, int fd)
+{
+	(void)fd;
+	scrub_free(c->scrub);
+	c->scrub = scrub_new(c->disk, job->upto, log_trace());
+	c->scrub_rate = job->rate;
+	c->scrub_ms = clock_mono_ms();
+}
+
+static void
+end_scrub(struct child *c, int error)
+{
+	const struct scrub_result *found = scrub_so_far(c->scrub);
+	struct helper_report r = { .kind = HELPER_SCRUB,
+				   .error = error,
+				   .count = found->damaged,
+				   .files = found->files,
+				   .bytes = found->bytes };
+
+	memcpy(r.text, found->first, sizeof r.text);
+	scrub_free(c->scrub);
+	c->scrub = NULL;
 	send_report(c, &r);
+}
+
+/* What a step has read is paid for with time. */
+static void
+advance_scrub(struct child *c)
+{
+	uint64_t before = scrub_so_far(c->scrub)->bytes, now_ms = clock_mono_ms();
+	int ret;
+
+	if (now_ms < c->scrub_ms)
+		return;
+	ret = scrub_step(c->scrub);
+	c->scrub_ms = now_ms + (scrub_so_far(c->scrub)->bytes - before) * 1000 / c->scrub_rate;
+	if (ret <= 0)
+		end_scrub(c, ret);
 }
 
 static int
@@ -381,7 +451,8 @@ take_job(struct child *c)
 	static void (*const begin[])(struct child *, const struct helper_job *, int) = {
 		[HELPER_LOAD] = begin_load,       [HELPER_SNAPSHOT] = begin_snapshot,
 		[HELPER_INSTALL] = begin_install, [HELPER_CHORE] = do_chore,
-		[HELPER_PURGE] = note_purge,      [HELPER_GUARD] = note_purge,
+		[HELPER_PURGE] = note_purge,      [HELPER_SCRUB] = begin_scrub,
+		[HELPER_GUARD] = note_purge,
 	};
 	struct helper_job job;
 	int fd;
@@ -400,6 +471,21 @@ loading(const struct child *c)
 	return false;
 }
 
+/* How long may be waited for a socket: a purge goes on at once, a scrub in its time; nothing of both beside a load. */
+static int
+patience(const struct child *c)
+{
+	uint64_t now_ms = clock_mono_ms();
+
+	if (loading(c))
+		return BEAT_MS;
+	if (c->purge_due)
+		return 0;
+	if (c->scrub == NULL || c->scrub_ms > now_ms + BEAT_MS)
+		return BEAT_MS;
+	return c->scrub_ms > now_ms ? (int)(c->scrub_ms - now_ms) : 0;
+}
+
 static void
 turn(struct child *c)
 {
@@ -412,7 +498,7 @@ turn(struct child *c)
 	for (size_t i = 0; i < LOADS_MAX; i++)
 		p[3 + i] = (struct pollfd){ .fd = c->loads[i].fd, .events = POLLOUT };
 	pulse_beat(c->pulse);
-	if (poll(p, 3 + LOADS_MAX, BEAT_MS) <= 0)
+	if (poll(p, 3 + LOADS_MAX, patience(c)) < 0)
 		return;
 	for (size_t i = 0; i < LOADS_MAX; i++)
 		if (p[3 + i].revents != 0)
@@ -423,8 +509,12 @@ turn(struct child *c)
 		advance_intake(c, &c->install);
 	if (p[0].revents != 0)
 		take_job(c);
-	if (c->purge_due && !loading(c))
-		do_purge(c);
+	if (loading(c))
+		return;
+	if (c->purge_due)
+		advance_purge(c);
+	else if (c->scrub != NULL)
+		advance_scrub(c);
 }
 
 _Noreturn void

@@ -104,6 +104,45 @@ jobs_guard(struct logd *g, uint64_t now_ms)
 	g->guard_ms = now_ms + GUARD_EVERY_MS;
 }
 
+void
+jobs_scrub(struct logd *g, uint64_t now_ms)
+{
+	const struct config *c = g->daemon->config;
+	struct helper_job job = { .kind = HELPER_SCRUB,
+				  .upto = store_durable(g->store),
+				  .rate = (uint64_t)c->scrub_rate_bytes };
+
+	g->scrub_ms = UINT64_MAX;
+	if (c->scrub_interval_ms == 0)
+		return;
+	helper_send(&g->helper, &job, -1);
+	g->scrub_ms = now_ms + (uint64_t)c->scrub_interval_ms;
+}
+
+static void
+on_scrub_report(struct logd *g, const struct helper_report *r)
+{
+	if (r->error != 0) {
+		log_event(LOG_WARNING, "scrub not finished", "reason=%s",
+			  log_quote(slice_str(strerror(-r->error))).text);
+		return;
+	}
+	g->scrubs++;
+	g->scrub_damaged = r->count;
+	memcpy(g->scrub_text, r->text, sizeof g->scrub_text);
+	if (r->count == 0) {
+		log_event(LOG_INFO, "scrubbed", "files=%" PRIu64 " bytes=%" PRIu64, r->files, r->bytes);
+		return;
+	}
+	/* Not quoted, which would cut it. */
+	log_event(LOG_ERR, "data on the disk is damaged",
+		  "places=%" PRIu64 " files=%" PRIu64
+		  " way_out=\"a new snapshot is taken at once; see that it is written, and "
+		  "look after the disk\" reason=%s",
+		  r->count, r->files, r->text);
+	store_want_snapshot(g->store);
+}
+
 static void
 on_load_report(struct logd *g, const struct helper_report *r)
 {
@@ -272,7 +311,8 @@ on_report(struct helper *h, const struct helper_report *r)
 	static void (*const take[])(struct logd *, const struct helper_report *) = {
 		[HELPER_LOAD] = on_load_report,       [HELPER_SNAPSHOT] = on_snapshot_report,
 		[HELPER_INSTALL] = on_install_report, [HELPER_CHORE] = on_chore_report,
-		[HELPER_PURGE] = on_purge_report,     [HELPER_GUARD] = on_guard_report,
+		[HELPER_PURGE] = on_purge_report,     [HELPER_SCRUB] = on_scrub_report,
+		[HELPER_GUARD] = on_guard_report,
 	};
 
 	take[r->kind](logd_of(h), r);
@@ -287,6 +327,9 @@ on_helper_died(struct helper *h)
 	store_get_facts(g->store, &f);
 	if (f.snapshot_running)
 		store_snapshot_ended(g->store, false, 0, clock_mono_ms());
+	/* A scrub begins anew soon; whatever ended the helper may have been in what it read. */
+	if (g->scrub_ms != UINT64_MAX)
+		g->scrub_ms = clock_mono_ms() + SCRUB_FIRST_MS;
 	jobs_install_cancel(g);
 	store_chore_done(g->store, &(struct store_chore){ STORE_ALLOCATE, f.log_zxid, 0 }, true);
 	if (!f.reserve_held)

@@ -10,6 +10,8 @@
 #include "posix_disk.h"
 #include "store.h"
 
+enum { SCRUB_FIRST_MS = 600000 /* after the start, or the helper's */ };
+
 struct logd {
 	struct daemon *daemon;
 	struct folders folders;
@@ -26,7 +28,10 @@ struct logd {
 		uint64_t seq, number;
 	} install;
 	bool reserve_missed; /* that there is no reserve was said */
-	bool disk_low;       /* less space is free than should be */
+	uint64_t scrub_ms;   /* when the next one is due; UINT64_MAX: never */
+	uint64_t scrubs, scrub_damaged;
+	char scrub_text[FILES_TEXT_BYTES]; /* the first thing that the last one found */
+	bool disk_low;                     /* less space is free than should be */
 	uint64_t free_bytes, guard_ms;
 	bool sizes_told; /* syncd knows them */
 	uint64_t data_bytes, log_bytes;
@@ -46,6 +51,8 @@ void jobs_install_cancel(struct logd *g);
 void jobs_snapshot(struct logd *g);
 /* Asks for a purge and sets when the next one is due. */
 void jobs_purge(struct logd *g, uint64_t now_ms);
+/* Has all logs and snapshots read again, and sets when next. */
+void jobs_scrub(struct logd *g, uint64_t now_ms);
 /* Asks how much space is left, and for a purge where it is too little. */
 void jobs_guard(struct logd *g, uint64_t now_ms);
 /* Hands on what the store wants done to its files. */

@@ -15,6 +15,12 @@
 
 enum { STATUS_EVERY_MS = 1000 /* the zxid in STATUS= follows at this pace */ };
 
+static uint64_t
+least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 static struct store_settings
 settings_of(const struct config *c)
 {
@@ -277,12 +283,6 @@ renew_status(struct logd *g, uint64_t now_ms)
 }
 
 static uint64_t
-least(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-static uint64_t
 step(struct daemon *d, uint64_t now_ms)
 {
 	struct logd *g = d->room;
@@ -298,10 +298,12 @@ step(struct daemon *d, uint64_t now_ms)
 		jobs_purge(g, now_ms);
 	if (g->guard_ms <= now_ms)
 		jobs_guard(g, now_ms);
+	if (g->scrub_ms <= now_ms)
+		jobs_scrub(g, now_ms);
 	jobs_chores(g);
 	if (now_ms - g->status_ms >= STATUS_EVERY_MS)
 		renew_status(g, now_ms);
-	deadline = least(least(store_deadline(g->store), g->purge_ms), g->guard_ms);
+	deadline = least(least(store_deadline(g->store), g->purge_ms), least(g->guard_ms, g->scrub_ms));
 	return g->status_zxid == store_durable(g->store) ? deadline
 							 : least(deadline, g->status_ms + STATUS_EVERY_MS);
 }
@@ -388,6 +390,8 @@ start(struct daemon *d)
 	link_init(&g->syncd, &d->turn, &syncd_ops, g, &d->identity);
 	link_listen(&g->syncd, listener);
 	jobs_purge(g, clock_mono_ms());
+	/* Soon after the start, that a server which is started daily is scrubbed at all. */
+	g->scrub_ms = clock_mono_ms() + least(SCRUB_FIRST_MS, (uint64_t)d->config->scrub_interval_ms);
 	renew_status(g, clock_mono_ms());
 	daemon_ready(d);
 	return 0;
@@ -417,6 +421,10 @@ status(struct daemon *d, struct status_writer *w)
 	status_fact(w, "sync_p50_us", "%" PRIu64, f.sync_p50_us);
 	status_fact(w, "sync_p99_us", "%" PRIu64, f.sync_p99_us);
 	status_fact(w, "sync_max_us", "%" PRIu64, f.sync_max_us);
+	status_fact(w, "scrubs", "%" PRIu64, g->scrubs);
+	status_fact(w, "scrub_damaged", "%" PRIu64, g->scrub_damaged);
+	if (g->scrub_damaged > 0)
+		status_fact(w, "scrub_found", "%s", g->scrub_text);
 	status_fact(w, "disk_free_bytes", "%" PRIu64, g->free_bytes);
 	status_fact(w, "disk_low", "%d", g->disk_low);
 	status_fact(w, "disk_reserve", "%s", f.reserve_held ? "held" : "none");

@@ -52,6 +52,7 @@ disk_open(struct store_disk *d, enum store_folder folder, const char *name, enum
 {
 	static const int flags[] = {
 		[STORE_READ] = O_RDONLY,
+		[STORE_COLD] = O_RDONLY,
 		[STORE_WRITE] = O_RDWR,
 		[STORE_CREATE] = O_RDWR | O_CREAT | O_EXCL,
 	};
@@ -70,7 +71,7 @@ disk_open(struct store_disk *d, enum store_folder folder, const char *name, enum
 	 * which then no longer count as a hole and are read at every start.
 	 */
 	if (fd >= 0)
-		posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+		posix_fadvise(fd, 0, 0, how == STORE_COLD ? POSIX_FADV_DONTNEED : POSIX_FADV_RANDOM);
 	return fd;
 }
 

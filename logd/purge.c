@@ -2,18 +2,24 @@
 #include "purge.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
-/* Index of the oldest snapshot to keep, or -ENOENT when there are not enough of them. */
-static int64_t
-oldest_kept(struct store_disk *d, const struct files *f, unsigned retain)
-{
-	for (size_t i = f->nsnapshots; i-- > 0;) {
-		if (files_check_snapshot(d, &f->snapshots[i]) == 0 && --retain == 0)
-			return (int64_t)i;
-	}
-	return -ENOENT;
-}
+#include "base/mem.h"
+#include "snapread.h"
+
+struct purge {
+	struct store_disk *disk;
+	struct trace *trace;
+	struct purge_request request;
+	struct purge_known *known;
+	int (*step)(struct purge *p);
+	struct files files;
+	size_t next;             /* snapshots from here on were looked at */
+	unsigned whole, removed; /* of those; files */
+	struct snapread *reader;
+	struct store_info info; /* of the one that is read */
+};
 
 static int
 remove_files(struct store_disk *d, enum store_folder folder, const struct file_name *names, size_t n,
@@ -72,38 +78,153 @@ remove_all_aside(struct store_disk *d, struct trace *t)
 	return n < 0 ? n : m < 0 ? m : n + m;
 }
 
-int
-purge_files(struct store_disk *d, unsigned retain, struct trace *t)
+static bool
+is_known(const struct purge *p, const struct file_name *n)
 {
-	char why[FILES_TEXT_BYTES];
-	struct files f;
-	int64_t keep;
-	size_t logs = 0;
-	int ret = files_list(&f, d, why);
+	for (unsigned i = 0; p->known != NULL && i < PURGE_KNOWN_MAX; i++) {
+		const struct purge_snapshot *k = &p->known->snapshots[i];
+		if (k->name.zxid == n->zxid && k->name.kind == n->kind && k->info.id == p->info.id &&
+		    k->info.size == p->info.size)
+			return true;
+	}
+	return false;
+}
 
+static void
+count_whole(struct purge *p)
+{
+	if (p->known != NULL)
+		p->known->snapshots[p->known->next++ % PURGE_KNOWN_MAX] =
+		    (struct purge_snapshot){ p->files.snapshots[p->next], p->info };
+	p->whole++;
+}
+
+/* Everything older than the snapshot at `next` goes, and the logs that it does not need. */
+static int
+step_remove(struct purge *p)
+{
+	struct store_disk *d = p->disk;
+	size_t logs = 0;
+	int ret;
+
+	if (p->files.nlogs > 0)
+		logs = files_log_for(&p->files, p->files.snapshots[p->next].zxid);
+	ret = remove_files(d, STORE_SNAP, p->files.snapshots, p->next, p->trace);
+	if (ret == 0)
+		ret = remove_files(d, STORE_LOG, p->files.logs, logs, p->trace);
 	if (ret != 0)
 		return ret;
-	keep = oldest_kept(d, &f, retain);
-	if (keep >= 0) {
-		if (f.nlogs > 0)
-			logs = files_log_for(&f, f.snapshots[keep].zxid);
-		ret = remove_files(d, STORE_SNAP, f.snapshots, (size_t)keep, t);
-		if (ret == 0)
-			ret = remove_files(d, STORE_LOG, f.logs, logs, t);
+	p->removed += (unsigned)(p->next + logs);
+	ret = remove_all_aside(d, p->trace);
+	p->removed += ret > 0 ? (unsigned)ret : 0;
+	return ret < 0 ? ret : 0;
+}
+
+static int
+step_verify(struct purge *p)
+{
+	struct slice bytes;
+	int ret = snapread_step(p->reader, &bytes);
+
+	if (ret > 0)
+		return 1;
+	if (ret == 0)
+		count_whole(p);
+	else
+		trace(p->trace, TRACE_ERROR, "store", "snapshot is damaged and does not count",
+		      "zxid=0x%" PRIx64 " reason=%s", p->files.snapshots[p->next].zxid,
+		      ret == -EBADMSG ? snapread_error(p->reader) : strerror(-ret));
+	snapread_close(p->reader);
+	p->reader = NULL;
+	return 1;
+}
+
+static int
+step_look(struct purge *p)
+{
+	const struct file_name *n;
+
+	if (p->reader != NULL)
+		return step_verify(p);
+	if (p->whole == p->request.retain) {
+		p->step = step_remove;
+		return 1;
 	}
-	files_free(&f);
-	if (ret != 0 || keep < 0)
+	if (p->next == 0)
+		return 0;
+	n = &p->files.snapshots[--p->next];
+	if (files_check_snapshot(p->disk, n) != 0 || files_snapshot_info(p->disk, n, &p->info) != 0)
+		return 1;
+	if (is_known(p, n))
+		p->whole++;
+	else
+		snapread_open(&p->reader, p->disk, n, STORE_READ); /* one that cannot be does not count */
+	return 1;
+}
+
+static int
+step_list(struct purge *p)
+{
+	char why[FILES_TEXT_BYTES];
+	int ret = p->request.hard ? remove_all_aside(p->disk, p->trace) : 0;
+
+	p->removed += ret > 0 ? (unsigned)ret : 0;
+	if (ret >= 0)
+		ret = files_list(&p->files, p->disk, why);
+	if (ret != 0)
 		return ret;
-	ret = remove_all_aside(d, t);
-	return ret < 0 ? ret : ret + (int)keep + (int)logs;
+	p->next = p->files.nsnapshots;
+	p->step = step_look;
+	return 1;
+}
+
+struct purge *
+purge_new(struct store_disk *d, const struct purge_request *rq, struct purge_known *known, struct trace *t)
+{
+	struct purge *p = mem_zalloc(1, sizeof *p);
+
+	p->disk = d;
+	p->trace = t;
+	p->request = *rq;
+	p->known = known;
+	p->step = step_list;
+	return p;
+}
+
+void
+purge_free(struct purge *p)
+{
+	if (p == NULL)
+		return;
+	snapread_close(p->reader);
+	files_free(&p->files);
+	mem_free(p);
 }
 
 int
-purge_hard(struct store_disk *d, unsigned retain, struct trace *t)
+purge_step(struct purge *p)
 {
-	int aside = remove_all_aside(d, t), n = aside < 0 ? aside : purge_files(d, retain, t);
+	return p->step(p);
+}
 
-	return n < 0 ? n : n + aside;
+unsigned
+purge_removed(const struct purge *p)
+{
+	return p->removed;
+}
+
+int
+purge_files(struct store_disk *d, unsigned retain, struct trace *t)
+{
+	struct purge *p = purge_new(d, &(struct purge_request){ .retain = retain }, NULL, t);
+	int ret;
+
+	while ((ret = purge_step(p)) > 0)
+		;
+	if (ret == 0)
+		ret = (int)p->removed;
+	purge_free(p);
+	return ret;
 }
 
 /* Bytes of the newest snapshot's file, or 0. */

@@ -457,6 +457,12 @@ store_load_begun(struct store *s)
 }
 
 void
+store_want_snapshot(struct store *s)
+{
+	s->since_txns += s->due_txns + 1;
+}
+
+void
 store_snapshot_begun(struct store *s)
 {
 	s->snapshot_running = true;

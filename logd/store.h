@@ -130,6 +130,8 @@ int store_set_epochs(struct store *s, uint32_t accepted, uint32_t current, uint6
  */
 bool store_snapshot_due(const struct store *s, uint64_t now_ms);
 void store_load_begun(struct store *s);
+/* One is due as soon as it may be: what is on the disk is not as good as the tree. */
+void store_want_snapshot(struct store *s);
 /* One is begun: counts start again, the next txn begins a new log file. */
 void store_snapshot_begun(struct store *s);
 /* It is on the disk, exact at zxid; or it came to nothing (ok false). */

@@ -326,6 +326,9 @@ const struct config_key config_keys[] = {
 	/* zkd's own */
 	STRING("runtimeDir", 1, runtime_dir, "folder of zkd's sockets; /run/zkd, or run in dataDir where that cannot be written"),
 	ROW("myid", CONFIG_LONG, CONFIG_HONOURED, NULL, 1, AT(int64_t, myid), RANGE(0, I64, "server number"), .about = "number of this server; read from the file myid in dataDir where not set"),
+	ROW("scrubInterval", CONFIG_INTERVAL, CONFIG_HONOURED, "24", 3, AT(int64_t, scrub_interval_ms),
+	    RANGE(0, I32, "hours, or with ms, s, m, h or d"), .about = "time between two readings of all logs and snapshots; 0 is never"),
+	JLONG("scrubRate", "8192", 3, scrub_rate_bytes, 1, 1 << 22, 1024, "KiB", "bytes a second that this may read"),
 	JLONG("diskReserve", "65536", 3, disk_reserve_bytes, 0, 1 << 22, 1024, "KiB", "space in each data folder that is kept for a full disk; 0 is none"),
 	CHOICE("failureDetection", "normal", 2, failure_detection, "normal|fast", "patience of the watchdogs"),
 	STRING("user.electiond", 3, user[CONFIG_ELECTIOND], "user electiond runs as, where zkd was started by root"),

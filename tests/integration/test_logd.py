@@ -318,3 +318,25 @@ def test_a_full_disk_refuses_writes_and_comes_back():
             assert contents(zk) == before
         node.stop()
     node.close()
+
+
+def test_rot_is_found_and_outlived():
+    """Damage behind the live end is told in one line, and a new snapshot of the tree takes its place."""
+    with zkd_node.Node(keys={"snapCount": 200, "scrubInterval": "1s"}) as node:
+        with client(node) as zk:
+            write_nodes(zk, "a", 500)
+            zkd_node.wait_until(lambda: len(files(node, "snapshot.")) > 1, 10, "a snapshot")
+            before = contents(zk)
+        time.sleep(0.5)
+        newest = max(files(node, "snapshot."), key=lambda n: int(n.split(".")[1], 16))
+        with open(path(node, newest), "r+b") as f:
+            f.seek(1000)
+            f.write(b"\xff\xff\xff")
+        zkd_node.wait_until(lambda: "data on the disk is damaged" in node.log_end(), 10, "the damage is found")
+        assert f"{newest} at offset" in node.log_end()
+        line = next(t for t in node.log_end(50).splitlines() if "is damaged" in t)
+        zkd_node.wait_until(lambda: " snapshot zxid=" in node.log_end(50).split(line)[1], 10, "a new snapshot is written")
+        node.stop()
+        node.start()
+        with client(node) as zk:
+            assert contents(zk) == before

@@ -269,6 +269,8 @@ static const char golden_out[] = "clientPort=2181\n"
 				 "version=1f\n"
 				 "peerType=participant\n";
 static const char golden_tail[] = "myid=2\n"
+				  "scrubInterval=86400000ms\n"
+				  "scrubRate=8192\n"
 				  "diskReserve=65536\n"
 				  "failureDetection=normal\n"
 				  "user.logd=zk\n"

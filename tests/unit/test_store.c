@@ -15,6 +15,7 @@
 #include "logd/mark.h"
 #include "logd/purge.h"
 #include "logd/reserve.h"
+#include "logd/scrub.h"
 #include "logd/snapfile.h"
 #include "logd/store.h"
 
@@ -1700,6 +1701,299 @@ START_TEST(purge)
 }
 END_TEST
 
+/* One that looks whole but is not does not count: what the older ones need stays (ZOOKEEPER-3231). */
+START_TEST(purge_counts_whole_ones)
+{
+	struct purge_known known = { 0 };
+	struct fake_disk f;
+	struct loaded l;
+	struct store *s;
+
+	fake_disk_init(&f, _i == 0, 5);
+	s = make_history(&f);
+	fake_disk_find(&f, STORE_SNAP, "snapshot.8")->cached[40] ^= 1;
+	ck_assert_int_eq(purge_files(&f.disk, 2, NULL), 0); /* 0 and 4 */
+	ck_assert_int_eq(purge_files(&f.disk, 1, NULL), 1); /* snapshot.0 */
+	must_load(&f, 12, &l);
+	ck_assert_uint_eq(l.snapshot_zxid, 4);
+	ck_assert_int_eq(write_snapshot(&f, 12, SNAPFILE_SNAPPY), 0);
+	/* What was found whole is not read again while it is the same file. */
+	for (int again = 0; again < 2; again++) {
+		struct purge *p = purge_new(&f.disk, &(struct purge_request){ .retain = 2 }, &known, NULL);
+		int ret, steps = 0;
+		while ((ret = purge_step(p)) > 0)
+			steps++;
+		ck_assert_int_eq(ret, 0);
+		ck_assert_uint_eq(purge_removed(p), 0);
+		ck_assert_int_eq(steps, again == 0 ? 12 : 7);
+		purge_free(p);
+	}
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* --- scrub --- */
+
+static void
+scrub_all(struct fake_disk *f, uint64_t upto, struct scrub_result *r)
+{
+	struct scrub *s = scrub_new(&f->disk, upto, NULL);
+	int ret;
+
+	while ((ret = scrub_step(s)) > 0)
+		;
+	ck_assert_int_eq(ret, 0);
+	*r = *scrub_so_far(s);
+	scrub_free(s);
+}
+
+static void
+flip(struct fake_disk *f, enum store_folder folder, const char *name, size_t at)
+{
+	fake_disk_find(f, folder, name)->cached[at] ^= 0x10;
+}
+
+static void
+rot_log(struct fake_disk *f)
+{
+	flip(f, STORE_LOG, "log.5", ENTRY_AT(1) + 100);
+}
+
+static void
+rot_last_of_log(struct fake_disk *f)
+{
+	flip(f, STORE_LOG, "log.5", ENTRY_AT(3) + 100);
+}
+
+static void
+rot_newest_log(struct fake_disk *f)
+{
+	flip(f, STORE_LOG, "log.9", ENTRY_AT(3) + 100);
+}
+
+static void
+rot_header(struct fake_disk *f)
+{
+	flip(f, STORE_LOG, "log.1", 2);
+}
+
+static void
+rot_snapshot(struct fake_disk *f)
+{
+	flip(f, STORE_SNAP, "snapshot.4", 40);
+}
+
+static void
+cut_snapshot(struct fake_disk *f)
+{
+	fake_disk_put(f, STORE_SNAP, "snapshot.8", "ZKSN", 4);
+}
+
+static void
+lose_log(struct fake_disk *f)
+{
+	ck_assert_int_eq(f->disk.ops->remove(&f->disk, STORE_LOG, "log.5"), 0);
+}
+
+static void
+lose_newest_log(struct fake_disk *f)
+{
+	ck_assert_int_eq(f->disk.ops->remove(&f->disk, STORE_LOG, "log.9"), 0);
+}
+
+/* A crash tore its end, and the server went on in another file: nothing is lost. */
+static void
+tear_old_end(struct fake_disk *f)
+{
+	uint8_t txn[TXN_BYTES];
+	struct buf b;
+
+	buf_init(&b, 1 << 20);
+	txnlog_put_header(&b);
+	for (uint64_t z = 5; z <= 8; z++) {
+		fill_txn(txn, z);
+		txnlog_put_entry(&b, slice_of(txn, sizeof txn));
+	}
+	buf_put(&b, "\0\0\0\0torn", 8);
+	fake_disk_put(f, STORE_LOG, "log.5", buf_head(&b), buf_len(&b));
+	buf_free(&b);
+}
+
+static void
+all_well(struct fake_disk *f)
+{
+	(void)f;
+}
+
+static const struct {
+	void (*rot)(struct fake_disk *f);
+	uint64_t damaged;
+	const char *first;
+} rots[] = {
+	{ all_well, 0, "" },
+	{ tear_old_end, 0, "" },
+	{ rot_log, 1, "/log.5 at offset 229: checksum is" },
+	{ rot_last_of_log, 1, "transactions after zxid 0x7 are missing, the next one is 0x9; " },
+	{ rot_newest_log, 1, "transactions after zxid 0xb are missing, durable was 0xc; " },
+	{ rot_header, 1, "/log.1 at offset 0: magic is" },
+	{ rot_snapshot, 1, "/snapshot.4 at offset" },
+	{ cut_snapshot, 1, "/snapshot.8 at offset 0 of its content: ends before its seal" },
+	{ lose_log, 1, "transactions after zxid 0x4 are missing, the next one is 0x9" },
+	{ lose_newest_log, 1, "transactions after zxid 0x8 are missing, durable was 0xc" },
+};
+
+START_TEST(scrub_finds)
+{
+	struct scrub_result r;
+	struct fake_disk f;
+	struct store *s;
+
+	fake_disk_init(&f, _i % 2 == 0, 5);
+	s = make_history(&f);
+	ck_assert_int_eq(f.disk.ops->remove(&f.disk, STORE_SNAP, "snapshot.0"), 0);
+	ck_assert_int_eq(write_snapshot(&f, 3, SNAPFILE_GZ), 0);
+	/* Half a batch behind what is durable is nobody's business. */
+	ck_assert_int_eq(append(s, 13), 0);
+	ck_assert(store_commit(s, 0));
+	flip(&f, STORE_LOG, "log.9", ENTRY_AT(4) + 50);
+	rots[_i].rot(&f);
+	/* Snapshot 8 would close the gap that ends at it. */
+	if (rots[_i].rot == rot_last_of_log || rots[_i].rot == lose_log)
+		ck_assert_int_eq(f.disk.ops->remove(&f.disk, STORE_SNAP, "snapshot.8"), 0);
+	scrub_all(&f, 12, &r);
+	ck_assert_msg(r.damaged == rots[_i].damaged, "%lu: %s", (unsigned long)r.damaged, r.first);
+	ck_assert_msg(strstr(r.first, rots[_i].first) != NULL, "%s", r.first);
+	ck_assert_uint_gt(r.bytes, 1000);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* Logs that were purged between two steps, and a history that an install began. */
+START_TEST(scrub_of_what_changes)
+{
+	struct scrub_result r;
+	struct scrub *scrub;
+	struct fake_disk f;
+	struct store *s;
+	int ret;
+
+	fake_disk_init(&f, true, 5);
+	s = make_history(&f);
+	scrub = scrub_new(&f.disk, 12, NULL);
+	ck_assert_int_eq(scrub_step(scrub), 1);
+	ck_assert_int_eq(scrub_step(scrub), 1);
+	ck_assert_int_eq(purge_files(&f.disk, 1, NULL), 3);
+	while ((ret = scrub_step(scrub)) > 0)
+		;
+	ck_assert_int_eq(ret, 0);
+	ck_assert_uint_eq(scrub_so_far(scrub)->damaged, 0);
+	scrub_free(scrub);
+	ck_assert_int_eq(receive_snapshot(&f, 40), 0);
+	ck_assert_int_eq(store_install(s, 40), 0);
+	scrub_all(&f, 40, &r);
+	ck_assert_uint_eq(r.damaged, 0);
+	append_range(s, 41, 43, 1);
+	scrub_all(&f, 43, &r);
+	ck_assert_uint_eq(r.damaged, 0);
+	ck_assert_uint_eq(r.files, 2);
+	/* What it finds is a reason for a snapshot of the tree, which is as it should be. */
+	store_load_begun(s);
+	ck_assert(!store_snapshot_due(s, 0));
+	store_want_snapshot(s);
+	ck_assert(store_snapshot_due(s, 0));
+	store_close(s);
+	scrub = scrub_new(&f.disk, 43, NULL);
+	ck_assert_int_eq(scrub_step(scrub), 1);
+	ck_assert_int_eq(scrub_step(scrub), 1);
+	scrub_free(scrub);
+	scrub_free(NULL);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* Reads of one file fail. */
+static struct store_disk_ops bad_ops;
+static const char *bad_name;
+static int bad_handle = -1;
+static int64_t (*plain_read)(struct store_disk *, int, uint64_t, void *, size_t);
+static int (*plain_open)(struct store_disk *, enum store_folder, const char *, enum store_open);
+
+static int
+open_and_note(struct store_disk *d, enum store_folder folder, const char *name, enum store_open how)
+{
+	int h = plain_open(d, folder, name, how);
+
+	if (strcmp(name, bad_name) == 0)
+		bad_handle = h;
+	else if (h == bad_handle)
+		bad_handle = -1;
+	return h;
+}
+
+static int64_t
+read_but_one(struct store_disk *d, int handle, uint64_t offset, void *data, size_t len)
+{
+	return handle == bad_handle ? -EIO : plain_read(d, handle, offset, data, len);
+}
+
+static void
+make_unreadable(struct fake_disk *f, const char *name)
+{
+	if (f->disk.ops != &bad_ops) {
+		plain_open = f->disk.ops->open;
+		plain_read = f->disk.ops->read;
+		bad_ops = *f->disk.ops;
+	}
+	bad_name = name;
+	bad_ops.open = open_and_note;
+	bad_ops.read = read_but_one;
+	f->disk.ops = &bad_ops;
+}
+
+START_TEST(bad_sectors)
+{
+	struct load_request request = { .kind = LOAD_ALL, .upto = 12 };
+	struct scrub_result r;
+	struct fake_disk f;
+	struct loaded l;
+	struct store *s;
+
+	fake_disk_init(&f, false, 5);
+	s = make_history(&f);
+	/* A snapshot: the older one does. */
+	make_unreadable(&f, "snapshot.8");
+	must_load(&f, 12, &l);
+	ck_assert_uint_eq(l.snapshot_zxid, 4);
+	scrub_all(&f, 12, &r);
+	ck_assert_uint_eq(r.damaged, 1);
+	ck_assert_str_eq(r.first, "/data/snapshot.8: Input/output error");
+	ck_assert_int_eq(purge_files(&f.disk, 2, NULL), 0);
+	/* A log that is needed: said, and tried again when asked again. */
+	make_unreadable(&f, "log.9");
+	ck_assert_int_eq(load_all(&f, &request, &l), -EIO);
+	ck_assert_str_eq(why, "cannot read /log/log.9: Input/output error");
+	scrub_all(&f, 12, &r);
+	ck_assert_uint_ge(r.damaged, 1);
+	ck_assert_str_eq(r.first, "/log/log.9 at offset 0: Input/output error");
+	request = (struct load_request){ .kind = LOAD_SINCE, .have = 9, .upto = 12, .size_factor = 100 };
+	ck_assert_int_eq(load_all(&f, &request, &l), -EIO);
+	ck_assert(!l.log);
+	make_unreadable(&f, "none");
+	must_load(&f, 12, &l);
+	/* No snapshot at all: not a refusal for good, for the disk may come back. */
+	ck_assert_int_eq(f.disk.ops->remove(&f.disk, STORE_SNAP, "snapshot.0"), 0);
+	ck_assert_int_eq(f.disk.ops->remove(&f.disk, STORE_SNAP, "snapshot.4"), 0);
+	make_unreadable(&f, "snapshot.8");
+	request = (struct load_request){ .kind = LOAD_ALL, .upto = 12 };
+	ck_assert_int_eq(load_all(&f, &request, &l), -EIO);
+	ck_assert_str_eq(why, "cannot read any snapshot in /data: Input/output error");
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
 /* --- a full disk --- */
 
 static uint64_t
@@ -1860,6 +2154,7 @@ START_TEST(space_is_guarded)
 {
 	uint8_t data[1 << 20] = { 0 };
 	struct snapfile *file;
+	struct purge *job;
 	struct fake_disk f;
 	struct store *s;
 	uint64_t have, want;
@@ -1874,7 +2169,12 @@ START_TEST(space_is_guarded)
 	ck_assert_int_eq(purge_space(&f.disk, 1000, &have, &want), 0);
 	ck_assert_uint_eq(have, 20 << 20);
 	ck_assert_uint_eq(want, 1000 + fake_disk_find(&f, STORE_SNAP, "snapshot.14")->cached_size);
-	ck_assert_int_eq(purge_hard(&f.disk, 3, NULL), 6);
+	job = purge_new(&f.disk, &(struct purge_request){ .retain = 3, .hard = true }, NULL, NULL);
+	while ((ret = purge_step(job)) > 0)
+		;
+	ck_assert_int_eq(ret, 0);
+	ck_assert_uint_eq(purge_removed(job), 6);
+	purge_free(job);
 	ck_assert_ptr_null(fake_disk_find(&f, STORE_SNAP, "zkd.aside.snapshot.8"));
 
 	buf_init(&b, 1 << 26);
@@ -1910,8 +2210,6 @@ END_TEST
 /* What has the name of a file but is none is named, and not tried again and again. */
 static struct store_disk_ops dir_ops;
 static const char *dir_name;
-
-static int (*plain_open)(struct store_disk *, enum store_folder, const char *, enum store_open);
 
 static int
 open_but_dir(struct store_disk *d, enum store_folder folder, const char *name, enum store_open how)
@@ -2178,6 +2476,10 @@ make_suite(void)
 	tcase_add_test(t, unknown_type);
 	tcase_add_loop_test(t, load_while_failed, 1, 9);
 	tcase_add_loop_test(t, purge, 0, 2);
+	tcase_add_loop_test(t, purge_counts_whole_ones, 0, 2);
+	tcase_add_loop_test(t, scrub_finds, 0, sizeof rots / sizeof *rots);
+	tcase_add_test(t, scrub_of_what_changes);
+	tcase_add_test(t, bad_sectors);
 	tcase_add_loop_test(t, full_disk, 0, 4);
 	tcase_add_test(t, no_room_for_a_reserve);
 	tcase_add_loop_test(t, cut_out_of_the_reserve, 0, 2);
