@@ -9,7 +9,8 @@ daemon, of whole servers, of all; partitions, full, one way, with the leader in 
 packets; a full disk; a disk wiped. After each fault the ensemble must take writes again within a limit. At the end the
 history of all calls is checked (tests/lib/history.py), and every server is read.
 
---servers names the kind of each, zkd or apache: the same test runs on Apache ZooKeeper and on mixtures. The plan of
+--servers names the kind of each, zkd or apache: the same test runs on Apache ZooKeeper and on mixtures. Where an Apache
+server takes part a broken sync is shown and not counted: theirs do not wait for a quorum, and break it by themselves. The plan of
 faults follows from the seed alone. The last line is "N passed, N failed"; the status is 1 if any failed, 77 where there
 can be no network namespaces.
 """
@@ -79,6 +80,10 @@ class Chaos:
         self.rivals = [load.Rival(i, addresses, self.judge, self.lock) for i in range(4)]
         self.away = collections.defaultdict(list)  # kind -> longest time without a write
         self.faults = 0
+        self.kinds_seen = set(args.servers)
+
+    def forgiving(self):
+        return ("sync",) if "apache" in self.kinds_seen else ()
 
     # whom it hits
 
@@ -353,16 +358,18 @@ class Chaos:
             f"{len(self.history.writes)} writes and {len(self.history.reads)} reads on record, "
             f"{sum(w.events for w in self.watchers)} events, {self.lock.grants} locks, worst stall {self.machine.worst:.2f} s"
         )
-        return print_promises(PROMISES, self.judge)
+        return print_promises(PROMISES, self.judge, self.forgiving())
 
 
-def print_promises(promises, judge):
-    """The number of those that were broken."""
+def print_promises(promises, judge, forgiving=()):
+    """The number of those that were broken, but for those which the ensemble cannot keep."""
     failed = 0
     for name, text in promises.items():
         broken = judge.violations.get(name, [])
-        failed += bool(broken)
-        print(f"{'FAILED' if broken else 'ok':6} {text}" + (f" ({len(broken)} times)" if broken else ""))
+        forgiven = name in forgiving
+        failed += bool(broken) and not forgiven
+        word = "ok" if not broken else "known" if forgiven else "FAILED"
+        print(f"{word:6} {text}" + (f" ({len(broken)} times)" if broken else ""))
     print(f"{len(promises) - failed} passed, {failed} failed")
     return failed
 

@@ -43,6 +43,7 @@ class Rolling(chaos.Chaos):
         args.only, args.verbose, args.observers = None, False, []
         super().__init__(args)
         self.rows = []
+        self.kinds_seen |= {args.to}
 
     def lost_calls(self):
         return sum(c.lost for c in self.clients())
@@ -119,7 +120,7 @@ class Rolling(chaos.Chaos):
             f"{len(self.history.writes)} writes and {len(self.history.reads)} reads on record, "
             f"{sum(w.events for w in self.watchers)} events, {self.lock.grants} locks"
         )
-        return chaos.print_promises(PROMISES, self.judge)
+        return chaos.print_promises(PROMISES, self.judge, self.forgiving())
 
 
 def parse(argv):
