@@ -315,23 +315,44 @@ apply_multi(struct apply *a, const struct txn_op *op, struct tree_result *res)
 
 /* ---- The whole ---- */
 
+void
+tree_judge_fuzzy(struct tree *t)
+{
+	if (t->applied < t->fuzzy_until)
+		return;
+	t->in_doubt = t->applied == t->fuzzy_until && t->digest != t->fuzzy_digest;
+	if (!t->in_doubt)
+		t->fuzzy_until = 0;
+}
+
+void
+tree_loaded(struct tree *t)
+{
+	if (!t->in_doubt)
+		return;
+	tree_report_mismatch(t, t->fuzzy_until, t->fuzzy_digest);
+	t->in_doubt = false;
+	t->fuzzy_until = 0;
+}
+
 static void
 compare_digest(struct tree *t, const struct txn *txn)
 {
-	uint64_t zxid = txn->hdr.zxid;
+	bool known = txn->has_digest && txn->digest.version == 2;
 
 	if (!t->config->digest)
 		return;
-	if (t->fuzzy_until != 0) {
-		if (zxid < t->fuzzy_until)
-			return;
-		if (zxid == t->fuzzy_until && t->digest != t->fuzzy_digest)
-			tree_report_mismatch(t, zxid, t->fuzzy_digest);
-		t->fuzzy_until = 0;
+	if (t->fuzzy_until != 0 && !t->in_doubt) {
+		tree_judge_fuzzy(t);
 		return;
 	}
-	if (txn->has_digest && txn->digest.version == 2 && txn->digest.tree_digest != t->digest)
-		tree_report_mismatch(t, zxid, txn->digest.tree_digest);
+	/* A failed txn has no digest, changes nothing, and leaves the doubt. */
+	if (!known)
+		return;
+	t->in_doubt = false;
+	t->fuzzy_until = 0;
+	if (txn->digest.tree_digest != t->digest)
+		tree_report_mismatch(t, txn->hdr.zxid, txn->digest.tree_digest);
 }
 
 /* ZooKeeper: DataTree.logZxidDigest. */

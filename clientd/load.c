@@ -267,6 +267,9 @@ load_serve(struct front *f)
 	local_begin(f);
 	if (front_leads(f))
 		lead(f);
+	/* The next txn will be our own, with the digest of this very tree. A learner's come from its leader. */
+	if (front_leads(f))
+		tree_loaded(f->tree);
 	f->phase = PHASE_SERVING;
 	f->role.since_ms = f->now_ms;
 	trace(f->trace, TRACE_NOTICE, "front", "serving", "zxid=0x%llx sessions=%u",

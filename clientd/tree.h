@@ -188,6 +188,8 @@ extern const struct snapshot_events tree_load_events;
  * tree_applied next), and frees l. NULL when it is no whole tree.
  */
 struct tree *tree_load_end(struct tree_load *l, const struct snapshot_end *end);
+/* No more txns of the log, or of a leader, will come: what the snapshot's digest left in doubt is decided. */
+void tree_loaded(struct tree *t);
 void tree_load_abort(struct tree_load *l);
 
 /* ---- Sweeping containers and TTL nodes, on the node that leads ---- */

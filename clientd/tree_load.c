@@ -193,12 +193,11 @@ note_digest(struct tree *t, const struct snapshot_end *end)
 {
 	if (!t->config->digest || !end->has_digest || end->digest_version != 2 || end->digest_zxid == 0)
 		return;
-	if (end->digest_zxid > t->applied) {
-		t->fuzzy_until = end->digest_zxid;
-		t->fuzzy_digest = end->digest;
-	} else if (end->digest_zxid == t->applied && end->digest != t->digest) {
-		tree_report_mismatch(t, t->applied, end->digest);
-	}
+	if (end->digest_zxid < t->applied)
+		return;
+	t->fuzzy_until = end->digest_zxid;
+	t->fuzzy_digest = end->digest;
+	tree_judge_fuzzy(t);
 }
 
 struct tree *

@@ -44,8 +44,14 @@ struct tree {
 	uint64_t path_bytes, data_bytes;
 	uint64_t ephemerals;
 	uint64_t mismatches;
-	/* A fuzzy snapshot was loaded: digests mean nothing until this zxid, at which fuzzy_digest is the right one. */
+	/*
+	 * A snapshot of another server was loaded, written while txns went on: digests mean nothing until this zxid, at
+	 * which fuzzy_digest is the right one; 0: they do. ZooKeeper puts the digest of the last whole txn behind a
+	 * walk that may have met a part of the next one, so a wrong digest there is only a mismatch (in_doubt) if that
+	 * txn does not set it right, or does not come.
+	 */
 	uint64_t fuzzy_until, fuzzy_digest;
+	bool in_doubt;
 	struct past_digest *past; /* a ring of DIGESTS_KEPT; NULL until the first */
 	uint64_t npast;           /* ever noted */
 	uint32_t sweep_at[2];     /* next special to sweep: containers, TTL nodes; 0: none */
@@ -100,6 +106,8 @@ void node_erase(struct tree *t, uint32_t number);
 /* Between change_begin and change_end. */
 void node_replace_data(struct tree *t, uint32_t number, struct slice key, struct slice data);
 
+/* At the zxid of a fuzzy snapshot's digest: is the tree what it says? */
+void tree_judge_fuzzy(struct tree *t);
 /* The tree's digest is not what it should be: counted, and told once. */
 void tree_report_mismatch(struct tree *t, uint64_t zxid, uint64_t expected);
 
