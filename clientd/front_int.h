@@ -172,6 +172,11 @@ struct proposal_sizes {
 
 struct load {
 	bool open; /* LOAD_CHANNEL has come */
+	/*
+	 * The snapshot that comes makes no tree. Who reads the file sees its checksum only at the end, and sends an older
+	 * one then: until that the rest is passed over.
+	 */
+	bool spoilt;
 	struct tree_load *tree;
 	struct snapshot_reader reader;
 	uint64_t last; /* newest txn that came through the channel */

@@ -44,6 +44,7 @@ load_abort(struct front *f)
 {
 	drop_begun(f);
 	f->load.retry_ms = UINT64_MAX;
+	f->load.spoilt = false;
 	if (!f->load.open)
 		return;
 	f->load.open = false;
@@ -80,6 +81,7 @@ take_snapshot(struct front *f, const struct frame *frame)
 {
 	drop_begun(f);
 	write_forget(f);
+	f->load.spoilt = false;
 	f->load.tree = tree_load_begin(&f->config.tree, frame->zxid);
 	snapshot_reader_init(&f->load.reader, SNAPSHOT_FILE, &tree_load_events, f->load.tree);
 }
@@ -87,10 +89,14 @@ take_snapshot(struct front *f, const struct frame *frame)
 static void
 take_data(struct front *f, const struct frame *frame)
 {
-	if (f->load.tree == NULL)
+	if (f->load.spoilt)
+		return;
+	if (f->load.tree == NULL) {
 		load_failed(f, "data outside of a snapshot");
-	else if (snapshot_reader_feed(&f->load.reader, frame->body) < 0)
-		load_failed(f, f->load.reader.error);
+	} else if (snapshot_reader_feed(&f->load.reader, frame->body) < 0) {
+		drop_begun(f);
+		f->load.spoilt = true;
+	}
 }
 
 static void
@@ -112,7 +118,7 @@ take_snapshot_end(struct front *f, const struct frame *frame)
 
 	(void)frame;
 	if (f->load.tree == NULL) {
-		load_failed(f, "end of no snapshot");
+		load_failed(f, f->load.spoilt ? "the snapshot holds no tree" : "end of no snapshot");
 		return;
 	}
 	if (snapshot_reader_finish(&f->load.reader) != 0) {
@@ -143,7 +149,7 @@ passes_over(const struct front *f, uint64_t zxid)
 static void
 take_txn(struct front *f, const struct frame *frame)
 {
-	if (f->load.tree != NULL) {
+	if (f->load.tree != NULL || f->load.spoilt) {
 		load_failed(f, "a txn inside of a snapshot");
 		return;
 	}
@@ -166,7 +172,7 @@ take_end(struct front *f, const struct frame *frame)
 {
 	uint64_t last;
 
-	if (f->load.tree != NULL) {
+	if (f->load.tree != NULL || f->load.spoilt) {
 		load_failed(f, "the channel ends inside of a snapshot");
 		return;
 	}

@@ -549,7 +549,6 @@ START_TEST(test_bad_bulk)
 	} bads2[] = {
 		{ 0, MSG_BULK_DATA, SLICE_LIT("data outside of a snapshot") },
 		{ 0, MSG_BULK_SNAPSHOT_END, { NULL, 0 } },
-		{ MSG_BULK_SNAPSHOT, MSG_BULK_DATA, SLICE_LIT("this is no snapshot") },
 		{ MSG_BULK_SNAPSHOT, MSG_BULK_SNAPSHOT_END, { NULL, 0 } },
 		{ MSG_BULK_SNAPSHOT, MSG_BULK_TXN, SLICE_LIT("x") },
 		{ MSG_BULK_SNAPSHOT, MSG_BULK_END, { NULL, 0 } },
@@ -566,6 +565,35 @@ START_TEST(test_bad_bulk)
 	if (bads2[_i].first != 0)
 		world_bulk(&w, bads2[_i].first, 0, SLICE_NULL);
 	world_bulk(&w, bads2[_i].type, 1, bads2[_i].body);
+	front_facts(w.front, &facts);
+	ck_assert(!facts.serving && w.load_closed);
+	ck_assert_ptr_nonnull(strstr(w.traced, "load failed"));
+	world_sleep(&w, 150);
+	ck_assert_int_eq(w.said[w.nsaid - 1].type, MSG_LOAD);
+}
+END_TEST
+
+/*
+ * A damaged snapshot makes no tree. Who reads the file sees that only by the checksum at its end, and sends another one:
+ * the channel has to stay open for that. Where none comes the load is begun anew.
+ */
+START_TEST(test_snapshot_that_makes_no_tree)
+{
+	static const uint16_t ends[] = { MSG_BULK_SNAPSHOT_END, MSG_BULK_TXN, MSG_BULK_END };
+	struct front_event up = { .type = FRONT_LINK_UP, .now_ms = 1000000 };
+	struct front_facts facts;
+
+	world_open(&w, &config);
+	front_step(w.front, &up);
+	world_role(&w, 1, 1, 0);
+	world_frame(&w, MSG_LOAD_CHANNEL, 0, 0, SLICE_NULL);
+	for (int i = 0; i < 2; i++) {
+		world_bulk(&w, MSG_BULK_SNAPSHOT, 9, SLICE_NULL);
+		world_bulk(&w, MSG_BULK_DATA, 0, SLICE_LIT("this is no snapshot"));
+		world_bulk(&w, MSG_BULK_DATA, 0, SLICE_LIT("nor is this"));
+		ck_assert(!w.load_closed);
+	}
+	world_bulk(&w, ends[_i], 1, SLICE_NULL);
 	front_facts(w.front, &facts);
 	ck_assert(!facts.serving && w.load_closed);
 	ck_assert_ptr_nonnull(strstr(w.traced, "load failed"));
@@ -661,7 +689,8 @@ add_tests(TCase *t)
 	tcase_add_test(t, test_touch_by_learners);
 	tcase_add_test(t, test_session_moved);
 	tcase_add_test(t, test_containers_are_swept);
-	tcase_add_loop_test(t, test_bad_bulk, 0, 8);
+	tcase_add_loop_test(t, test_bad_bulk, 0, 7);
+	tcase_add_loop_test(t, test_snapshot_that_makes_no_tree, 0, 3);
 	tcase_add_test(t, test_snapshot_reader_gone);
 	tcase_add_loop_test(t, test_snapshot_channel_replaced, 0, 2);
 	tcase_add_loop_test(t, test_load_channel_replaced, 0, 2);
