@@ -33,11 +33,12 @@ def classpath():
 class ApacheNode:
     """The same with-statement, port, hosts, word and client as zkd_node.Node."""
 
-    def __init__(self, port=None, keys=None, properties=None, folder=None, host="127.0.0.1", wrap=None, jars=()):
+    def __init__(self, port=None, keys=None, properties=None, folder=None, host="127.0.0.1", wrap=None, jars=(), heap="128m"):
         """host, wrap: as in zkd_node.Node. jars: names of further jars on its class path."""
         self.port = port or free_port()
         self.host = host
         self.jars = jars
+        self.heap = heap
         self.wrap = wrap or (lambda command: command)
         self.own_folder = folder is None
         self.folder = folder or tempfile.mkdtemp(prefix="apache-zk-test-")
@@ -81,7 +82,7 @@ class ApacheNode:
                 self.wrap(
                     [
                         JAVA,
-                        "-Xmx128m",
+                        f"-Xmx{self.heap}",
                         "-XX:+UseSerialGC",
                         "-XX:TieredStopAtLevel=1",
                         *(f"-D{k}={v}" for k, v in self.properties.items()),
