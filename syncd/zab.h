@@ -198,6 +198,7 @@ struct zab_role_told {
 	uint32_t number;
 	enum zab_role role;
 	bool standalone;
+	uint64_t leader; /* sid */
 	bool reload;
 	uint32_t epoch;
 	uint64_t proposed, committed;

@@ -47,6 +47,8 @@ zab_tell_clientd(struct zab *z)
 		.window_bytes = z->config.window_bytes,
 		.sid = z->config.sid,
 		.reload = z->reload,
+		.leader = z->role == ZAB_FOLLOWER || z->role == ZAB_OBSERVER ? z->election.result.leader
+									     : z->config.sid,
 	};
 	z->disk_told = false;
 	zab_tell_disk(z);
