@@ -65,6 +65,9 @@ const struct command commands[] = {
 	  command_restart, 0, -1, 0 },
 	{ GROUP_NODE, "log-level", NULL, "LEVEL [PROGRAM ...]",
 	  "how much the programs log, until they restart", command_log_level, 0, -1, 0 },
+	{ GROUP_NODE, "trace", "on", "ROOM", "log every decision of a core, such as zab", command_trace, 1, 1,
+	  0 },
+	{ GROUP_NODE, "trace", "off", "ROOM", "no longer", command_trace, 1, 1, 0 },
 #ifdef ZKD_DEBUG
 	{ GROUP_NODE, "debug", "probe", "DAEMON", "tries what the daemon's locked room must refuse",
 	  command_debug, 0, -1, 0 },

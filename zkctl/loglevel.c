@@ -1,4 +1,4 @@
-/* zkctl log-level LEVEL [PROGRAM ...]: how much the programs log, until they restart. */
+/* zkctl log-level, zkctl trace: how much the programs log, until they restart. */
 #include <string.h>
 
 #include "ipc/msg.h"
@@ -67,5 +67,57 @@ command_log_level(const struct options *o, int argc, char **argv)
 	node_close(&n);
 	if (o->json && status == ZKCTL_OK)
 		json_print(json_pack("{s:s}", "level", argv[0]));
+	return status;
+}
+
+/* ---- trace ---- */
+
+/* The cores, and the daemons they live in. */
+static const struct {
+	const char *room, *daemon;
+} rooms[] = {
+	{ "front", "clientd" }, { "tree", "clientd" },       { "zab", "syncd" },
+	{ "store", "logd" },    { "election", "electiond" },
+};
+enum { NROOMS = sizeof rooms / sizeof rooms[0] };
+
+/* The daemon of the room; NULL after a complaint. */
+static const char *
+find_daemon(const char *room)
+{
+	const char *names[NROOMS + 1] = { NULL };
+
+	for (int i = 0; i < NROOMS; i++) {
+		if (strcmp(rooms[i].room, room) == 0)
+			return rooms[i].daemon;
+		names[i] = rooms[i].room;
+	}
+	complain(0, "no room \"%s\"%s; allowed: front, tree, zab, store, election", room,
+		 suggestion(room, names));
+	return NULL;
+}
+
+int
+command_trace(const struct options *o, int argc, char **argv)
+{
+	Zkd__LogLevelRequest r = ZKD__LOG_LEVEL_REQUEST__INIT;
+	const char *daemon = find_daemon(argv[1]);
+	const Zkd__Answer *a;
+	struct node n;
+	int status = daemon == NULL ? ZKCTL_USAGE : node_open(o, &n);
+
+	(void)argc;
+	if (status != ZKCTL_OK)
+		return status;
+	r.room = argv[1];
+	r.trace = strcmp(argv[0], "on") == 0;
+	a = node_ask(&n, daemon, MSG_LOG_LEVEL, &r.base, &zkd__answer__descriptor);
+	if (a == NULL)
+		status = ZKCTL_NO_ANSWER;
+	else if (!a->ok)
+		status = complain(ZKCTL_UNWELL, "%s: %s", daemon, a->text);
+	else if (o->json)
+		json_print(json_pack("{s:s, s:s, s:b}", "room", argv[1], "daemon", daemon, "trace", r.trace));
+	node_close(&n);
 	return status;
 }

@@ -61,6 +61,7 @@ int command_status(const struct options *o, int argc, char **argv);
 int command_wait(const struct options *o, int argc, char **argv);
 int command_restart(const struct options *o, int argc, char **argv);
 int command_log_level(const struct options *o, int argc, char **argv);
+int command_trace(const struct options *o, int argc, char **argv);
 int command_config(const struct options *o, int argc, char **argv);
 int command_log(const struct options *o, int argc, char **argv);
 int command_snapshot(const struct options *o, int argc, char **argv);

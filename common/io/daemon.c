@@ -274,6 +274,18 @@ answer_status(void *owner, struct control_conn *c, const struct frame *f)
 }
 
 static int
+answer_trace(struct control_conn *c, const struct frame *f, const Zkd__LogLevelRequest *q)
+{
+	if (log_set_trace(q->room, q->trace) < 0) {
+		control_answer(c, f, false, "this is no room, or too many are traced");
+		return 0;
+	}
+	log_event(log_level(), "trace set", "room=%s on=%d", log_quote(slice_str(q->room)).text, q->trace);
+	control_answer(c, f, true, "");
+	return 0;
+}
+
+static int
 answer_log_level(void *owner, struct control_conn *c, const struct frame *f)
 {
 	const Zkd__LogLevelRequest *q = control_take(c, f, &zkd__log_level_request__descriptor);
@@ -281,6 +293,8 @@ answer_log_level(void *owner, struct control_conn *c, const struct frame *f)
 	(void)owner;
 	if (q == NULL)
 		return -EPROTO;
+	if (q->room[0] != '\0')
+		return answer_trace(c, f, q);
 	if (log_set_level_name(q->level) < 0) {
 		control_answer(c, f, false, "levels are error, warning, notice, info, debug");
 		return 0;

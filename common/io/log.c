@@ -15,7 +15,7 @@
 
 #include "io/journal.h"
 
-enum { LOG_PROGRAM_BYTES = 32 };
+enum { LOG_PROGRAM_BYTES = 32, LOG_ROOM_BYTES = 16, LOG_TRACED_MAX = 4 };
 
 static const char *const level_names[] = { "emerg",   "alert",  "crit", "error",
 					   "warning", "notice", "info", "debug" };
@@ -30,6 +30,8 @@ static struct {
 	int journal; /* connected datagram socket, -1: standard error */
 	bool prefix; /* lines to standard error start with <N>, and who reads them adds the time */
 	struct trace trace;
+	char traced[LOG_TRACED_MAX]
+		   [LOG_ROOM_BYTES]; /* rooms whose every decision is wanted; "": a free place */
 } log_state = { .program = "zkd",
 		.level = LOG_NOTICE,
 		.journal = -1,
@@ -49,8 +51,18 @@ log_open(const char *program)
 	log_state.prefix = log_state.journal < 0 && getenv("INVOCATION_ID") != NULL && !isatty(STDERR_FILENO);
 }
 
-void
-log_set_level(int level)
+static char *
+find_traced(const char *room)
+{
+	for (int i = 0; i < LOG_TRACED_MAX; i++)
+		if (strcmp(log_state.traced[i], room) == 0)
+			return log_state.traced[i];
+	return NULL;
+}
+
+/* What cores have to tell, so that no line is made for nothing: all, if one room is traced. */
+static void
+set_least(void)
 {
 	static const enum trace_level least[] = {
 		[LOG_EMERG] = TRACE_ERROR, [LOG_ALERT] = TRACE_ERROR,     [LOG_CRIT] = TRACE_ERROR,
@@ -58,8 +70,36 @@ log_set_level(int level)
 		[LOG_INFO] = TRACE_NOTICE, [LOG_DEBUG] = TRACE_DEBUG,
 	};
 
-	log_state.level = level < LOG_EMERG ? LOG_EMERG : level > LOG_DEBUG ? LOG_DEBUG : level;
 	log_state.trace.least = least[log_state.level];
+	for (int i = 0; i < LOG_TRACED_MAX; i++)
+		if (log_state.traced[i][0] != '\0')
+			log_state.trace.least = TRACE_DEBUG;
+}
+
+void
+log_set_level(int level)
+{
+	log_state.level = level < LOG_EMERG ? LOG_EMERG : level > LOG_DEBUG ? LOG_DEBUG : level;
+	set_least();
+}
+
+int
+log_set_trace(const char *room, bool on)
+{
+	char *place = find_traced(room);
+
+	if (room[0] == '\0' || strlen(room) >= LOG_ROOM_BYTES)
+		return -EINVAL;
+	if (!on && place != NULL)
+		place[0] = '\0';
+	if (on && place == NULL) {
+		place = find_traced("");
+		if (place == NULL)
+			return -ENOSPC;
+		strcpy(place, room);
+	}
+	set_least();
+	return 0;
 }
 
 int
@@ -183,7 +223,7 @@ emit_trace(struct trace *t, enum trace_level level, const char *room, const char
 	char named[128];
 
 	(void)t;
-	if (levels[level] > log_state.level)
+	if (levels[level] > log_state.level && find_traced(room) == NULL)
 		return;
 	snprintf(named, sizeof named, "%s: %s", room, event);
 	write_line(levels[level], named, text);

@@ -39,6 +39,12 @@ int log_level(void);
 /* By name: error, warning, notice, info, debug. 0 or -EINVAL. */
 int log_set_level_name(const char *name);
 
+/*
+ * Has a core tell every decision, whatever the level: the room that its lines begin with ("zab"). 0, -EINVAL for what is
+ * no room's name, -ENOSPC when too many are traced.
+ */
+int log_set_trace(const char *room, bool on);
+
 /* Writes one line. fmt gives the key=value part; it may be "" (log_plain avoids the compiler's warning). */
 void log_event(int level, const char *event, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void log_plain(int level, const char *event);

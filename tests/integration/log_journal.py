@@ -31,6 +31,9 @@ with open(node.log_path, "wb") as log:
 os.environ["JOURNAL_STREAM"] = f"{st.st_dev}:{st.st_ino}"
 with node:
     log_load.run(node)
+    # what comes in its own time
+    for event in (b"MESSAGE=snapshot zxid", b"MESSAGE=front: serving", b"MESSAGE=serving "):
+        zkd_node.wait_until(lambda event=event: any(event in d for d in datagrams), 20, event)
     leaked = open(node.log_path, errors="replace").read()
 print(json.dumps({"stderr": leaked}))
 for d in datagrams:

@@ -353,6 +353,28 @@ def test_log_level(node, ask):
     assert r.returncode == USAGE and "allowed: error, warning, notice, info, debug" in r.stderr
 
 
+def test_trace(node, ask):
+    def lines(event):
+        with open(node.log_path) as f:
+            return sum(event in line for line in f)
+
+    zk = node.client()
+    try:
+        before = lines("debug: zab: commit")
+        assert ask("trace", "on", "zab").returncode == OK
+        zk.create("/traced")
+        assert lines("debug: zab: commit") > before
+        assert json.loads(ask("trace", "off", "zab", "--json").stdout) == {"room": "zab", "daemon": "syncd", "trace": False}
+        after = lines("debug: ")
+        zk.delete("/traced")
+        assert lines("debug: ") == after
+        r = ask("trace", "on", "tre")
+        assert r.returncode == USAGE and "did you mean tree?" in r.stderr
+    finally:
+        zk.stop()
+        zk.close()
+
+
 @pytest.mark.parametrize("daemon", zkd_node.DAEMONS)
 def test_debug_probe_finds_every_room_locked(ask, daemon):
     if "debug probe" not in zkctl("--help").stdout:

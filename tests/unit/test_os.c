@@ -383,6 +383,40 @@ START_TEST(quoted_text_keeps_its_place)
 }
 END_TEST
 
+static void
+traced_lines(void)
+{
+	log_open("testd");
+	log_set_level(LOG_WARNING);
+	ck_assert_int_eq(log_set_trace("zab", true), 0);
+	ck_assert_int_eq(log_set_trace("zab", true), 0);
+	trace(log_trace(), TRACE_DEBUG, "zab", "seen", "n=%d", 1);
+	trace(log_trace(), TRACE_NOTICE, "zab", "seen", "n=%d", 2);
+	trace(log_trace(), TRACE_NOTICE, "tree", "not shown", "n=%d", 3);
+	log_event(LOG_NOTICE, "not shown", "n=%d", 4);
+	ck_assert_int_eq(log_set_trace("zab", false), 0);
+	trace(log_trace(), TRACE_NOTICE, "zab", "not shown", "n=%d", 5);
+	ck_assert_int_eq(log_trace()->least, TRACE_WARNING);
+	ck_assert_int_eq(log_set_trace("", true), -EINVAL);
+	ck_assert_int_eq(log_set_trace("a-name-that-is-too-long", true), -EINVAL);
+	for (char room[] = "a"; room[0] < 'e'; room[0]++)
+		ck_assert_int_eq(log_set_trace(room, true), 0);
+	ck_assert_int_eq(log_set_trace("e", true), -ENOSPC);
+	for (char room[] = "a"; room[0] < 'e'; room[0]++)
+		ck_assert_int_eq(log_set_trace(room, false), 0);
+	log_set_level(LOG_NOTICE);
+}
+
+START_TEST(one_room_is_traced)
+{
+	char *got = stderr_of(traced_lines);
+
+	ck_assert_ptr_nonnull(strstr(got, "debug: zab: seen n=1\n"));
+	ck_assert_ptr_nonnull(strstr(got, "notice: zab: seen n=2\n"));
+	ck_assert_ptr_null(strstr(got, "not shown"));
+}
+END_TEST
+
 /* ---- The journal ---- */
 
 static const char *
@@ -749,6 +783,7 @@ main(void)
 	tcase_add_test(tc, long_lines_are_cut);
 	tcase_add_test(tc, quoted_values);
 	tcase_add_test(tc, quoted_text_keeps_its_place);
+	tcase_add_test(tc, one_room_is_traced);
 	tcase_add_test(tc, journal_fields);
 	tcase_add_test(tc, journal_fields_cannot_be_forged);
 	tcase_add_test(tc, journal_datagrams_are_bounded);
