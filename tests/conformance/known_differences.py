@@ -77,7 +77,7 @@ def same_check_watches(ours, theirs):
 
 
 def same_multi_read(ours, theirs):
-    return "multi-read-remains" if err(ours) == err(theirs) == -5 and ours[:16] == theirs[:16] and len(ours) == 16 else None
+    return "multi-read-remains" if err(ours) == err(theirs) == -5 and ours[:16] == theirs[:16] else None
 
 
 def multi_results(frame):

@@ -240,7 +240,8 @@ class Drawer:
             code = r.choice([10, 23, 99, 108, 1000, -3])
             return code, b"", (code,)
         path = r.choice(["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"])
-        code = r.choice([z.DELETE, z.EXISTS, z.GET_ACL])
+        # what is in /zookeeper/config is the ensemble's
+        code = r.choice([z.DELETE, z.EXISTS, z.GET_ACL] if path != "/zookeeper/config" else [z.DELETE])
         body = {z.DELETE: z.path_version(path), z.EXISTS: z.path_watch(path), z.GET_ACL: z.path_only(path)}[code]
         return code, body, (path,)
 

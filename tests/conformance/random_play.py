@@ -9,13 +9,16 @@ storm the zxid of a read's reply can be anything between; it is only checked tha
 The events that a client gets from others during a storm come at any time, so they are taken out of its stream and
 follow at the storm's end, sorted by the partition in which they happened: within one their order is certain. Where a
 session ends with ephemerals these go in any order, and the events of that step are sorted.
+
+Where there are several servers, each slot has one of its own. A server may lag behind what another has answered, so a
+client begins each step with a sync, which is not written down.
 """
 
 import collections
 
 import differential
 import zkwire as z
-from random_plan import RAW, ROOT, SLOTS, WRITES, Burst, Reconnect, Renew, Storm, partition
+from random_plan import RAW, ROOT, SLOTS, WRITES, Burst, Op, Reconnect, Renew, Storm, partition
 
 TIMEOUT_MS = 600000  # no session of a run shall expire
 REPLY_SECONDS = 30
@@ -57,7 +60,8 @@ class Client:
         self.stream.append(Entry(self.player.step, what, code, data))
 
     def open(self, session=0, passwd=bytes(16)):
-        wire = z.Wire(self.player.port, timeout=REPLY_SECONDS)
+        host, port = self.player.servers[self.slot % len(self.player.servers)]
+        wire = z.Wire(port, host, timeout=REPLY_SECONDS)
         frame = wire.connect(timeout_ms=TIMEOUT_MS, session=session, passwd=passwd, last_zxid=self.zxid)
         masks = self.player.masks
         if frame is not None and wire.session:
@@ -113,7 +117,9 @@ class Client:
     def take_reply(self, asked, reply, storm):
         masks, (xid, code) = self.player.masks, asked.popleft()
         if reply.xid != xid:
-            self.note(f"reply to xid {reply.xid} where {xid} was due")
+            self.note(f"reply to xid {reply.xid} where {xid} was due", reply.frame)
+            self.lost("given up")
+            return
         if storm and code in WRITES:
             masks.named[reply.zxid] = self.player.name_write(self.slot)
         if reply.zxid > 0:
@@ -159,11 +165,23 @@ class Client:
         last = self.stream[-1]
         return last.data[4:12] == z.i64(-1) or last.code == z.AUTH and last.data[12:16] != z.i32(0)
 
-    def alive(self):
-        """A connection, if need be a new one for the same session."""
+    def alive(self, storm=False):
+        """A connection, if need be a new one for the same session, to a server that has all that was done."""
         if self.wire is None:
             self.open(*self.identity)
+        if self.wire is not None and len(self.player.servers) > 1 and not storm:
+            self.sync()
         return self.wire is not None
+
+    def sync(self):
+        """All events of what was done before are taken. The reply itself is no part of the run."""
+        before = self.zxid
+        self.finish(self.send([DRAIN]))
+        self.zxid = before
+        if self.stream and self.stream[-1].code == z.SYNC:
+            del self.stream[-1]
+        if self.wire is not None:
+            self.wire.xid -= 1
 
 
 def is_below(reply, top):
@@ -172,12 +190,17 @@ def is_below(reply, top):
 
 
 def op_of(code, body=b""):
-    return collections.namedtuple("Sent", "code body")(code, body)
+    return Op(code, body, "")
+
+
+# What a client sends to be told of all that was done before.
+DRAIN = op_of(z.SYNC, z.path_only("/"))
 
 
 class Player:
-    def __init__(self, port, root):
-        self.port, self.root = port, root.encode()
+    def __init__(self, servers, root):
+        """servers: (host, port) of each."""
+        self.servers, self.root = servers, root.encode()
         self.masks = Masks()
         self.step, self.writes = -1, collections.Counter()
         self.clients = [Client(self, i) for i in range(SLOTS)]
@@ -214,24 +237,27 @@ class Player:
 
     def storm(self, step):
         sent = []
+        for client in self.clients:
+            if client.alive():
+                client.sync()
         for b in step.bursts:
             client = self.clients[b.slot]
-            if client.alive():
+            if client.wire is not None:
                 sent.append((client, client.send(b.ops)))
         foreign = {c.slot: [] for c in self.clients}
         for client, asked in sent:
             top = partition(client.slot).encode().replace(ROOT.encode(), self.root)
             client.finish(asked, True, top, foreign[client.slot])
         for client in self.clients:
-            if client.alive():
-                client.finish(client.send([op_of(z.PING)]), True, b"\0", foreign[client.slot])
+            if client.alive(True):
+                client.finish(client.send([DRAIN]), True, b"\0", foreign[client.slot])
             events = [self.masks.event(r.frame) for r in foreign[client.slot]]
             for event in sorted(events, key=self.partition_of):
                 client.note("event of the storm", event)
         # from here on the clients agree on where the server is
         for client in self.clients:
-            if client.alive():
-                client.finish(client.send([op_of(z.PING)]))
+            if client.wire is not None:
+                client.finish(client.send([DRAIN]))
 
     def partition_of(self, event):
         return event[28 : 28 + len(self.root) + 3]
@@ -240,6 +266,7 @@ class Player:
         client = self.clients[step.slot]
         if not client.alive():
             return
+        client.sync()  # what the old connection has not read would be lost
         old = client.wire
         if step.how == "cut":
             old.close()
@@ -258,13 +285,16 @@ class Player:
         client.finish(client.send([op_of(code, body)]))
 
     def close(self, client):
+        for c in self.clients:
+            if c.wire is not None:
+                c.sync()
         marks = [len(c.stream) for c in self.clients]
         client.finish(client.send([op_of(z.CLOSE_SESSION)]))
         if client.wire is not None:
             client.receive()
         for other in self.clients:
             if other.wire is not None:
-                other.finish(other.send([op_of(z.PING)]))
+                other.finish(other.send([DRAIN]))
         for c, mark in zip(self.clients, marks):
             events = sorted(e for e in c.stream[mark:] if e.what == "event")
             c.stream[mark:] = events + [e for e in c.stream[mark:] if e.what != "event"]
@@ -277,9 +307,11 @@ class Player:
 
     def clean(self):
         """Takes away what the run has made: with the rights of the super user, and not written down."""
-        with z.Wire(self.port) as w:
+        host, port = self.servers[0]
+        with z.Wire(port, host) as w:
             w.connect()
             w.call(z.AUTH, z.auth("digest", SUPER), z.XID_AUTH)
+            w.call(z.SYNC, z.path_only("/"))
             for top in (self.root, b"/zookeeper/quota" + self.root):
                 remove_tree(w, top)
             w.call(z.CLOSE_SESSION)

@@ -4,8 +4,9 @@ Plays random plans (random_plan) to zkd and to Apache ZooKeeper and compares wha
 after masking (random_play), but for the differences that are known (known_differences). On the first other difference it
 looks for the shortest plan that shows it and prints that as a script.
 
-usage: random_run.py [--operations N] [--seed N] [--seconds N] [--plan N]
-ZKD_BUILD says which build is tested; ZKD_SELF=1 puts a second Apache ZooKeeper in zkd's place, a check of the method.
+usage: random_run.py [--operations N] [--seed N] [--seconds N] [--plan N] [--ensemble zkd,zkd,zkd]
+ZKD_BUILD says which build is tested; ZKD_SELF=1 puts a second Apache ZooKeeper in zkd's place, a check of the method;
+so does --ensemble apache,apache,apache. Each client of an ensemble comes to another of its servers.
 """
 
 import argparse
@@ -18,7 +19,9 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import apache_node  # noqa: E402
+import ensemble  # noqa: E402
 import known_differences  # noqa: E402
+import netlab  # noqa: E402
 import random_plan  # noqa: E402
 import random_play  # noqa: E402
 import zkd_node  # noqa: E402
@@ -29,11 +32,11 @@ SHRINK_SECONDS = 120
 
 
 class Pair:
-    """Two servers that get the same plans. play(port, root, plan) gives the streams."""
+    """Two sides that get the same plans, each a list of servers. play(servers, root, plan) gives the streams."""
 
     def __init__(self, ours, theirs, play=None):
-        self.ports, self.roots = (ours, theirs), itertools.count(1)
-        self.play = play or (lambda port, root, plan: random_play.Player(port, root).play(plan))
+        self.sides, self.roots = (ours, theirs), itertools.count(1)
+        self.play = play or (lambda servers, root, plan: random_play.Player(servers, root).play(plan))
         self.normal = known_differences.Normal()
 
     def streams(self, plan):
@@ -42,7 +45,7 @@ class Pair:
 
         def run(i):
             try:
-                out[i] = self.play(self.ports[i], root, plan)
+                out[i] = self.play(self.sides[i], root, plan)
             except Exception as e:
                 out[i] = e
 
@@ -149,10 +152,36 @@ def compare(pair, seed, operations, seconds=None, first=0, report=None):
             report(number, done, time.monotonic() - begin)
 
 
-def make_nodes(seed_keys=None):
-    """(zkd, Apache ZooKeeper), not started."""
-    keys = {**random_play.KEYS, **(seed_keys or {})}
-    theirs = apache_node.ApacheNode(keys=keys, properties=random_play.PROPERTIES)
+class Together:
+    """An ensemble as a node: its clients may come to each of its servers."""
+
+    def __init__(self, kinds):
+        properties = {k.removeprefix("zookeeper."): v for k, v in random_play.PROPERTIES.items()}
+        self.ensemble = ensemble.Ensemble(kinds, keys={**random_play.KEYS, "extendedTypesEnabled": "true", **properties})
+        for s in self.ensemble.servers:
+            if s.kind == "apache":  # those without a prefix it takes from its command line alone
+                s.node.properties.update(random_play.PROPERTIES)
+
+    def __enter__(self):
+        self.ensemble.start()
+        self.ensemble.wait_serving()
+        return self
+
+    def __exit__(self, *rest):
+        self.ensemble.close()
+
+
+def servers_of(node):
+    return node.ensemble.addresses() if isinstance(node, Together) else [(node.host, node.port)]
+
+
+def make_nodes(kinds=None):
+    """(zkd, Apache ZooKeeper), not started. kinds: of the servers of an ensemble in zkd's place."""
+    keys = random_play.KEYS
+    host = netlab.OWN if kinds else "127.0.0.1"  # so that clients have the same address on both sides
+    theirs = apache_node.ApacheNode(keys=keys, properties=random_play.PROPERTIES, host=host)
+    if kinds:
+        return Together(kinds), theirs
     if os.environ.get("ZKD_SELF"):
         return apache_node.ApacheNode(keys=keys, properties=random_play.PROPERTIES), theirs
     return zkd_node.Node(keys={"extendedTypesEnabled": "true", **keys, **random_play.PROPERTIES}), theirs
@@ -164,15 +193,18 @@ def main():
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--seconds", type=float)
     p.add_argument("--plan", type=int, default=0, help="number of the plan to begin with")
+    p.add_argument("--ensemble", type=lambda text: text.split(","), default=[], help="kinds of servers in zkd's place")
     args = p.parse_args()
+    if args.ensemble:
+        netlab.enter()
 
     def report(number, done, seconds):
         if number % 10 == 9:
             print(f"{done} operations, {seconds:.0f} s", flush=True)
 
-    ours, theirs = make_nodes()
+    ours, theirs = make_nodes(args.ensemble)
     with ours, theirs:
-        pair, begin = Pair(ours.port, theirs.port), time.monotonic()
+        pair, begin = Pair(servers_of(ours), servers_of(theirs)), time.monotonic()
         done, text = compare(pair, args.seed, args.operations, args.seconds, args.plan, report)
         print(f"{done} operations in {time.monotonic() - begin:.0f} s; known differences met: {dict(pair.normal.seen)}")
         if text:

@@ -27,7 +27,7 @@ def nodes():
 
 def test_random(nodes):
     ours, theirs = nodes
-    pair = random_run.Pair(ours.port, theirs.port)
+    pair = random_run.Pair(random_run.servers_of(ours), random_run.servers_of(theirs))
     done, text = random_run.compare(pair, SEED, float("inf"), SECONDS)
     if text:
         pytest.fail(text, pytrace=False)
@@ -51,12 +51,12 @@ def one_wrong_stat(streams):
 def test_a_difference_is_found_and_its_script_is_short(nodes):
     ours, theirs = nodes
 
-    def play(port, root, plan):
-        streams = random_play.Player(port, root).play(plan)
-        return one_wrong_stat(streams) if port == ours.port else streams
+    def play(servers, root, plan):
+        streams = random_play.Player(servers, root).play(plan)
+        return one_wrong_stat(streams) if servers == sides[0] else streams
 
-    ports = (ours.port, theirs.port)
-    pair = random_run.Pair(*ports, play=play)
+    sides = [random_run.servers_of(n) for n in (ours, theirs)]
+    pair = random_run.Pair(*sides, play=play)
     pair.roots = iter(range(500000, 1000000))  # the folders of test_random may have left traces in the stats of /
     done, text = random_run.compare(pair, SEED, 100000)
     assert text is not None, f"{done} operations and nothing found"
