@@ -1,0 +1,363 @@
+"""Damage, one at a time: every class of position in every kind of file is flipped, zeroed, cut, doubled, misplaced or
+missing. The node then does one of three things, which a judge who knows every acknowledged write tells apart:
+
+    whole     it starts, and nothing is lost
+    cut       it starts without what stood at the torn end of the newest log, and says so
+    refused   it ends with status 3 and a line that names file or folder, what is wrong and the way out
+
+Never a silent loss, never a crash, never a tree that nobody wrote.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import struct
+import tempfile
+
+import pytest
+import zkd_node
+import zkwire as z
+
+pytestmark = pytest.mark.skipif(not zkd_node.built(), reason="zkd is not built")
+
+KEYS = {"snapCount": 60, "preAllocSize": 16, "autopurge.purgeInterval": 0, "tickTime": 2000}
+WRITES = 150
+EXIT_DATA_DIR = 3
+SEAL = 8 + 4 + 1  # a checksum, and the string "/"
+
+
+# where things stand in the files
+
+
+def entries(log):
+    """(offset, length of the txn) of each entry of a log."""
+    found, at = [], 16
+    while at + 12 <= len(log):
+        length = struct.unpack_from(">i", log, at + 8)[0]
+        if length <= 0:
+            break
+        found.append((at, length))
+        at += 8 + 4 + length + 1
+    return found
+
+
+def log_places(log):
+    """{class of position: (offset, bytes)}"""
+    places = {"magic": (0, 4), "version": (4, 4), "dbid": (8, 8)}
+    every = entries(log)
+    for name, (at, length) in (("first", every[0]), ("middle", every[len(every) // 2]), ("last", every[-1])):
+        places |= {
+            f"{name} checksum": (at, 8),
+            f"{name} length": (at + 8, 4),
+            f"{name} session": (at + 12, 8),
+            f"{name} zxid": (at + 24, 8),
+            f"{name} type": (at + 40, 4),
+            f"{name} body": (at + 44, max(1, length - 32)),
+            f"{name} end": (at + 12 + length, 1),
+        }
+    end = every[-1][0] + 13 + every[-1][1]
+    if end < len(log):
+        places |= {"padding": (end, 1), "padding far": ((end + len(log)) // 2, 8)}
+    return places
+
+
+def snapshot_places(data):
+    end = len(data)
+    places = {"magic": (0, 4), "version": (4, 4), "dbid": (8, 8), "sessions": (16, 4)}
+    sessions = struct.unpack_from(">i", data, 16)[0]
+    if sessions:
+        places["session"] = (20, 8)
+    at = 20 + 12 * sessions
+    places["acls"] = (at, 4)
+    root = data.index(b"\0\0\0\0", at + 4)
+    node = data.index(b"/value")
+    places |= {
+        "root": (root, 4),
+        "path length": (node - 4, 4),
+        "path": (node + 1, 4),
+        "data length": (node + 6, 4),
+        "data": (node + 10, 2),
+        "stat": (node + 30, 8),
+        "middle": (end // 2, 1),
+        "digest": (end - 2 * SEAL - 8 - 20, 20),
+        "last seal": (end - SEAL, 8),
+        "last string": (end - 1, 1),
+    }
+    return places
+
+
+# what is done to them
+
+
+def flip(data, at, size):
+    data[at + size // 2] ^= 0x10
+
+
+def zero(data, at, size):
+    data[at : at + size] = bytes(size)
+
+
+def cut(data, at, size):
+    del data[at + size // 2 :]
+
+
+def sector_zero(data, at, size):
+    first = at // 512 * 512
+    data[first : first + 512] = bytes(len(data[first : first + 512]))
+
+
+def sector_doubled(data, at, size):
+    """The sector before it stands in its place too."""
+    first = max(512, at // 512 * 512)
+    data[first : first + 512] = data[first - 512 : first]
+
+
+def sectors_swapped(data, at, size):
+    first = at // 512 * 512
+    if first + 1024 <= len(data):
+        data[first : first + 1024] = data[first + 512 : first + 1024] + data[first : first + 512]
+
+
+DAMAGES = [flip, zero, cut, sector_zero, sector_doubled, sectors_swapped]
+
+
+class Base:
+    """A folder whose every write was acknowledged; put back, byte by byte into the same files, after each damage."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="zkd-damage-")
+        os.chmod(self.folder, 0o755)
+        self.data = os.path.join(self.folder, "data", "version-2")
+        self.written = self.write()
+        self.files = {n: self.read(n) for n in sorted(os.listdir(self.data))}
+        self.logs = sorted((n for n in self.files if n.startswith("log.")), key=lambda n: int(n.split(".")[1], 16))
+        self.snapshots = sorted((n for n in self.files if n.startswith("snapshot.")), key=lambda n: int(n.split(".")[1], 16))
+        assert len(self.logs) >= 2 and len(self.snapshots) >= 2
+
+    def path(self, name):
+        return os.path.join(self.data, name)
+
+    def read(self, name):
+        with open(self.path(name), "rb") as f:
+            return f.read()
+
+    def put(self, name, content):
+        with contextlib.suppress(FileNotFoundError), open(self.path(name), "r+b") as f:
+            f.write(content)
+            f.truncate()
+            return
+        with open(self.path(name), "wb") as f:
+            f.write(content)
+
+    def restore(self):
+        for name in os.listdir(self.data):
+            if name not in self.files:
+                os.remove(self.path(name))
+        for name, content in self.files.items():
+            self.put(name, content)
+
+    def node(self):
+        return zkd_node.Node(folder=self.folder, keys=KEYS)
+
+    def write(self):
+        with self.node() as node, z.Wire(node.port) as w:
+            w.connect(timeout_ms=30000)
+            assert w.call(z.CREATE, z.create("/value", b"0"))[1].err == 0
+            for i in range(1, WRITES + 1):
+                assert w.call(z.SET_DATA, z.set_data("/value", b"%d" % i))[1].err == 0
+                assert w.call(z.CREATE, z.create(f"/n{i}", b"d" * (i % 90)))[1].err == 0
+            w.call(z.CLOSE_SESSION)
+            # a snapshot that was begun is finished
+            zkd_node.wait_until(lambda: self.snapshots_are_done(node), 10, "the snapshot is written")
+        return WRITES
+
+    @staticmethod
+    def snapshots_are_done(node):
+        log = node.log_end(1000)
+        return log.count("snapshot begun") == len(re.findall(r"logd\[\d+\] notice: snapshot zxid", log))
+
+    def outcome(self):
+        """Starts a node: what became of it, and the log's words."""
+        node = self.node()
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(node.log_path)
+        try:
+            node.start(wait=False)
+            zkd_node.wait_until(lambda: node.process.poll() is not None or node.mode(), 30, "it starts or does not")
+            if node.process.poll() is not None:
+                status, node.process = node.process.poll(), None
+                return self.judge_refusal(status, node.log_end(200))
+            found = self.look(node)
+            node.stop()
+            return self.judge(found, node.log_end(200))
+        finally:
+            node.close()
+
+    def look(self, node):
+        with z.Wire(node.port) as w:
+            w.connect(timeout_ms=10000)
+            value = w.call(z.GET_DATA, z.path_watch("/value"))[1]
+            names = w.call(z.GET_CHILDREN, z.path_watch("/"))[1].body()
+            made = {n.decode() for n in names.vector(names.buffer)} - {"zookeeper", "value"}
+            data = {}
+            for n in sorted(made)[:: max(1, len(made) // 10)]:
+                data[n] = w.call(z.GET_DATA, z.path_watch("/" + n))[1].body().buffer()
+            w.call(z.CLOSE_SESSION)
+        assert "zk_digest_mismatches_count\t0\n" in node.word("mntr"), node.log_end(50)
+        return (None if value.err else int(value.body().buffer())), made, data
+
+    def judge(self, found, log):
+        value, made, data = found
+        assert "died daemon" not in log, log
+        count = len(made)
+        assert made == {f"n{i}" for i in range(1, count + 1)}, "a gap in what is there"
+        assert all(d == b"d" * (int(n[1:]) % 90) for n, d in data.items())
+        if count == WRITES and value == WRITES:
+            return "whole", log
+        assert value in (count, count + 1) or (value is None and count == 0), (value, count)
+        assert "torn tail cut" in log, f"SILENT LOSS: {count} of {WRITES} are there\n{log}"
+        return "cut", log
+
+    def judge_refusal(self, status, log):
+        assert status == EXIT_DATA_DIR, f"status {status}\n{log}"
+        line = next((x for x in log.splitlines() if re.search(r"way out|restore", x)), "")
+        assert " error: " in line and re.search(r"(log|snapshot)\.[0-9a-f]+|Epoch|version-2", line), log
+        assert not re.search(r"died .*signal=SIG(SEGV|ABRT|BUS|ILL|FPE)", log), log
+        return "refused", log
+
+
+@pytest.fixture(scope="module")
+def base():
+    b = Base()
+    yield b
+    shutil.rmtree(b.folder, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def put_back(base):
+    yield
+    base.restore()
+
+
+def damage(base, name, place, how):
+    content = bytearray(base.files[name])
+    how(content, *place)
+    base.put(name, bytes(content))
+    return bytes(content) != base.files[name]
+
+
+def check(base, name, places, how, allowed):
+    """Each class of position in turn."""
+    wrong = []
+    for what, place in places.items():
+        if not damage(base, name, place, how):
+            continue
+        try:
+            got, log = base.outcome()
+            if got not in allowed(what):
+                wrong.append(f"{name}, {what}, {how.__name__}: {got}\n{log}")
+        except (AssertionError, zkd_node.NodeError) as e:
+            wrong.append(f"{name}, {what}, {how.__name__}: {e}")
+        base.restore()
+    assert not wrong, "\n---\n".join(wrong)
+
+
+def test_undamaged(base):
+    assert base.outcome()[0] == "whole"
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_newest_log(base, how):
+    """It holds what no snapshot has. The mark vouches for all but its last record; so only there, or behind, may be cut."""
+    name = base.logs[-1]
+    check(base, name, log_places(base.files[name]), how,
+          lambda what: ("whole", "cut", "refused") if "last" in what or "padding" in what else ("whole", "refused"))
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_older_log(base, how):
+    """Snapshots stand above it: nobody needs it to start."""
+    name = base.logs[0]
+    check(base, name, log_places(base.files[name]), how, lambda what: ("whole", "refused"))
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_newest_snapshot(base, how):
+    """An older one and the logs take its place."""
+    name = base.snapshots[-1]
+    check(base, name, snapshot_places(base.files[name]), how, lambda what: ("whole",))
+
+
+@pytest.mark.parametrize("how", [flip, zero, cut])
+def test_the_only_snapshot(base, how):
+    """Where only one is left, and the logs do not begin at the beginning."""
+    keep, log = base.snapshots[-1], base.logs[-1]
+    places = snapshot_places(base.files[keep])
+
+    def alone():
+        for n in (*base.snapshots[:-1], *base.logs[:-1]):
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(base.path(n))
+
+    wrong = []
+    for what, place in places.items():
+        alone()
+        if damage(base, keep, place, how):
+            try:
+                got, said = base.outcome()
+                if got != "refused":
+                    wrong.append(f"{what}, {how.__name__}: {got}\n{said}")
+            except (AssertionError, zkd_node.NodeError) as e:
+                wrong.append(f"{what}, {how.__name__}: {e}")
+        base.restore()
+    assert log and not wrong, "\n---\n".join(wrong)
+
+
+SMALL = {
+    "empty": b"", "letters": b"x", "negative": b"-1", "huge": b"99999999999999999999", "zeros": bytes(512), "long": b"1" * 4096,
+    "newline": b"0\n", "newer": b"7",
+}
+
+
+@pytest.mark.parametrize("content", SMALL)
+@pytest.mark.parametrize("name", ["currentEpoch", "acceptedEpoch", "zkd.mark", "currentEpoch.tmp", "log.ffff", "snapshot.ffff", "log.1.tmp"])
+def test_small_files(base, name, content):
+    base.put(name, SMALL[content])
+    base.outcome()
+
+
+@pytest.mark.parametrize("which", ["newest log", "oldest log", "middle log", "newest snapshot", "all snapshots", "all logs", "mark", "everything"])
+def test_missing(base, which):
+    gone = {
+        "newest log": base.logs[-1:], "oldest log": base.logs[:1], "middle log": base.logs[1:2], "newest snapshot": base.snapshots[-1:],
+        "all snapshots": base.snapshots, "all logs": base.logs, "mark": ["zkd.mark"], "everything": list(base.files),
+    }[which]
+    for name in gone:
+        os.remove(base.path(name))
+    if which == "everything":
+        node = base.node()
+        node.start()
+        node.stop()
+        return  # an empty folder is a new database
+    try:
+        got, log = base.outcome()
+    except AssertionError as e:
+        # files that are gone as a whole leave no trace: nothing vouches for the newest log or all of them
+        assert "SILENT LOSS" in str(e) and which in ("newest log", "all logs"), e
+        return
+    assert got == "whole" or (got == "refused" and which not in ("mark", "newest snapshot", "oldest log")), log
+
+
+def test_other_files_in_their_place(base):
+    """A log under another's name, a folder where a file should be, an old log beside itself."""
+    shutil.copy(base.path(base.logs[0]), base.path("log.fff"))
+    base.outcome()
+    base.restore()
+    os.remove(base.path(base.logs[-1]))
+    os.mkdir(base.path(base.logs[-1]))
+    try:
+        assert base.outcome()[0] == "refused"
+    finally:
+        with contextlib.suppress(OSError):
+            os.rmdir(base.path(base.logs[-1]))
