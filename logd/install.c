@@ -48,20 +48,34 @@ set_all_aside(struct store_disk *d)
 	return ret == 0 ? d->ops->sync_folder(d, STORE_SNAP) : ret;
 }
 
-/* Behind the commit point. */
+/* Everything but the last rename, as often as it takes: once the snapshot has its name it may not be set aside too. */
+static int
+make_way(struct store_disk *d, const char *committed)
+{
+	int h = d->ops->open(d, STORE_SNAP, committed, STORE_READ), ret;
+
+	if (h < 0)
+		return h;
+	d->ops->close(d, h);
+	ret = mark_remove(d);
+	return ret == 0 ? set_all_aside(d) : ret;
+}
+
+/* Behind the commit point; may be repeated. */
 static int
 complete(struct store_disk *d, uint64_t zxid)
 {
 	char from[SNAPFILE_NAME_BYTES], to[DISK_NAME_BYTES];
-	int ret = mark_remove(d);
+	int ret;
 
 	snprintf(from, sizeof from, "%s%" PRIx64, SNAPFILE_INSTALL, zxid);
 	disk_name_make(to, DISK_SNAPSHOT, zxid);
-	if (ret == 0)
-		ret = set_all_aside(d);
+	ret = make_way(d, from);
 	if (ret == 0)
 		ret = d->ops->rename(d, STORE_SNAP, from, to);
-	return ret == 0 ? d->ops->sync_folder(d, STORE_SNAP) : ret;
+	if (ret == 0 || ret == -ENOENT)
+		ret = d->ops->sync_folder(d, STORE_SNAP);
+	return ret;
 }
 
 /* To the commit point. -EAGAIN: it was not reached. */

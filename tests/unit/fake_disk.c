@@ -45,6 +45,16 @@ fails(struct fake_disk *f)
 	return true;
 }
 
+/* The same for a call that changes nothing. */
+static bool
+blind(struct fake_disk *f)
+{
+	if (++f->looks != f->blind_at)
+		return false;
+	f->faulted = true;
+	return true;
+}
+
 static struct fake_name *
 find_name(struct fake_disk *f, enum store_folder folder, const char *name)
 {
@@ -188,6 +198,8 @@ fake_open(struct store_disk *d, enum store_folder folder, const char *name, enum
 		return -EEXIST;
 	if (how != STORE_CREATE && !there)
 		return -ENOENT;
+	if (how != STORE_CREATE && blind(f))
+		return -f->error;
 	if (how == STORE_CREATE) {
 		if (fails(f))
 			return -f->error;
@@ -225,6 +237,8 @@ fake_info(struct store_disk *d, int handle, struct store_info *info)
 {
 	struct fake_file *p = file_of(self(d), handle);
 
+	if (blind(self(d)))
+		return -self(d)->error;
 	*info = (struct store_info){ .size = p->cached_size, .id = p->id };
 	return 0;
 }
@@ -234,6 +248,8 @@ fake_read(struct store_disk *d, int handle, uint64_t offset, void *data, size_t 
 {
 	struct fake_file *p = file_of(self(d), handle);
 
+	if (blind(self(d)))
+		return -self(d)->error;
 	if (offset >= p->cached_size)
 		return 0;
 	if (len > p->cached_size - offset)
@@ -249,6 +265,8 @@ fake_next_data(struct store_disk *d, int handle, uint64_t offset)
 	struct fake_file *p = file_of(self(d), handle);
 	uint64_t at = offset;
 
+	if (blind(self(d)))
+		return -self(d)->error;
 	while (at < p->cached_size && p->cached[at] == 0)
 		at++;
 	if (at >= p->cached_size)
@@ -409,7 +427,7 @@ fake_space(struct store_disk *d, enum store_folder folder, uint64_t *free_bytes)
 {
 	(void)folder;
 	*free_bytes = space_left(self(d));
-	return 0;
+	return blind(self(d)) ? -self(d)->error : 0;
 }
 
 static int
@@ -417,7 +435,7 @@ fake_list(struct store_disk *d, enum store_folder folder, int (*visit)(void *ctx
 	  void *ctx)
 {
 	struct fake_disk *f = self(d);
-	int ret = 0;
+	int ret = blind(f) ? -f->error : 0;
 
 	for (int i = 0; i < FAKE_FILES && ret == 0; i++) {
 		const struct fake_name *n = &f->names[i];

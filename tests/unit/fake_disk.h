@@ -42,6 +42,8 @@ struct fake_disk {
 	enum fake_fault fault;
 	int error; /* what a failing call says */
 	bool faulted;
+	uint64_t looks;    /* calls that change nothing, so far */
+	uint64_t blind_at; /* number of the one that fails; 0: none */
 	uint64_t capacity; /* bytes of all files; 0: no limit */
 	uint64_t sync_us;  /* how long a sync takes */
 };

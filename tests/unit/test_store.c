@@ -2207,6 +2207,144 @@ START_TEST(space_is_guarded)
 }
 END_TEST
 
+/*
+ * Everything that a store is asked for, with one call failing: whatever it was, what was answered is so, and a new start
+ * finds all that was durable, readable.
+ */
+struct errand {
+	uint64_t acked;   /* durable since the last change of the history */
+	uint64_t history; /* 0: as begun; 1: cut or maybe; 2: installed or maybe */
+};
+
+static void
+look_around(struct fake_disk *f, uint64_t upto)
+{
+	static const enum load_kind kinds[] = { LOAD_ALL, LOAD_TXNS, LOAD_SINCE, LOAD_EVERYTHING };
+	struct purge_known known = { 0 };
+	uint64_t have, want;
+
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		struct load_request rq = {
+			.kind = kinds[i], .have = upto - 3, .upto = upto, .size_factor = 100
+		};
+		struct loaded l;
+		int ret = load_all(f, &rq, &l);
+		/* An error or the whole, never less in silence. */
+		ck_assert(ret != 0 || (l.ended && l.last == upto));
+	}
+	for (int hard = 0; hard < 2; hard++) {
+		struct purge *p =
+		    purge_new(&f->disk, &(struct purge_request){ .retain = 3, .hard = hard }, &known, NULL);
+		while (purge_step(p) > 0)
+			;
+		purge_free(p);
+	}
+	purge_space(&f->disk, 1000, &have, &want);
+	purge_sizes(&f->disk, &have, &want);
+	struct scrub *s = scrub_new(&f->disk, upto, NULL);
+	while (scrub_step(s) > 0)
+		;
+	scrub_free(s);
+}
+
+static void
+go_through_all(struct fake_disk *f, struct errand *e, enum snapfile_form form)
+{
+	struct progress p = { 0 };
+	struct store_settings settings = ordinary;
+	struct store *s;
+	int ret;
+
+	settings.reserve_bytes = 2000;
+	if (store_open(&s, &f->disk, &settings, NULL, why) != 0)
+		return;
+	do_chores(f, s);
+	write_some(s, &p, 6);
+	store_set_epochs(s, 2, 1, 0);
+	for (uint64_t z = 6; z <= 18; z += 4) {
+		store_snapshot_begun(s);
+		store_snapshot_ended(s, write_snapshot(f, store_durable(s), form) == 0, store_durable(s), 0);
+		write_some(s, &p, z + 4);
+		do_chores(f, s);
+	}
+	e->acked = p.acked;
+	look_around(f, store_durable(s));
+	store_close(s);
+	if (store_open(&s, &f->disk, &settings, NULL, why) != 0)
+		return;
+	ret = store_truncate(s, 17);
+	if (ret != -ENOENT) {
+		e->history = 1;
+		e->acked = 17;
+	}
+	if (ret == 0 || ret == -ENOENT) {
+		write_some(s, &p, 0);
+		ret = receive_snapshot(f, 300);
+		if (ret == 0)
+			ret = store_install(s, 300);
+		e->history = ret == 0 || (ret != -EAGAIN && store_durable(s) == 300) ? 2 : e->history;
+		if (ret == 0) {
+			e->acked = 300;
+			look_around(f, 300);
+		}
+	}
+	store_close(s);
+}
+
+static void
+check_errand(struct fake_disk *f, const struct errand *e)
+{
+	struct store *s = must_open(f);
+	struct loaded l;
+
+	if (e->history == 2)
+		ck_assert_uint_eq(store_durable(s), 300);
+	else
+		ck_assert_uint_ge(store_durable(s), e->acked);
+	must_load(f, store_durable(s), &l);
+	store_close(s);
+}
+
+START_TEST(every_look_fails)
+{
+	static const enum snapfile_form forms[] = { SNAPFILE_PLAIN, SNAPFILE_GZ, SNAPFILE_SNAPPY };
+
+	for (uint64_t at = 1;; at++) {
+		struct errand e = { 0 };
+		struct fake_disk f;
+		fake_disk_init(&f, _i % 2 == 0, at);
+		f.blind_at = at;
+		go_through_all(&f, &e, forms[_i / 2]);
+		f.blind_at = 0;
+		fake_disk_power_loss(&f);
+		check_errand(&f, &e);
+		fake_disk_free(&f);
+		if (!f.faulted)
+			break;
+	}
+}
+END_TEST
+
+START_TEST(every_change_fails)
+{
+	for (uint64_t at = 1;; at++) {
+		struct errand e = { 0 };
+		struct fake_disk f;
+		fake_disk_init(&f, _i % 2 == 0, at);
+		f.fault_at = at;
+		f.fault = FAKE_FAIL_ONCE;
+		f.error = _i < 2 ? EIO : ENOSPC;
+		go_through_all(&f, &e, SNAPFILE_PLAIN);
+		f.fault_at = 0;
+		fake_disk_power_loss(&f);
+		check_errand(&f, &e);
+		fake_disk_free(&f);
+		if (!f.faulted)
+			break;
+	}
+}
+END_TEST
+
 /* What has the name of a file but is none is named, and not tried again and again. */
 static struct store_disk_ops dir_ops;
 static const char *dir_name;
@@ -2496,6 +2634,8 @@ make_suite(void)
 	tcase_add_loop_test(faults, power_lost_at_every_call, 0, 2);
 	tcase_add_test(faults, power_lost_twice);
 	tcase_add_loop_test(faults, failure_at_every_call, 0, sizeof failures / sizeof *failures);
+	tcase_add_loop_test(faults, every_look_fails, 0, 6);
+	tcase_add_loop_test(faults, every_change_fails, 0, 4);
 	tcase_add_loop_test(faults, epochs_at_every_call, 0, 6);
 	tcase_add_loop_test(faults, truncate_at_every_call, 0, sizeof cut_faults / sizeof *cut_faults);
 	tcase_add_loop_test(faults, install_at_every_call, 0, sizeof cut_faults / sizeof *cut_faults);
