@@ -49,7 +49,7 @@ queue_put(struct net_queue *q, const struct zab_event *e)
 static void
 queue_clear(struct net_queue *q)
 {
-	for (size_t i = q->head; i < q->tail; i++)
+	for (size_t i = 0; i < q->tail; i++)
 		free(q->events[i].body);
 	free(q->events);
 	memset(q, 0, sizeof *q);
@@ -129,6 +129,13 @@ log_append(struct net_node *n, uint64_t zxid, struct slice body)
 }
 
 static void
+log_drop(struct net_node *n, size_t keep)
+{
+	while (n->nlog > keep)
+		free(n->log[--n->nlog].text);
+}
+
+static void
 log_sync(struct net_node *n)
 {
 	if (n->ndurable == n->nlog || n->disk_failed || n->logd_stuck || !n->logd_up)
@@ -146,7 +153,7 @@ log_truncate(struct net_node *n, const struct frame *f)
 		return;
 	}
 	while (n->nlog > 0 && n->log[n->nlog - 1].zxid > f->zxid)
-		n->nlog--;
+		log_drop(n, n->nlog - 1);
 	n->ndurable = n->nlog;
 	tell_frame(n, ZAB_LOGD, MSG_TRUNCATE, 0, f->seq, log_end(n, n->nlog));
 }
@@ -280,7 +287,8 @@ finish_install(struct net_node *n)
 	}
 	n->installs++;
 	n->partial |= log_end(n, n->nlog) > zxid;
-	n->nlog = n->ndurable = 0;
+	log_drop(n, 0);
+	n->ndurable = 0;
 	n->base = n->snapshot = n->oldest = zxid;
 	tell_frame(n, ZAB_LOGD, MSG_INSTALL, 0, n->install_seq, zxid);
 }
@@ -619,7 +627,8 @@ run_inbox(struct net_node *n)
 
 	if (!n->alive || n->inbox.head == n->inbox.tail)
 		return false;
-	e = n->inbox.events[n->inbox.head++];
+	e = n->inbox.events[n->inbox.head];
+	n->inbox.events[n->inbox.head++].body = NULL;
 	if (e.event.type == ZAB_PEER_INPUT)
 		e.event.bytes = e.event.frame.body;
 	/* A link that ended meanwhile has nothing to say any more. */
@@ -642,7 +651,8 @@ run_channels(struct net_node *n)
 
 		if (!c->open || c->peer == 0 || c->deaf || c->frames.head == c->frames.tail)
 			continue;
-		e = c->frames.events[c->frames.head++];
+		e = c->frames.events[c->frames.head];
+		c->frames.events[c->frames.head++].body = NULL;
 		e.event.peer = c->peer;
 		net_step(n->sid, &e.event);
 		free(e.body);
@@ -799,7 +809,7 @@ net_link_up(int sid, enum zab_link link)
 
 	if (link == ZAB_LOGD) {
 		n->logd_up = true;
-		n->nlog = n->ndurable;
+		log_drop(n, n->ndurable);
 		e.hello.durable = log_end(n, n->ndurable);
 		e.hello.epochs = n->epochs;
 		e.hello.partial = n->partial;
@@ -849,7 +859,7 @@ net_crash(int sid)
 		queue_clear(&n->channels[k].frames);
 		n->channels[k].open = false;
 	}
-	n->nlog = n->ndurable;
+	log_drop(n, n->ndurable);
 	n->logd_up = n->clientd_up = n->electiond_up = n->looking = n->ready = false;
 	zab_init(&n->zab, &n->config);
 }
