@@ -19,6 +19,8 @@ print_trace(struct trace *t, enum trace_level level, const char *room, const cha
 {
 	(void)level;
 	(void)room;
+	if (getenv("ZAB_NET_TRACE") == NULL)
+		return;
 	fprintf(stderr, "%6llu n%d %-20s %s\n", (unsigned long long)net.now_ms,
 		(int)(container_of(t, struct net_node, trace) - net.nodes), event, text);
 }
@@ -748,8 +750,7 @@ net_init(int n, int voters)
 		node->alive = true;
 		node->config = make_config(i, voters);
 		node->trace = (struct trace){ .least = TRACE_DEBUG, .emit = print_trace };
-		if (getenv("ZAB_NET_TRACE") != NULL)
-			node->config.trace = &node->trace;
+		node->config.trace = &node->trace;
 		buf_init(&node->install, 64 << 20);
 		zab_init(&node->zab, &node->config);
 	}
