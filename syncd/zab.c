@@ -68,6 +68,7 @@ zab_init(struct zab *z, const struct zab_config *config)
 	list_init(&z->dirty);
 	list_init(&z->dead);
 	arena_init(&z->scratch, SCRATCH_MAX);
+	z->learn.redial_ms = UINT64_MAX;
 	z->next_origin = (uint64_t)config->role_base << 32;
 	zab_install_abandon(z);
 	zab_members_init(z);
@@ -271,12 +272,6 @@ clientd_deadline(const struct zab *z)
 	return (since > z->role_began_ms ? since : z->role_began_ms) + z->config.clientd_absent_ms;
 }
 
-static uint64_t
-redial_deadline(const struct zab *z)
-{
-	return z->learn.redial_ms != 0 && z->task.type == ZAB_NO_TASK ? z->learn.redial_ms : UINT64_MAX;
-}
-
 static void
 check_logd(struct zab *z)
 {
@@ -345,14 +340,14 @@ on_tick(struct zab *z, const struct zab_event *event)
 	check_beat(z);
 	if (z->now_ms >= clientd_deadline(z))
 		zab_look(z, "clientd is away");
-	if (z->now_ms >= redial_deadline(z))
+	if (z->now_ms >= z->learn.redial_ms)
 		zab_learn_try_dial(z);
 }
 
 uint64_t
 zab_deadline(const struct zab *z)
 {
-	const uint64_t due[] = { logd_deadline(z), clientd_deadline(z), redial_deadline(z),
+	const uint64_t due[] = { logd_deadline(z), clientd_deadline(z), z->learn.redial_ms,
 				 z->config.standalone ? UINT64_MAX : z->beat_ms };
 	uint64_t first = UINT64_MAX;
 

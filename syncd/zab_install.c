@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "disk/snapshot.h"
 #include "zab_internal.h"
@@ -167,7 +168,6 @@ void
 zab_on_install_wrote(struct zab *z, const struct zab_event *event)
 {
 	struct zab_snap *s = &z->snap;
-	struct zab_peer *p = zab_leader_peer(z);
 
 	if (!s->open)
 		return;
@@ -181,8 +181,8 @@ zab_on_install_wrote(struct zab *z, const struct zab_event *event)
 			zab_act(z, ZAB_INSTALL_CLOSE, ZAB_LOGD);
 		}
 	}
-	if (p != NULL && p->state == LEADER_SNAP && p->paused && buf_len(&s->out) < OUT_PAUSE / 2)
-		zab_resume(z, p);
+	if (!s->ended && buf_len(&s->out) < OUT_PAUSE / 2)
+		zab_resume(z, zab_leader_peer(z));
 }
 
 /* logd's answer says whether that is the end of it; a logd that died is told of by its link. */
@@ -198,15 +198,13 @@ zab_on_install_closed(struct zab *z, const struct zab_event *event)
 }
 
 void
-zab_learn_installed(struct zab *z, uint64_t zxid, bool refused)
+zab_learn_installed(struct zab *z, bool refused)
 {
 	struct zab_peer *p = zab_leader_peer(z);
 
-	(void)zxid;
+	ASSERT(p != NULL && (refused || p->state == LEADER_INSTALLING));
 	if (refused)
 		zab_look(z, "the leader's snapshot could not be stored");
-	else if (p == NULL || p->state != LEADER_INSTALLING)
-		zab_learn_try_dial(z);
 	else
 		zab_learn_settled(z, p);
 }

@@ -188,6 +188,8 @@ zab_handler zab_on_result;
 /* zab_members.c */
 void zab_members_init(struct zab *z);
 void zab_members_free(struct zab *z);
+/* Whether the server votes, in the configuration in force or in the pending one. */
+bool zab_is_voter(const struct zab *z, uint64_t sid);
 /* Of what is in force; 0 where there is none. */
 uint64_t zab_members_version(const struct zab *z);
 /* A text that the leader or a peer sent: it is in force if it is newer than ours. False where it makes no sense. */
@@ -308,7 +310,7 @@ void zab_install_begin(struct zab *z, struct zab_peer *p, uint64_t zxid);
 /* Nothing but the built-in nodes. */
 void zab_install_empty(struct zab *z, struct zab_peer *p);
 void zab_install_abandon(struct zab *z);
-void zab_learn_installed(struct zab *z, uint64_t zxid, bool refused);
+void zab_learn_installed(struct zab *z, bool refused);
 
 /* zab_follow.c */
 packet_handler zab_follow_proposal, zab_follow_commit, zab_follow_inform, zab_follow_ping, zab_follow_sync,

@@ -33,14 +33,6 @@ is_quorum(const struct zab *z, const struct sid_set *set)
 	return quorum_pair_reached(q, q->has_pending ? UINT64_MAX : 0, set);
 }
 
-static bool
-is_voter(const struct zab *z, uint64_t sid)
-{
-	const struct quorum_pair *q = &z->config.quorums;
-
-	return quorum_is_voter(&q->current, sid) || (q->has_pending && quorum_is_voter(&q->pending, sid));
-}
-
 static void
 tell_epoch(struct zab *z, struct zab_peer *p)
 {
@@ -183,7 +175,8 @@ static void
 replace_older(struct zab *z, const struct zab_peer *p)
 {
 	for (size_t i = 0; i < z->npeers; i++)
-		if (z->peers[i] != p && z->peers[i]->state > PEER_NEW && z->peers[i]->sid == p->sid)
+		if (z->peers[i] != p && z->peers[i]->state > PEER_NEW && z->peers[i]->sid == p->sid &&
+		    p->sid < SID_LIMIT)
 			zab_doom_peer(z, z->peers[i], "the server has connected again");
 }
 
@@ -212,7 +205,7 @@ zab_lead_info(struct zab *z, struct zab_peer *p, const struct packet *k)
 		return reason;
 	p->sid = (uint64_t)info.sid;
 	p->observer = k->type == PACKET_OBSERVERINFO;
-	p->voter = !p->observer && is_voter(z, p->sid);
+	p->voter = !p->observer && zab_is_voter(z, p->sid);
 	p->accepted = epoch_of(k->zxid);
 	p->state = PEER_WAITING;
 	z->lead.progress_ms = z->now_ms;

@@ -32,9 +32,9 @@ zab_learn_try_dial(struct zab *z)
 	struct zab_learn *l = &z->learn;
 	struct zab_action *a;
 
-	if (l->redial_ms == 0 || z->now_ms < l->redial_ms || z->task.type != ZAB_NO_TASK)
+	if (z->now_ms < l->redial_ms)
 		return;
-	l->redial_ms = 0;
+	l->redial_ms = UINT64_MAX;
 	l->dialling = true;
 	l->dials++;
 	a = zab_act(z, ZAB_DIAL, ZAB_LOGD);
@@ -49,7 +49,7 @@ start_dialling(struct zab *z)
 
 	z->stage = ZAB_DISCOVERY;
 	l->dials = 0;
-	l->redial_ms = z->now_ms == 0 ? 1 : z->now_ms;
+	l->redial_ms = z->now_ms;
 	l->heard_ms = z->now_ms;
 	l->committed = l->newleader = l->acked = 0;
 	l->nasks = 0;
@@ -176,12 +176,11 @@ zab_learn_epochs_stored(struct zab *z)
 {
 	struct zab_peer *p = zab_leader_peer(z);
 
-	if (p != NULL && p->state == LEADER_EPOCH)
+	ASSERT(p != NULL && (p->state == LEADER_EPOCH || p->state == LEADER_STORING));
+	if (p->state == LEADER_EPOCH)
 		ack_epoch(z, p, z->epochs.current);
-	else if (p != NULL && p->state == LEADER_STORING)
-		ack_newleader(z, p);
 	else
-		zab_learn_try_dial(z);
+		ack_newleader(z, p);
 }
 
 /* DIFF and TRUNC */
@@ -234,9 +233,8 @@ zab_learn_truncated(struct zab *z, uint64_t zxid, bool refused)
 {
 	struct zab_peer *p = zab_leader_peer(z);
 
-	if (p == NULL || p->state != LEADER_TRUNCATING) {
-		zab_learn_try_dial(z);
-	} else if (refused) {
+	ASSERT(p != NULL && p->state == LEADER_TRUNCATING);
+	if (refused) {
 		/* Only a snapshot helps. This leader has judged our true zxid in this epoch: it is asked again with none. */
 		z->learn.wiped = true;
 		zab_learn_again(z, "the log cannot be cut where the leader wants it");

@@ -27,6 +27,7 @@ zab_look(struct zab *z, const char *reason)
 		requests_reset(&z->requests);
 		z->lead.nwaits = 0;
 		z->learn.dialling = z->learn.repairing = z->learn.wiped = false;
+		z->learn.redial_ms = UINT64_MAX;
 	}
 	if (z->role != ZAB_LOOKING || z->trouble != NULL)
 		zab_become(z, ZAB_LOOKING);
@@ -91,7 +92,8 @@ zab_on_result(struct zab *z, const struct zab_event *event)
 
 	if (!z->election.asked || event->frame.seq != z->election.number)
 		return NULL;
-	if (r->state == ZAB_LOOKING || leads != (r->leader == z->config.sid) || (leads && z->config.observer))
+	if (r->state == ZAB_LOOKING || leads != (r->leader == z->config.sid) ||
+	    (leads && (z->config.observer || z->partial)))
 		return "a result that makes no sense";
 	z->election.asked = false;
 	z->election.result = *r;

@@ -18,17 +18,22 @@ write_text(struct zab *z, const struct members *m)
 	return buf_slice(&z->members_text);
 }
 
+bool
+zab_is_voter(const struct zab *z, uint64_t sid)
+{
+	const struct quorum_pair *q = &z->config.quorums;
+
+	return quorum_is_voter(&q->current, sid) || (q->has_pending && quorum_is_voter(&q->pending, sid));
+}
+
 static void
 count_voters(struct zab *z)
 {
 	members_quorums(z->members, z->pending_members, &z->config.quorums);
 	for (size_t i = 0; i < z->npeers; i++) {
 		struct zab_peer *p = z->peers[i];
-		const struct quorum_pair *q = &z->config.quorums;
-
-		p->voter = !p->outbound && p->state > PEER_NEW && !p->observer &&
-			   (quorum_is_voter(&q->current, p->sid) ||
-			    (q->has_pending && quorum_is_voter(&q->pending, p->sid)));
+		if (!p->outbound && p->state > PEER_NEW)
+			p->voter = !p->observer && zab_is_voter(z, p->sid);
 	}
 }
 
@@ -74,11 +79,10 @@ zab_tell_members(struct zab *z, enum zab_link link)
 static void
 put_in_force(struct zab *z, struct members *m)
 {
-	if (m != z->pending_members && z->pending_members != NULL &&
-	    z->pending_members->version <= m->version)
+	if (z->pending_members != NULL && z->pending_members->version <= m->version) {
 		members_free(z->pending_members);
-	if (z->pending_members != NULL && z->pending_members->version <= m->version)
 		z->pending_members = NULL;
+	}
 	members_free(z->members);
 	z->members = m;
 	count_voters(z);

@@ -243,7 +243,7 @@ static void
 settle_peer(struct zab *z, struct zab_peer *p)
 {
 	list_remove(&p->dirty);
-	if (p->out.overflow && p->doomed == NULL)
+	if (p->out.overflow)
 		p->doomed = "too slow for what it has to be sent";
 	if (p->doomed != NULL) {
 		zab_close_peer(z, p, p->doomed);
@@ -358,7 +358,7 @@ zab_on_peer_input(struct zab *z, const struct zab_event *event)
 	struct zab_peer *p = zab_find_peer(z, event->peer);
 	const char *reason;
 
-	if (p == NULL || p->doomed != NULL)
+	if (p == NULL)
 		return;
 	p->heard_ms = z->now_ms;
 	if (buf_len(&p->in) == 0)
@@ -401,7 +401,7 @@ zab_resume(struct zab *z, struct zab_peer *p)
 void
 zab_hear_held(struct zab *z)
 {
+	/* One that is closed gives its place to the last, which has been heard. */
 	for (size_t i = z->npeers; i-- > 0;)
-		if (i < z->npeers)
-			read_packets(z, z->peers[i]);
+		read_packets(z, z->peers[i]);
 }

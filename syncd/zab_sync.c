@@ -17,7 +17,7 @@ zab_sync_limit(const struct zab *z)
 bool
 zab_sync_has_room(const struct zab_peer *p)
 {
-	return buf_len(&p->out) < ZAB_OUT_PAUSE && p->doomed == NULL && !p->closed;
+	return buf_len(&p->out) < ZAB_OUT_PAUSE;
 }
 
 void

@@ -144,7 +144,8 @@ zab_on_installed(struct zab *z, const struct zab_event *event)
 
 	if (wrong != NULL)
 		return wrong;
-	if (!is_refused(event) && event->frame.zxid != z->task.zxid)
+	if (!is_refused(event) && (event->frame.zxid != z->task.zxid || !z->snap.ended) &&
+	    z->part != ZAB_LOOKING)
 		return "another snapshot was installed";
 	if (!is_refused(event)) {
 		z->partial = z->partial || less;
@@ -153,6 +154,6 @@ zab_on_installed(struct zab *z, const struct zab_event *event)
 	if (z->part == ZAB_LOOKING)
 		zab_try_look(z);
 	else
-		zab_learn_installed(z, event->frame.zxid, is_refused(event));
+		zab_learn_installed(z, is_refused(event));
 	return NULL;
 }

@@ -722,6 +722,7 @@ make_config(int sid, int voters)
 		.sync_limit = NET_SYNC,
 		.clientd_absent_ms = 100,
 		.max_snap_syncs = 1,
+		.reconfig = true,
 		.window_txns = 100,
 		.window_bytes = 100000,
 		.commit_log_count = 20,
