@@ -193,6 +193,7 @@ zab_on_install_closed(struct zab *z, const struct zab_event *event)
 	if (!z->snap.open)
 		return;
 	z->snap.open = false;
+	buf_reset(&z->snap.out, CHUNK_BYTES);
 	if (!z->snap.ended)
 		zab_look(z, "logd did not take the snapshot");
 }

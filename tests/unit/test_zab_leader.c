@@ -1252,6 +1252,328 @@ START_TEST(a_reconfig_in_the_initial_history)
 }
 END_TEST
 
+/* A learner whose missing txns come from the disk: server 3, which has 1:2 (or what is said), of a leader that has
+ * forgotten all but the last ones. The test is logd's channel too. */
+static void
+ask_for_log(uint64_t has)
+{
+	lead();
+	NODE->logd_stuck = true;
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 3, 2, 0);
+	say_ackepoch(1, has);
+	net_heard();
+}
+
+static void
+bulk_txn(uint64_t zxid)
+{
+	char body[NET_TXN_BYTES] = { 0 };
+
+	put_be64((uint8_t *)body + 12, zxid);
+	bulk(MSG_BULK_TXN, zxid, body, sizeof body);
+}
+
+START_TEST(log_and_memory_meet)
+{
+	uint32_t learner, follower;
+
+	ask_for_log(ZXID(1, 2));
+	learner = peer;
+	follower = peer - 1;
+	open_channel();
+	bulk(MSG_BULK_LOG, ZXID(1, 2), NULL, 0);
+	expect("");
+	bulk_txn(ZXID(1, 3));
+	expect("DIFF 100000005, PROPOSAL 100000003 +48, COMMIT 100000003");
+	/* Meanwhile memory runs away from where the learner stands. */
+	NODE->logd_stuck = false;
+	peer = follower;
+	for (uint32_t i = 1; i <= 40; i++) {
+		net_propose(1, 0);
+		net_run();
+		say(PACKET_ACK, ZXID(2, i));
+	}
+	net_heard();
+	NODE->logd_stuck = true;
+	peer = learner;
+	bulk(MSG_BULK_END, ZXID(1, 5), NULL, 0);
+	expect("");
+	open_channel();
+	bulk(MSG_BULK_LOG, ZXID(1, 3), NULL, 0);
+	bulk_txn(ZXID(1, 3)); /* has it */
+	bulk_txn(ZXID(1, 4));
+	bulk_txn(ZXID(1, 5));
+	net_heard();
+	for (uint32_t i = 1; i <= 30; i++)
+		bulk_txn(ZXID(2, i));
+	net_heard();
+	bulk_txn(ZXID(2, 99)); /* beyond what is committed */
+	expect("");
+	bulk(MSG_BULK_END, ZXID(2, 99), NULL, 0);
+	ck_assert_ptr_nonnull(strstr(net_heard(), "PROPOSAL 20000001f +48"));
+	expect("");
+	say(PACKET_ACK, ZXID(2, 0));
+	expect("UPTODATE ffffffffffffffff");
+}
+END_TEST
+
+START_TEST(log_decides)
+{
+	static const struct {
+		uint64_t has, log, next;
+		const char *heard;
+	} rows[] = {
+		{ ZXID(1, 3), ZXID(1, 2), ZXID(1, 4),
+		  "TRUNC 100000002, PROPOSAL 100000004 +48, COMMIT 100000004" }, /* one that we do not have */
+		{ ZXID(1, 0), 0, ZXID(1, 1), "DIFF 100000005, PROPOSAL 100000001 +48, COMMIT 100000001" },
+		{ ZXID(0, 7), 0, ZXID(1, 1), "" },
+		{ ZXID(0, 0), 0, 0,
+		  "DIFF 100000005" }, /* the log ends with it: what is missing is in memory */
+		{ ZXID(1, 3), ZXID(1, 2), 0, "" },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		uint64_t seq;
+
+		setup();
+		ask_for_log(rows[i].has);
+		seq = NODE->zab.load_seq;
+		open_channel();
+		bulk(MSG_BULK_LOG, rows[i].log, NULL, 0);
+		if (rows[i].next != 0)
+			bulk_txn(rows[i].next);
+		else
+			bulk(MSG_BULK_END, rows[i].log, NULL, 0);
+		expect(rows[i].heard);
+		/* Where that is nothing a snapshot is asked for; else, at the end, the rest. */
+		ck_assert_uint_eq(NODE->zab.load_seq, seq + (rows[i].heard[0] == '\0' || rows[i].next == 0));
+	}
+}
+END_TEST
+
+START_TEST(channel_ends_behind_its_decision)
+{
+	struct zab_event end = { .type = ZAB_CHANNEL_CLOSED, .fd = -1 };
+	uint64_t seq;
+
+	ask_for_log(ZXID(1, 2));
+	end.peer = peer;
+	open_channel();
+	bulk(MSG_BULK_LOG, ZXID(1, 2), NULL, 0);
+	bulk_txn(ZXID(1, 3));
+	seq = NODE->zab.load_seq;
+	net_step(1, &end);
+	ck_assert_uint_eq(NODE->zab.load_seq, seq + 1); /* from 1:3 */
+	net_step(1, &end);                              /* there is none */
+	bulk(MSG_BULK_END, 0, NULL, 0);
+	ck_assert_uint_eq(NODE->zab.load_seq, seq + 1);
+	open_channel();
+	bulk(MSG_BULK_LOG, ZXID(1, 4), NULL, 0);
+	expect_closed("logd's log begins beyond what was asked");
+	/* logd is away when it is to be asked. */
+	setup();
+	lead();
+	net_link_down(1, ZAB_LOGD);
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 3, 2, 0);
+	say_ackepoch(1, ZXID(1, 2));
+	net_heard();
+	net_link_up(1, ZAB_LOGD);
+	net_run();
+	expect("DIFF 100000005, PROPOSAL 100000003 +48, COMMIT 100000003, PROPOSAL 100000004 +48, "
+	       "COMMIT 100000004, PROPOSAL 100000005 +48, COMMIT 100000005, NEWLEADER 200000000");
+}
+END_TEST
+
+/* A snapshot's file in odd pieces; what follows the last node stays here. */
+START_TEST(snapshot_file_in_odd_pieces)
+{
+	static const char file[] = "ZKSN\0\0\0\2........\0\0\0\0\0\0\0\0\0\0\0\1/";
+
+	ask_for_snapshot();
+	open_channel();
+	bulk(MSG_BULK_SNAPSHOT, ZXID(1, 1), NULL, 0);
+	bulk(MSG_BULK_DATA, 0, file, 5);
+	bulk(MSG_BULK_DATA, 0, file + 5, 11);
+	bulk(MSG_BULK_DATA, 0, "", 0);
+	bulk(MSG_BULK_DATA, 0, file + 16, sizeof file - 1 - 16);
+	bulk(MSG_BULK_DATA, 0, "a seal", 6);
+	bulk(MSG_BULK_SNAPSHOT_END, 0, NULL, 0);
+	/* SNAP, 13 bytes of stream, 14 of signature. */
+	ck_assert_uint_eq(buf_len(&net.heard), 20 + sizeof file - 1 - 16 + 14);
+	bulk(MSG_BULK_END, ZXID(1, 5), NULL, 0);
+	ck_assert_str_eq(NODE->closed, "");
+}
+END_TEST
+
+START_TEST(learners_on_their_way_get_nothing_else)
+{
+	uint32_t follower, observer;
+
+	lead();
+	follower = peer;
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 3, 2, 0);
+	expect("LEADERINFO 200000000 +4");
+	net_propose(1, 0);
+	net_run();
+	expect("PROPOSAL 200000001 +48"); /* the follower's alone */
+	observer = peer = net_connect(1);
+	say_info(PACKET_OBSERVERINFO, 4, 2, 0);
+	net_heard();
+	peer = follower;
+	say(PACKET_ACK, ZXID(2, 1));
+	expect("COMMIT 200000001");
+	net_pass(NET_TICK_MS);
+	expect("PING 200000001, PING 200000001");
+	/* A quorum's check counts who is in sync. */
+	net_step(1, &(struct zab_event){ .type = ZAB_PEER_CLOSED, .fd = -1, .peer = follower });
+	net_pass(2 * NET_TICK_MS);
+	ck_assert_str_eq(NODE->zab.left, "too few followers are left for a quorum");
+	(void)observer;
+}
+END_TEST
+
+START_TEST(early_observers_and_strangers_do_not_count)
+{
+	elect();
+	peer = net_connect(1);
+	say_info(PACKET_OBSERVERINFO, 4, 9, 0);
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 77, 9, 0); /* not in the configuration */
+	expect("");
+	net_connect(1); /* says nothing */
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 2, 0, 0);
+	/* The epoch is above those of voters; the two are told, and cannot follow it. */
+	ck_assert_uint_eq(NODE->zab.epoch, 1);
+	say_ackepoch(0, 0);
+	say(PACKET_ACK, ZXID(1, 0));
+	ck_assert(net_serves(1));
+	net_heard();
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 77, 1, 0);
+	say_ackepoch(0, 0);
+	say(PACKET_ACK, ZXID(1, 0));
+	net_propose(1, 0);
+	net_run();
+	say(PACKET_ACK, ZXID(1, 1));
+	ck_assert_uint_eq(NODE->zab.committed, 0);
+	net_heard();
+	/* Too late for a vote, too early for a new epoch. */
+	setup();
+	elect();
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 2, 0, 0);
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 3, 5, 0);
+	expect_closed("it has accepted a later epoch");
+	ck_assert_int_eq(NODE->zab.part, ZAB_LEADER);
+}
+END_TEST
+
+START_TEST(touches_come_when_clientd_cannot_use_them)
+{
+	lead();
+	net_link_down(1, ZAB_CLIENTD);
+	say_data(PACKET_PING, 0, "SSSSSSSSTTTT", 12);
+	say_data(PACKET_REQUEST, PACKET_NO_ZXID, request, sizeof request - 1);
+	ck_assert_uint_eq(NODE->zab.requests.bytes.count, 1);
+	net_link_up(1, ZAB_CLIENTD);
+	net_run();
+	ck_assert_uint_eq(net_asked(1, MSG_REQUEST)->event.frame.seq, 1);
+}
+END_TEST
+
+START_TEST(siblings_away_while_it_is_established)
+{
+	/* logd when the epoch is to be stored, electiond and clientd all the time. */
+	elect();
+	net_link_down(1, ZAB_LOGD);
+	net_link_down(1, ZAB_ELECTIOND);
+	net_link_down(1, ZAB_CLIENTD);
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 2, 0, 0);
+	expect("");
+	net_link_up(1, ZAB_LOGD);
+	net_run();
+	expect("LEADERINFO 100000000 +4");
+	NODE->tells = 0;
+	net_link_up(1, ZAB_ELECTIOND); /* told what we are about to be */
+	ck_assert_uint_eq(NODE->tells, 1);
+	ck_assert_uint_eq(NODE->told.epoch, 0);
+	net_link_down(1, ZAB_ELECTIOND);
+	say_ackepoch(0, 0);
+	say(PACKET_ACK, ZXID(1, 0));
+	expect("DIFF 0, NEWLEADER 100000000, UPTODATE ffffffffffffffff");
+	ck_assert_int_eq(NODE->zab.role, ZAB_LEADER);
+	ck_assert_uint_eq(NODE->tells, 1);
+	net_link_up(1, ZAB_CLIENTD);
+	net_run();
+	ck_assert(net_serves(1));
+	net_frame(1, ZAB_LOGD, MSG_EPOCHS, 0, 99, 0, SLICE_NULL);
+	ck_assert_str_eq(NODE->ended, "an answer to what was not asked");
+}
+END_TEST
+
+START_TEST(many_answers_wait)
+{
+	lead();
+	net_propose(1, 0);
+	net_run();
+	for (uint64_t i = 1; i <= 40; i++) {
+		say_data(PACKET_REQUEST, PACKET_NO_ZXID, sync_request, sizeof sync_request - 1);
+		if (i == 20) {
+			net_propose(1, 0);
+			net_run();
+		}
+		net_frame(1, ZAB_CLIENTD, MSG_SYNC, 0, i, 0, SLICE_NULL);
+	}
+	net_run();
+	net_heard();
+	ck_assert_uint_eq(NODE->zab.lead.nwaits, 40);
+	say(PACKET_ACK, ZXID(2, 1));
+	ck_assert_uint_eq(NODE->zab.lead.nwaits, 21);
+	say(PACKET_ACK, ZXID(2, 2));
+	ck_assert_uint_eq(NODE->zab.lead.nwaits, 0);
+}
+END_TEST
+
+/* The list is the file's where reconfig is off: the leader's version is nobody's. */
+START_TEST(members_without_reconfig)
+{
+	with_members(1, members_0);
+	NODE->zab.config.reconfig = false;
+	net_start(1);
+	net_frame(1, ZAB_ELECTIOND, MSG_CONFIG, 0, 0, ZXID(5, 1),
+		  SLICE_LIT("server.1=a:1:2:participant\nversion=500000001"));
+	ck_assert_uint_eq(NODE->zab.config.quorums.current.nvoters, 2);
+	net_elect(1);
+	net_run();
+	/* Not while in a role either. */
+	NODE->zab.config.reconfig = true;
+	net_frame(1, ZAB_ELECTIOND, MSG_CONFIG, 0, 0, ZXID(5, 1),
+		  SLICE_LIT("server.1=a:1:2:participant\nversion=500000001"));
+	ck_assert_uint_eq(NODE->zab.config.quorums.current.nvoters, 2);
+}
+END_TEST
+
+/* What logd has done is measured by time only when it is up. */
+START_TEST(a_small_disk_holds_up_nobody)
+{
+	lead();
+	NODE->disk_failed = true;
+	net_link_down(1, ZAB_LOGD);
+	net_link_up(1, ZAB_LOGD);
+	ck_assert_str_eq(NODE->zab.left, "the disk failed");
+	ck_assert_uint_eq(NODE->leaves, 1);
+	NODE->disk_failed = false;
+	net_frame(1, ZAB_LOGD, MSG_DISK, 0, 0, ZXID(1, 5), SLICE_NULL);
+	ck_assert(NODE->looking);
+}
+END_TEST
+
 static Suite *
 make_suite(void)
 {
@@ -1300,6 +1622,17 @@ make_suite(void)
 	tcase_add_test(c, members_from_a_peer_of_the_election);
 	tcase_add_test(c, a_leader_reconfigures);
 	tcase_add_test(c, a_reconfig_in_the_initial_history);
+	tcase_add_test(c, log_and_memory_meet);
+	tcase_add_test(c, log_decides);
+	tcase_add_test(c, channel_ends_behind_its_decision);
+	tcase_add_test(c, snapshot_file_in_odd_pieces);
+	tcase_add_test(c, learners_on_their_way_get_nothing_else);
+	tcase_add_test(c, early_observers_and_strangers_do_not_count);
+	tcase_add_test(c, touches_come_when_clientd_cannot_use_them);
+	tcase_add_test(c, siblings_away_while_it_is_established);
+	tcase_add_test(c, many_answers_wait);
+	tcase_add_test(c, members_without_reconfig);
+	tcase_add_test(c, a_small_disk_holds_up_nobody);
 	suite_add_tcase(s, c);
 	return s;
 }

@@ -1147,6 +1147,146 @@ START_TEST(says_how_it_is)
 }
 END_TEST
 
+START_TEST(questions_while_a_repair_is_under_way)
+{
+	static const char request[] = "\377\377\377\377SSSSSSSSCCCC\0\0\0\005";
+
+	follow(1);
+	say(PACKET_COMMIT, ZXID(1, 9));
+	net_heard();
+	net_frame(1, ZAB_CLIENTD, MSG_REQUEST, 0, 1, 0, body_of(request, 20));
+	net_frame(1, ZAB_CLIENTD, MSG_REVALIDATE, 0, 2, 0, body_of("SSSSSSSSTTTT", 12));
+	net_frame(1, ZAB_LOGD, MSG_DURABLE, 0, 0, 0, SLICE_NULL);
+	net_run();
+	expect("");
+	ck_assert_str_eq(NODE->ended, "");
+}
+END_TEST
+
+START_TEST(questions_have_an_end)
+{
+	static const char request[] = "\377\377\377\377SSSSSSSSCCCC\0\0\0\011";
+
+	follow(1);
+	net_find_pipe(1, 0)->cut = true;
+	for (uint64_t i = 1; i <= 100001 && NODE->ended[0] == '\0'; i++)
+		net_frame(1, ZAB_CLIENTD, MSG_SYNC, 0, i, 0, body_of(request, 20));
+	ck_assert_str_eq(NODE->ended, "more questions than are kept");
+}
+END_TEST
+
+START_TEST(commits_of_what_is_not_there)
+{
+	follow(1);
+	say_txn(PACKET_PROPOSAL, ZXID(1, 1));
+	say_txn(PACKET_PROPOSAL, ZXID(1, 2));
+	net_heard();
+	say(PACKET_COMMIT, ZXID(1, 2));
+	expect("FOLLOWERINFO 100000000 +20");
+	setup();
+	discover(1);
+	say(PACKET_DIFF, ZXID(1, 2));
+	say_txn(PACKET_PROPOSAL, ZXID(1, 1));
+	say_txn(PACKET_PROPOSAL, ZXID(1, 2));
+	say(PACKET_COMMIT, ZXID(1, 2));
+	expect_looking("a gap between commits");
+}
+END_TEST
+
+/* A first redial is due when the role is over: it is not made. */
+START_TEST(no_dial_without_a_role)
+{
+	uint32_t dials;
+
+	net.fake[LEADER] = false;
+	elect();
+	dials = NODE->zab.learn.attempt;
+	net_link_down(1, ZAB_LOGD);
+	NODE->disk_failed = true;
+	net_link_up(1, ZAB_LOGD);
+	ck_assert_str_eq(NODE->zab.left, "the disk failed");
+	net_pass(1000);
+	ck_assert_uint_eq(NODE->zab.learn.attempt, dials);
+	net_step(1, &(struct zab_event){ .type = ZAB_DIAL_FAILED, .fd = -1, .attempt = dials });
+	ck_assert_int_eq(NODE->zab.part, ZAB_LOOKING);
+}
+END_TEST
+
+/* The channel of INSTALL is closed by logd when it has all; nothing is wrong with that. */
+START_TEST(logd_closes_a_channel_that_is_done)
+{
+	make_stream();
+	discover(1);
+	NODE->logd_stuck = true;
+	say(PACKET_SNAP, ZXID(1, 7));
+	say_bytes(buf_head(&stream), buf_len(&stream));
+	say_bytes("\0\0\0\012BenWasHer", 13);
+	/* Nobody takes the last bytes; then logd is gone from the channel. */
+	net_input(1, net.dialled, SLICE_LIT("e"));
+	net_step(1, &(struct zab_event){ .type = ZAB_INSTALL_CLOSED, .fd = -1 });
+	net_step(1, &(struct zab_event){ .type = ZAB_INSTALL_CLOSED, .fd = -1 });
+	net_step(1, &(struct zab_event){ .type = ZAB_INSTALL_WROTE, .fd = -1, .count = 1 });
+	ck_assert(!NODE->looking);
+	net_frame(1, ZAB_LOGD, MSG_INSTALL, 0, NODE->zab.task.seq, ZXID(1, 7), SLICE_NULL);
+	net_run();
+	say(PACKET_NEWLEADER, ZXID(1, 0));
+	ck_assert_uint_eq(NODE->zab.proposed, ZXID(1, 7));
+	buf_free(&stream);
+}
+END_TEST
+
+/* An answer that comes before the question is complete. */
+START_TEST(logd_answers_too_early)
+{
+	discover(1);
+	say(PACKET_SNAP, ZXID(1, 7));
+	net_frame(1, ZAB_LOGD, MSG_INSTALL, 0, NODE->zab.task.seq, ZXID(1, 7), SLICE_NULL);
+	ck_assert_str_eq(NODE->ended, "another snapshot was installed");
+}
+END_TEST
+
+START_TEST(an_install_ends_when_the_role_is_over)
+{
+	make_stream();
+	discover(1);
+	NODE->logd_stuck = true;
+	say(PACKET_SNAP, ZXID(1, 7));
+	say_bytes(buf_head(&stream), buf_len(&stream));
+	say_bytes("\0\0\0\012BenWasHere", 14);
+	hang_up();
+	ck_assert(!NODE->looking);
+	net_frame(1, ZAB_LOGD, MSG_INSTALL, 0, NODE->zab.task.seq, ZXID(1, 7), SLICE_NULL);
+	ck_assert(NODE->looking);
+	ck_assert_uint_eq(NODE->look.zxid, ZXID(1, 7));
+	buf_free(&stream);
+}
+END_TEST
+
+/* Nobody who cannot vouch for its log leads. */
+START_TEST(partial_logs_do_not_lead)
+{
+	struct zab_event e = { .type = ZAB_FRAME,
+			       .link = ZAB_ELECTIOND,
+			       .fd = -1,
+			       .result = { .leader = 1, .state = ZAB_LEADER },
+			       .frame = { .type = MSG_RESULT, .seq = 1 } };
+
+	NODE->partial = true;
+	net_start(1);
+	ck_assert_uint_eq(NODE->look.zxid, UINT64_MAX);
+	net_step(1, &e);
+	ck_assert_str_eq(NODE->ended, "a result that makes no sense");
+	/* Its ACKEPOCH counts for nobody. */
+	net_link_up(1, ZAB_ELECTIOND);
+	net_elect(LEADER);
+	net_run();
+	expect("FOLLOWERINFO 0 +20");
+	say_data(PACKET_LEADERINFO, ZXID(1, 0), "\0\1\0\0", 4);
+	ck_assert_uint_eq(buf_len(&net.heard), 24);
+	ck_assert_uint_eq(get_be32(buf_head(&net.heard) + 16), UINT32_MAX);
+}
+END_TEST
+
 static Suite *
 make_suite(void)
 {
@@ -1194,6 +1334,14 @@ make_suite(void)
 	tcase_add_test(c, answers_of_logd_that_were_not_asked_for);
 	tcase_add_test(c, logd_answers_when_the_role_is_over);
 	tcase_add_test(c, says_how_it_is);
+	tcase_add_test(c, questions_while_a_repair_is_under_way);
+	tcase_add_test(c, questions_have_an_end);
+	tcase_add_test(c, commits_of_what_is_not_there);
+	tcase_add_test(c, no_dial_without_a_role);
+	tcase_add_test(c, logd_closes_a_channel_that_is_done);
+	tcase_add_test(c, logd_answers_too_early);
+	tcase_add_test(c, an_install_ends_when_the_role_is_over);
+	tcase_add_test(c, partial_logs_do_not_lead);
 	suite_add_tcase(s, c);
 	return s;
 }
