@@ -361,7 +361,7 @@ hear_connected(struct client *c, struct jute_reader *r)
 		if (!has_asked_to_close(c) && !model_may_be_over(s->model, c->session))
 			sim_fail(s, "%s: session 0x%" PRIx64 " is said to be over", c->proc.name,
 				 (uint64_t)c->session);
-		if (s->quiet && !has_asked_to_close(c) && c->since_us <= s->quiet_us)
+		if (s->quiet && c->calm && !has_asked_to_close(c))
 			sim_fail(s, "%s: session 0x%" PRIx64 " has expired in a calm", c->proc.name,
 				 (uint64_t)c->session);
 		forget_session(c);
@@ -373,8 +373,6 @@ hear_connected(struct client *c, struct jute_reader *r)
 	if (!model_was_created(s->model, h.session_id))
 		sim_fail(s, "%s: session 0x%" PRIx64 " is not committed", c->proc.name,
 			 (uint64_t)h.session_id);
-	if (c->session == 0)
-		c->since_us = s->now_us;
 	c->connected = true;
 	c->session = c->conn->session = h.session_id;
 	memcpy(c->password, h.passwd.data, PASSWORD_BYTES);

@@ -18,8 +18,9 @@ struct client {
 	int node; /* where it dialled last, from 0 */
 	struct dial dial;
 	struct conn *conn;
-	bool connected;                                            /* the server has answered */
-	uint64_t dialled_us, heard_us, said_us, next_us, since_us; /* since: its session began */
+	bool calm;      /* it was connected when the faults were long over: its session has to last */
+	bool connected; /* the server has answered */
+	uint64_t dialled_us, heard_us, said_us, next_us;
 	int64_t session;
 	uint8_t password[PASSWORD_BYTES];
 	int32_t timeout_ms;

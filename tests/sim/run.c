@@ -112,7 +112,8 @@ sim_run(struct sim *s, uint64_t seed)
 		faults_heal(s);
 	run_until(s, faults_us + HEAL_US);
 	s->quiet = true;
-	s->quiet_us = s->now_us;
+	for (int i = 0; i < s->nclients; i++)
+		s->clients[i]->calm = s->clients[i]->connected;
 	run_until(s, faults_us + HEAL_US + QUIET_US);
 	if (!s->failed)
 		check_end(s);

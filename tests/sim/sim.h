@@ -135,9 +135,8 @@ struct sim {
 	struct channel *channels; /* ends of bulk channels, by number */
 	size_t nchannels, channels_cap;
 
-	bool healing; /* no more faults */
-	bool quiet;   /* no more requests, since quiet_us */
-	uint64_t quiet_us;
+	bool healing;   /* no more faults */
+	bool quiet;     /* no more requests */
 	uint64_t think; /* factor of the time between requests */
 	enum mutation mutation;
 	struct rng mutate;
