@@ -326,13 +326,14 @@ hear_reply(struct client *c, const struct jute_reply_header *h, struct jute_read
 	}
 }
 
-/* Whether it has asked for the end of its session, and was cut off before the answer. */
+/* Whether it has asked for the end of its session, and was cut off before the answer: that may come about any time. */
 static bool
 has_asked_to_close(const struct client *c)
 {
-	const struct ask *a = c->nasks > 0 ? c->asks[c->nasks - 1] : NULL;
-
-	return a != NULL && a->session == c->session && a->op.type == ZK_OP_CLOSE_SESSION;
+	for (int i = c->nasks; i > 0 && c->asks[i - 1]->session == c->session; i--)
+		if (c->asks[i - 1]->op.type == ZK_OP_CLOSE_SESSION)
+			return true;
+	return false;
 }
 
 static void
