@@ -53,6 +53,7 @@ struct model {
 	struct proposal proposals[PROPOSALS];
 	uint64_t epoch; /* highest that has begun */
 	int leaders[EPOCHS_MAX];
+	int accepted[NODES_MAX][EPOCHS_MAX]; /* by each node: of which leader */
 	struct znode *hash[HASHES], **all;
 	size_t nall, all_cap;
 	struct session *sessions;
@@ -760,6 +761,21 @@ model_cuts(struct model *m, struct node *n, uint64_t zxid)
 {
 	(void)m;
 	n->cutting = zxid + 1;
+}
+
+void
+model_accepts(struct model *m, struct node *n, int leader)
+{
+	uint64_t epoch = platter_number(&n->disk, "acceptedEpoch");
+	int *of;
+
+	if (epoch >= EPOCHS_MAX)
+		return;
+	of = &m->accepted[n->sid - 1][epoch];
+	if (*of != 0 && *of != leader)
+		sim_fail(m->sim, "n%d accepts epoch %" PRIu64 " of n%d, and had accepted it of n%d", n->sid,
+			 epoch, leader, *of);
+	*of = leader;
 }
 
 /* ---- Leaders ---- */

@@ -52,6 +52,8 @@ void model_durable(struct model *m, struct node *n, uint64_t zxid, bool cut);
 void model_cuts(struct model *m, struct node *n, uint64_t zxid);
 /* A learner sends this ACK: of a txn, or of a leader's epoch (the lower half is 0) and all that came before. */
 void model_acked(struct model *m, struct node *n, uint64_t zxid);
+/* A learner accepts the epoch that is in its file now, and its leader's claim to it: no epoch of two leaders. */
+void model_accepts(struct model *m, struct node *n, int leader);
 /* What lies in the log of n agrees with all that is final. */
 void model_check_log(struct model *m, struct node *n);
 /* syncd gives that txn to its logd: in an ensemble, where each start of a leader is an epoch, no zxid has two. */

@@ -83,6 +83,7 @@ struct syncd {
 	int nlinks;
 	struct list peers;
 	uint32_t last_peer, attempt;
+	int leader; /* that was dialled last */
 	struct dial dial;
 	struct conn *install;
 	size_t installed; /* written, and the core was not told yet */

@@ -20,6 +20,7 @@ enum {
 	FULL_US = 2 * MS,        /* until one that is full is tried again */
 	PACKET_REQUEST = 1,
 	PACKET_ACK = 3,
+	PACKET_ACKEPOCH = 18,
 };
 
 static struct syncd *
@@ -215,6 +216,7 @@ dial_leader(struct syncd *s, const struct zab_action *a)
 	net_hang_up(&s->dial, false);
 	net_dial(&s->dial, &s->proc, net_place(node_of(s)->sid), to, &to->quorum_port);
 	s->attempt = a->dial.attempt;
+	s->leader = (int)a->dial.sid;
 }
 
 /*
@@ -232,6 +234,8 @@ check_packets(struct syncd *s, struct peer *p, struct slice out)
 			break;
 		if (type == PACKET_REQUEST && sim_mutates(s->proc.sim, MUTATE_SECOND_REQUEST, 50))
 			conn_send(p->conn, 0, &s->proc, slice_of(out.data, n), -1);
+		if (type == PACKET_ACKEPOCH && get_be32(out.data + 16) != UINT32_MAX)
+			model_accepts(s->proc.sim->model, node_of(s), s->leader);
 		if (type == PACKET_ACK)
 			model_acked(s->proc.sim->model, node_of(s), get_be64(out.data + 4));
 		out = slice_of(out.data + n, out.len - n);
@@ -720,8 +724,12 @@ syncd_start(struct proc *p)
 					   [ZAB_CLIENTD] = &n->clientd_link,
 					   [ZAB_ELECTIOND] = &n->electiond_link };
 
+	char alone[sizeof p->sim->members];
+
 	node_quorum(p->sim, &c.quorums.current);
 	if (p->sim->mutation == MUTATE_QUORUM_OF_ONE) {
+		snprintf(alone, sizeof alone, "server.%d=10.0.0.1:2888:3888:participant\nversion=0", n->sid);
+		c.members = slice_str(alone);
 		quorum_init(&c.quorums.current, false);
 		quorum_add(&c.quorums.current, c.sid, 0, 1);
 	}
