@@ -715,7 +715,7 @@ syncd_start(struct proc *p)
 		.max_snap_syncs = 10,
 		.window_txns = WINDOW_TXNS,
 		.window_bytes = WINDOW_BYTES,
-		.commit_log_count = 100,
+		.commit_log_count = p->sim->story != NULL ? 20 : 100,
 		.commit_log_bytes = 1 << 20,
 		.role_base = (uint32_t)rng_below(&p->sim->net, 1 << 20),
 		.trace = &p->trace,

@@ -72,7 +72,7 @@ print_line(struct sim *s, const struct proc *who, const char *event, const char 
 	}
 	if (s->tracing)
 		fwrite(line, 1, (size_t)n, stdout);
-	if (s->record != NULL && story_keeps(who, event))
+	if (s->record != NULL && s->scene > 0 && !s->healing && story_keeps(who, event))
 		buf_put(s->record, line, (size_t)n);
 }
 

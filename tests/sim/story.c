@@ -63,14 +63,17 @@ story_missed(const struct sim *s)
 bool
 story_keeps(const struct proc *p, const char *event)
 {
-	static const char *const kept[] = { "start",     "dead",     "recovered", "role",      "epochs",
-					    "peer",      "election", "zab:",      "store:",    "out of",
-					    "disk call", "install",  "cut",       "snapshot ", "gives up" };
-	static const char *const dropped[] = { "zab: commit",  "zab: propos", "zab: ack",    "zab: durable",
-					       "zab: request", "zab: ping",   "store: mark", "zab: link" };
+	static const char *const kept[] = {
+		"start",   "dead",   "recovered",         "role",      "epochs",  "zab:", "store:", "dies",
+		"install", "out of", "election: elected", "disk call", "gives up"
+	};
+	static const char *const dropped[] = { "zab: commit",    "zab: clientd ready", "zab: members",
+					       "zab: link",      "zab: learner ",      "store: log begun",
+					       "store: purged",  "zab: disk",          "zab: peer",
+					       "zab: following", "zab: leading" };
 
 	if (p == NULL)
-		return true;
+		return strcmp(event, "txn") != 0;
 	if (p->kind == PROC_CLIENT)
 		return false;
 	for (size_t i = 0; i < sizeof dropped / sizeof *dropped; i++)
