@@ -219,6 +219,38 @@ dial_leader(struct syncd *s, const struct zab_action *a)
 	s->leader = (int)a->dial.sid;
 }
 
+/* Bytes of a jute buffer or string at the front, with its length; 0 when it is not all there. */
+static size_t
+jute_bytes(struct slice in)
+{
+	uint32_t len = in.len < 4 ? UINT32_MAX : get_be32(in.data);
+
+	if (in.len < 4 || (len != UINT32_MAX && len > in.len - 4))
+		return 0;
+	return 4 + (len == UINT32_MAX ? 0 : len);
+}
+
+/* Bytes of the packet at the front: type, zxid, data, and authinfo of pairs of strings. 0 when it is not all there. */
+static size_t
+packet_bytes(struct slice in)
+{
+	size_t at = 12, n = in.len < at ? 0 : jute_bytes(slice_of(in.data + at, in.len - at));
+	uint32_t ids;
+
+	if (n == 0 || in.len - at - n < 4)
+		return 0;
+	at += n;
+	ids = get_be32(in.data + at);
+	at += 4;
+	for (uint32_t i = 0; ids != UINT32_MAX && i < 2 * ids; i++) {
+		n = jute_bytes(slice_of(in.data + at, in.len - at));
+		if (n == 0)
+			return 0;
+		at += n;
+	}
+	return at;
+}
+
 /*
  * What a learner acks it has for good: the epoch and all before it, or the txn. SECOND_REQUEST: a request leaves ahead of
  * itself.
@@ -226,19 +258,18 @@ dial_leader(struct syncd *s, const struct zab_action *a)
 static void
 check_packets(struct syncd *s, struct peer *p, struct slice out)
 {
-	while (out.len >= 20) {
-		uint32_t type = get_be32(out.data), data = get_be32(out.data + 12);
-		size_t n = 16 + (data == UINT32_MAX ? 0 : data) + 4;
+	struct sim *sim = s->proc.sim;
+	size_t n;
 
-		if (n > out.len)
-			break;
-		if (type == PACKET_REQUEST && sim_mutates(s->proc.sim, MUTATE_SECOND_REQUEST, 50))
+	for (; (n = packet_bytes(out)) > 0; out = slice_of(out.data + n, out.len - n)) {
+		uint32_t type = get_be32(out.data);
+
+		if (type == PACKET_REQUEST && sim_mutates(sim, MUTATE_SECOND_REQUEST, 50))
 			conn_send(p->conn, 0, &s->proc, slice_of(out.data, n), -1);
 		if (type == PACKET_ACKEPOCH && get_be32(out.data + 16) != UINT32_MAX)
-			model_accepts(s->proc.sim->model, node_of(s), s->leader);
+			model_accepts(sim->model, node_of(s), s->leader);
 		if (type == PACKET_ACK)
-			model_acked(s->proc.sim->model, node_of(s), get_be64(out.data + 4));
-		out = slice_of(out.data + n, out.len - n);
+			model_acked(sim->model, node_of(s), get_be64(out.data + 4));
 	}
 }
 
