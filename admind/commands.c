@@ -198,13 +198,49 @@ fill_voting_view(struct exchange *x, json_t *o)
 	return NULL;
 }
 
+static const char *
+find_fact(const Zkd__Status *s, const char *name)
+{
+	for (size_t i = 0; s != NULL && i < s->n_facts; i++)
+		if (strcmp(s->facts[i]->name, name) == 0)
+			return s->facts[i]->value;
+	return NULL;
+}
+
+/* The hosts at which the configuration has server `sid`, as ZooKeeper joins them. */
+static json_t *
+hosts_of(const struct config *c, int64_t sid)
+{
+	const struct config_server *s = config_find_server(c, sid);
+	struct buf text;
+	json_t *j;
+
+	buf_init(&text, 64 << 10);
+	for (size_t i = 0; s != NULL && i < s->naddresses; i++) {
+		buf_put(&text, "|", i > 0);
+		buf_put_slice(&text, slice_str(s->addresses[i].host));
+	}
+	j = words_string(buf_slice(&text));
+	buf_free(&text);
+	return j;
+}
+
 /* On a standalone node there is no leader, no observer and no Zab state; ZooKeeper says so in these words. */
 static const char *
 fill_leader(struct exchange *x, json_t *o)
 {
-	(void)x;
-	(void)o;
-	return "server is not initialized";
+	const char *leader = find_fact(x->answers[1], "leader"), *mode = find_fact(x->answers[1], "mode");
+	int64_t sid;
+
+	if (!config_is_ensemble(x->http->config))
+		return "server is not initialized";
+	if (leader == NULL || mode == NULL)
+		return not_serving;
+	sid = words_number(slice_str(leader));
+	json_object_set_new(o, "is_leader", json_boolean(strcmp(mode, "leader") == 0));
+	json_object_set_new(o, "leader_id", json_integer(sid));
+	json_object_set_new(o, "leader_ip", hosts_of(x->http->config, sid));
+	return NULL;
 }
 
 static const char *
@@ -216,10 +252,37 @@ fill_observers(struct exchange *x, json_t *o)
 	return NULL;
 }
 
+/* What this server is in Zab; "following - broadcast" is how mntr says it. */
+static void
+put_zab(struct exchange *x, json_t *o)
+{
+	const struct config *c = x->http->config;
+	const struct config_server *own = config_find_server(c, c->myid);
+	struct slice peer = words_find_metric(text_of(x, 0), "peer_state");
+	const uint8_t *dash = peer.data == NULL ? NULL : memmem(peer.data, peer.len, " - ", 3);
+	uint64_t zxid = (uint64_t)words_zxid(text_of(x, 1));
+
+	json_object_set_new(o, "myid", json_integer(c->myid));
+	json_object_set_new(
+	    o, "is_leader",
+	    json_boolean(slice_equal(words_find_metric(text_of(x, 0), "server_state"), SLICE_LIT("leader"))));
+	json_object_set_new(o, "voting", json_boolean(own != NULL && !own->observer));
+	json_object_set_new(o, "last_zxid", json_sprintf("0x%llx", (unsigned long long)zxid));
+	json_object_set_new(o, "zab_epoch", json_integer((json_int_t)(zxid >> 32)));
+	json_object_set_new(o, "zab_counter", json_integer((json_int_t)(zxid & UINT32_MAX)));
+	json_object_set_new(
+	    o, "zabstate",
+	    dash == NULL ? json_string("")
+			 : words_string(slice_of(dash + 3, (size_t)(peer.data + peer.len - dash) - 3)));
+}
+
 static const char *
 fill_zabstate(struct exchange *x, json_t *o)
 {
-	(void)x;
+	if (config_is_ensemble(x->http->config)) {
+		put_zab(x, o);
+		return NULL;
+	}
 	json_object_set_new(o, "voting", json_false());
 	json_object_set_new(o, "zabstate", json_string(""));
 	return NULL;
@@ -253,7 +316,7 @@ static const struct command commands[] = {
 	{ ASKS(WORD("hash")), .names = { "hash" }, .fill = fill_hash },
 	{ ASKS(WORD("srvr")), .names = { "initial_configuration", "icfg" }, .fill = fill_initial_configuration },
 	{ ASKS(WORD("isro"), WORD("srvr")), .names = { "is_read_only", "isro" }, .fill = fill_is_read_only },
-	{ ASKS(WORD("srvr")), .names = { "leader", "lead" }, .alone = true, .fill = fill_leader },
+	{ ASKS(WORD("srvr"), { ASK_CLIENTD, NULL }), .names = { "leader", "lead" }, .fill = fill_leader },
 	{ ASKS(WORD("mntr")), .names = { "monitor", "mntr" }, .fill = fill_monitor },
 	{ ASKS(WORD("srvr")), .names = { "observers", "obsr" }, .alone = true, .fill = fill_observers },
 	{ ASKS(WORD("srvr")), .names = { "ruok" } },
@@ -267,7 +330,7 @@ static const struct command commands[] = {
 	{ ASKS(WORD("wchs")), .names = { "watch_summary", "wchs" }, .fill = fill_watch_summary },
 	{ ASKS(WORD("wchc")), .names = { "watches", "wchc" }, .fill = fill_watches },
 	{ ASKS(WORD("wchp")), .names = { "watches_by_path", "wchp" }, .fill = fill_watches_by_path },
-	{ ASKS(WORD("srvr")), .names = { "zabstate" }, .alone = true, .fill = fill_zabstate },
+	{ ASKS(WORD("mntr"), WORD("srvr")), .names = { "zabstate" }, .fill = fill_zabstate },
 };
 /* clang-format on */
 enum { COMMANDS = sizeof commands / sizeof *commands };
@@ -299,7 +362,11 @@ is_answered(const struct exchange *x, bool *cut)
 	*cut = false;
 	for (unsigned i = 0; i < x->page->nsources; i++) {
 		a = x->answers[i];
-		if (a == NULL || !a->serving)
+		if (a == NULL)
+			return false;
+		if (x->page->sources[i].word == NULL)
+			continue;
+		if (!a->serving)
 			return false;
 		*cut |= a->cut;
 	}

@@ -209,8 +209,8 @@ response_sizes(struct slice mntr)
 	return o;
 }
 
-static int64_t
-find_zxid(struct slice srvr)
+int64_t
+words_zxid(struct slice srvr)
 {
 	struct slice line;
 
@@ -241,7 +241,7 @@ words_server_stats(json_t *o, struct slice mntr, struct slice srvr)
 	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
 		put_metric(stats, own[i].json, mntr, own[i].text);
 	json_object_set_new(stats, "client_response_stats", response_sizes(mntr));
-	json_object_set_new(stats, "last_processed_zxid", json_integer(find_zxid(srvr)));
+	json_object_set_new(stats, "last_processed_zxid", json_integer(words_zxid(srvr)));
 	json_object_set_new(stats, "provider_null", json_false());
 	json_object_set_new(o, "server_stats", stats);
 	json_object_set_new(o, "client_response", response_sizes(mntr));

@@ -34,6 +34,8 @@ void words_hash(json_t *o, struct slice hash);
 void words_watch_summary(json_t *o, struct slice wchs);
 void words_watches(json_t *o, struct slice wchc);
 void words_watches_by_path(json_t *o, struct slice wchp);
+/* Of srvr's text the zxid; -1 when it is not there. */
+int64_t words_zxid(struct slice srvr);
 /* version, server_stats, client_response, node_count; of srvr only the zxid is not in mntr. */
 void words_server_stats(json_t *o, struct slice mntr, struct slice srvr);
 

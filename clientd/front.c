@@ -260,6 +260,8 @@ front_facts(const struct front *f, struct front_facts *facts)
 {
 	*facts = (struct front_facts){
 		.mode = mode_of(f),
+		.has_leader = front_serving(f) && !f->role.standalone && f->role.state != ROLE_READONLY,
+		.leader = f->role.leader,
 		.serving = front_serving(f),
 		.ready = front_serving(f) || (f->phase >= PHASE_LOADING && f->role.state == ROLE_LOOKING),
 		.loading = f->phase == PHASE_LOADING,

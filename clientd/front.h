@@ -154,6 +154,8 @@ int front_word(struct front *f, const char *word, int64_t mask, size_t max, stru
 /* What HELLO and the status say. */
 struct front_facts {
 	const char *mode; /* "standalone", "leader", ...; "not serving" */
+	bool has_leader;  /* of an ensemble, which may be this server */
+	uint64_t leader;  /* its sid */
 	bool serving, has_tree, loading, disk_failed, snapshot;
 	bool ready; /* serving, or knows that it is not to serve */
 	uint64_t applied_zxid, shown_zxid;

@@ -384,6 +384,8 @@ status(struct daemon *daemon, struct status_writer *w)
 	front_facts(d->front, &f);
 	status_fact(w, "mode", "%s", f.mode);
 	status_fact(w, "serving", "%s", f.serving ? "yes" : "no");
+	if (f.has_leader)
+		status_fact(w, "leader", "%llu", (unsigned long long)f.leader);
 	status_fact(w, "zxid", "0x%llx", (unsigned long long)f.applied_zxid);
 	status_fact(w, "connections", "%llu", (unsigned long long)f.connections);
 	status_fact(w, "sessions", "%llu", (unsigned long long)f.sessions);

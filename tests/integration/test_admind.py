@@ -47,13 +47,23 @@ COMMANDS = {
 pytestmark = pytest.mark.skipif(not os.access(ADMIND, os.X_OK), reason="admind is not built")
 
 
+taken = set()
+
+
+def fresh_port():
+    """One that nobody listens on, nor will."""
+    while True:
+        port = zkd_node.free_port()
+        if port not in taken:
+            taken.add(port)
+            return port
+
+
 class Site(zkd_node.Node):
     """A node with both sites."""
 
     def __init__(self, keys=None, **options):
-        self.admin, self.metrics_port = zkd_node.free_port(), None
-        while self.metrics_port in (None, self.admin):
-            self.metrics_port = zkd_node.free_port()
+        self.admin, self.metrics_port = fresh_port(), fresh_port()
         ours = {
             "admin.enableServer": "true",
             "admin.serverAddress": "127.0.0.1",
@@ -65,7 +75,7 @@ class Site(zkd_node.Node):
             "4lw.commands.whitelist": "srvr",
             "DigestAuthenticationProvider.superDigest": "super:c2VjcmV0c2VjcmV0c2VjcmV0c2U=",
         }
-        super().__init__(keys={**ours, **(keys or {})}, **options)
+        super().__init__(port=fresh_port(), keys={**ours, **(keys or {})}, **options)
 
     def wait_ready(self, seconds=zkd_node.START_SECONDS):
         super().wait_ready(seconds)
@@ -561,9 +571,46 @@ def test_reload_does_not_move_it():
         assert "key=admin.serverPort" in n.log_end()
 
 
+def test_members_of_an_ensemble():
+    ports = [fresh_port() for _ in range(6)]
+    servers = {f"server.{k + 1}": f"127.0.0.1:{ports[2 * k]}:{ports[2 * k + 1]}" for k in range(3)}
+    limits = {"initLimit": 10, "syncLimit": 5, "tickTime": 1000}
+    with contextlib.ExitStack() as stack:
+        nodes = [Site(keys={**servers, **limits, "myid": k + 1}) for k in range(3)]
+        for n in nodes:
+            stack.callback(n.close)
+            n.start(wait=False)
+        for n in nodes:
+            n.wait_ready()
+        modes = [n.mode() for n in nodes]
+        assert sorted(modes) == ["follower", "follower", "leader"]
+        leader = modes.index("leader") + 1
+        for k, n in enumerate(nodes):
+            answer = n.command("leader")
+            assert answer == {
+                "is_leader": k + 1 == leader, "leader_id": leader, "leader_ip": "127.0.0.1", "command": "leader", "error": None,
+            }
+            zab = n.command("zabstate")
+            assert (zab["myid"], zab["is_leader"], zab["voting"], zab["zabstate"]) == (k + 1, k + 1 == leader, True, "broadcast")
+            assert int(zab["last_zxid"], 16) == zab["zab_epoch"] << 32 | zab["zab_counter"]
+            view = n.command("voting_view")["current_config"]
+            assert view["1"] == {
+                "server_addresses": [f"127.0.0.1:{ports[0]}"], "election_addresses": [f"127.0.0.1:{ports[1]}"],
+                "client_address": "", "learner_type": "participant",
+            }
+            assert n.command("observers")["error"] == "Unknown command: observers"
+            got = samples(n.scrape())
+            assert got["quorum_size"] == 3 and ("synced_followers" in got) == (k + 1 == leader)
+        for n in nodes:
+            n.process.send_signal(signal.SIGTERM)
+        for n in nodes:
+            n.process.wait(20)
+            n.process = None
+
+
 def test_split_form(tmp_path):
     os.chmod(tmp_path, 0o755)
-    port, admin, metrics = (zkd_node.free_port() for _ in range(3))
+    port, admin, metrics = (fresh_port() for _ in range(3))
     data = tmp_path / "data"
     data.mkdir()
     data.chmod(0o777)
