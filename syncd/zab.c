@@ -303,12 +303,15 @@ forgive_all(struct zab *z, uint64_t late_ms)
 	forgive(&z->learn.heard_ms, late_ms, z->now_ms);
 }
 
-/* Connections that came while nobody knew what we are, and for which nobody knows it still. */
+/*
+ * Connections that came while nobody knew what we are, and for which nobody knows it still. Who was elected knows it at
+ * about the time of its learners; these have elected us in a round that we do not know of, and have to look again.
+ */
 static void
 beat_held(struct zab *z)
 {
 	for (size_t i = 0; i < z->npeers; i++)
-		if (z->now_ms - z->peers[i]->heard_ms > ticks_ms(z, z->config.init_limit))
+		if (z->now_ms - z->peers[i]->heard_ms > z->config.tick_ms / 2)
 			zab_doom_peer(z, z->peers[i], "nobody leads here");
 }
 

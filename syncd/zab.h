@@ -304,8 +304,8 @@ struct zab_lead {
 	uint32_t max_accepted;
 	struct zab_epochs own; /* before */
 	uint64_t history;      /* last zxid of the initial history */
-	uint64_t
-	    progress_ms; /* when a learner was last heard of, or took bytes, while we were not established */
+	/* When the step began, or a learner last took bytes or acked NEWLEADER. That learners come again is no progress. */
+	uint64_t progress_ms;
 	struct zab_wait *waits; /* in the order of their zxids */
 	size_t nwaits, waits_cap;
 	struct zab_learners told;

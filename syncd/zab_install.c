@@ -93,6 +93,8 @@ end(struct zab *z, struct zab_peer *p)
 const char *
 zab_learn_snap(struct zab *z, struct zab_peer *p, const struct packet *k)
 {
+	if (!zab_is_up(z, ZAB_LOGD))
+		return "our logd is away when a SNAP comes";
 	begin(z, k->zxid);
 	z->snap.reader = mem_zalloc(1, sizeof *z->snap.reader);
 	snapshot_reader_init(z->snap.reader, SNAPSHOT_STREAM, &deaf, NULL);

@@ -208,7 +208,6 @@ zab_lead_info(struct zab *z, struct zab_peer *p, const struct packet *k)
 	p->voter = !p->observer && zab_is_voter(z, p->sid);
 	p->accepted = epoch_of(k->zxid);
 	p->state = PEER_WAITING;
-	z->lead.progress_ms = z->now_ms;
 	replace_older(z, p);
 	trace(z->config.trace, TRACE_DEBUG, "zab", "learner", "peer=%u sid=%lld observer=%d accepted=%u",
 	      p->id, (long long)info.sid, p->observer, p->accepted);
@@ -243,7 +242,6 @@ zab_lead_ackepoch(struct zab *z, struct zab_peer *p, const struct packet *k)
 	p->zxid = k->zxid;
 	p->counts = p->epoch != (uint32_t)NOT_COUNTED && p->zxid != PACKET_NO_ZXID;
 	p->state = PEER_ACKED;
-	z->lead.progress_ms = z->now_ms;
 	/* Later a quorum has already found that nobody needs what this one knows beyond us. */
 	if (z->lead.step == ZAB_LEAD_ACKS && p->epoch != (uint32_t)NOT_COUNTED && is_ahead(z, p))
 		return "it knows more than we do";

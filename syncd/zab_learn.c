@@ -200,6 +200,8 @@ zab_learn_diff(struct zab *z, struct zab_peer *p, const struct packet *k)
 {
 	trace(z->config.trace, TRACE_NOTICE, "zab", "diff", "zxid=0x%llx from=0x%llx",
 	      (unsigned long long)k->zxid, (unsigned long long)z->proposed);
+	if (z->learn.wiped && z->proposed != 0 && !zab_is_up(z, ZAB_LOGD))
+		return "our logd is away when a DIFF from nothing comes";
 	if (z->learn.wiped && z->proposed != 0)
 		zab_install_empty(z, p);
 	else
@@ -222,6 +224,8 @@ zab_learn_trunc(struct zab *z, struct zab_peer *p, const struct packet *k)
 		zab_learn_settled(z, p);
 		return NULL;
 	}
+	if (!zab_is_up(z, ZAB_LOGD))
+		return "our logd is away when a TRUNC comes";
 	p->state = LEADER_TRUNCATING;
 	zab_pause(z, p);
 	zab_truncate(z, k->zxid);

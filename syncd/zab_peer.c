@@ -278,7 +278,9 @@ zab_on_peer_wrote(struct zab *z, const struct zab_event *event)
 		return;
 	/* Taking a snapshot may last; what counts is that it goes on. */
 	if (p->state < PEER_SYNCED)
-		p->heard_ms = z->lead.progress_ms = z->now_ms;
+		p->heard_ms = z->now_ms;
+	if (p->state < PEER_SYNCED && z->lead.step == ZAB_LEAD_SYNC)
+		z->lead.progress_ms = z->now_ms;
 	zab_channel_wrote(z, p);
 	zab_sync_go_on(z, p);
 }
