@@ -108,12 +108,13 @@ class Connection(asyncio.Protocol):
         self.transport = None
         self.established = False
         self.opened_at = time.monotonic()
-        self.pending = collections.deque()  # (xid, sent at, done)
+        self.pending = collections.deque()  # (xid, sent at, done, type)
         self.last_sent = self.opened_at
 
     def connection_made(self, transport):
         self.transport = transport
         s = self.session
+        self.server = (transport.get_extra_info("peername") or ("?",))[0] if hasattr(transport, "get_extra_info") else "?"
         s.dialling = self
         body = struct.pack(">iqiq", 0, s.last_zxid, s.timeout_ms, s.sid) + buffer(s.passwd) + b"\x00"
         transport.write(struct.pack(">i", len(body)) + body)
@@ -153,14 +154,15 @@ class Connection(asyncio.Protocol):
             self.session.take_event(Event(kind, state, path.decode()))
             return
         if not self.pending or self.pending[0][0] != xid:
-            self.session.violation("order", f"reply to xid {xid} came out of turn")
+            awaited = [f"{kind}:{at}" for at, _, _, kind in list(self.pending)[:3]]
+            self.session.violation("order", f"reply to xid {xid} came out of turn, error {err}, awaited {awaited}")
             return
-        _, sent_at, done = self.pending.popleft()
+        _, sent_at, done, _ = self.pending.popleft()
         self.session.take_reply(sent_at, now, Reply(zxid, err, body), done)
 
     def send(self, kind, body, done, xid):
         self.last_sent = time.monotonic()
-        self.pending.append((xid, self.last_sent, done))
+        self.pending.append((xid, self.last_sent, done, kind))
         self.transport.write(struct.pack(">iii", 8 + len(body), xid, kind) + body)
 
 
@@ -190,7 +192,8 @@ class Session:
         self.task = asyncio.ensure_future(self.keep_dialling())
 
     def violation(self, name, text):
-        self.judge.violation(name, f"{self.name} (session 0x{self.sid:x}): {text}")
+        where = self.connection.server if self.connection is not None else "nowhere"
+        self.judge.violation(name, f"{self.name} (session 0x{self.sid:x}, with {where}): {text}")
 
     @property
     def up(self):
@@ -272,7 +275,7 @@ class Session:
             self.on_down()
         if c is self.dialling:
             self.dialling = None
-        for _, _, done in c.pending:
+        for _, _, done, _ in c.pending:
             done(None)
         c.pending.clear()
 
