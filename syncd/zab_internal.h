@@ -280,7 +280,10 @@ zab_handler zab_on_sync_answer, zab_on_drop, zab_on_revalidated;
 /* clientd has proposed what request `number` asked for; NULL or what is wrong. */
 const char *zab_request_consumed(struct zab *z, uint64_t number, uint16_t type);
 void zab_request_give(struct zab *z);
-void zab_request_committed(struct zab *z);
+/* The zxid that the oldest answer waits for; UINT64_MAX: none waits. */
+uint64_t zab_request_due(const struct zab *z);
+/* Answers what has waited for zxid. */
+void zab_request_committed(struct zab *z, uint64_t zxid);
 void zab_request_clientd_gone(struct zab *z);
 void zab_request_peer_gone(struct zab *z, struct zab_peer *p);
 

@@ -64,6 +64,25 @@ tell_commits(struct zab *z, size_t from, size_t to)
 	}
 }
 
+/*
+ * Learners get commits, and the answers that waited for them, in the one order in which they were asked: a server of
+ * ZooKeeper takes a commit that does not belong to the oldest of its own requests for somebody else's, and then never
+ * answers that one (CommitProcessor).
+ */
+static void
+broadcast_in_turn(struct zab *z, size_t from, size_t to)
+{
+	while (from < to) {
+		uint64_t due = zab_request_due(z);
+		size_t end = window_after(&z->window, due);
+
+		end = end <= from ? from + 1 : end > to ? to : end;
+		zab_broadcast_commits(z, from, end);
+		zab_request_committed(z, window_at(&z->window, end - 1)->zxid);
+		from = end;
+	}
+}
+
 void
 zab_commit(struct zab *z, uint64_t zxid)
 {
@@ -78,10 +97,9 @@ zab_commit(struct zab *z, uint64_t zxid)
 	trace(z->config.trace, TRACE_DEBUG, "zab", "commit", "zxid=0x%llx open=%u", (unsigned long long)zxid,
 	      z->open_txns);
 	if (zab_lead_is_on(z))
-		zab_broadcast_commits(z, from, to);
+		broadcast_in_turn(z, from, to);
 	tell_commits(z, from, to);
 	zab_request_give(z);
-	zab_request_committed(z);
 	zab_members_committed(z, zxid);
 }
 

@@ -141,13 +141,19 @@ answer_in_turn(struct zab *z, const struct zab_wait *w)
 	l->waits[l->nwaits++] = *w;
 }
 
+uint64_t
+zab_request_due(const struct zab *z)
+{
+	return z->lead.nwaits == 0 ? UINT64_MAX : z->lead.waits[0].zxid;
+}
+
 void
-zab_request_committed(struct zab *z)
+zab_request_committed(struct zab *z, uint64_t zxid)
 {
 	struct zab_lead *l = &z->lead;
 	size_t n = 0;
 
-	while (n < l->nwaits && l->waits[n].zxid <= z->committed)
+	while (n < l->nwaits && l->waits[n].zxid <= zxid)
 		answer(z, &l->waits[n++]);
 	if (n == 0)
 		return;

@@ -603,6 +603,24 @@ START_TEST(syncs_wait_for_what_is_outstanding)
 }
 END_TEST
 
+/* Two txns with a sync between them, committed at once: a server of ZooKeeper takes its answers in this order only. */
+START_TEST(a_sync_is_answered_between_two_commits)
+{
+	lead();
+	net_propose(1, 0);
+	say_data(PACKET_REQUEST, PACKET_NO_ZXID, sync_request, sizeof sync_request - 1);
+	net_frame(1, ZAB_CLIENTD, MSG_SYNC, 0, 1, 0, SLICE_NULL);
+	net_propose(1, 0);
+	say_data(PACKET_REQUEST, PACKET_NO_ZXID, sync_request, sizeof sync_request - 1);
+	net_frame(1, ZAB_CLIENTD, MSG_SYNC, 0, 2, 0, SLICE_NULL);
+	net_propose(1, 0);
+	net_run();
+	expect("PROPOSAL 200000001 +48, PROPOSAL 200000002 +48, PROPOSAL 200000003 +48");
+	say(PACKET_ACK, ZXID(2, 3));
+	expect("COMMIT 200000001, SYNC 0, COMMIT 200000002, SYNC 0, COMMIT 200000003");
+}
+END_TEST
+
 START_TEST(answers_that_make_no_sense)
 {
 	static const struct {
@@ -1601,6 +1619,7 @@ make_suite(void)
 	tcase_add_test(c, garbage_before_it_is_live);
 	tcase_add_test(c, requests_go_to_clientd_and_come_back_as_txns);
 	tcase_add_test(c, syncs_wait_for_what_is_outstanding);
+	tcase_add_test(c, a_sync_is_answered_between_two_commits);
 	tcase_add_test(c, answers_that_make_no_sense);
 	tcase_add_test(c, requests_that_are_none);
 	tcase_add_test(c, clientd_dies_with_requests);
