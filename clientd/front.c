@@ -113,12 +113,13 @@ static void (*const handlers[])(struct front *f, const struct front_event *e) = 
 
 /*
  * An event long after the deadline means that this process stood still (stopped, or starved): what clients sent in
- * that time is still in their sockets. All of the gap is given to every session.
+ * that time is still in their sockets. All of the gap is given to every session, and time to be heard to every
+ * connection.
  */
 static void
 note_standstill(struct front *f, uint64_t now_ms)
 {
-	if (f->prep == NULL || f->due_ms == UINT64_MAX || now_ms < f->due_ms + LATE_MS)
+	if (!front_serving(f) || f->due_ms == UINT64_MAX || now_ms < f->due_ms + LATE_MS)
 		return;
 	/* A deadline may have passed already when it was told. */
 	if (now_ms < f->now_ms + LATE_MS)
@@ -126,6 +127,9 @@ note_standstill(struct front *f, uint64_t now_ms)
 	trace(f->trace, TRACE_WARNING, "front", "stood still", "ms=%llu",
 	      (unsigned long long)(now_ms - f->now_ms));
 	sessions_stalled(tree_sessions(f->tree), (int64_t)(now_ms - f->now_ms));
+	if (f->local != NULL)
+		sessions_stalled(f->local, (int64_t)(now_ms - f->now_ms));
+	f->silent_ms = now_ms + f->config.tick_ms;
 }
 
 void

@@ -63,6 +63,28 @@ come_back(int64_t session)
 	return c;
 }
 
+/* A client that only wants to read. */
+static struct world_client *
+reader(int64_t session)
+{
+	struct world_client *c = world_connect(&w);
+	uint8_t passwd[PASSWD_BYTES] = { 0 };
+	struct jute_connect_request rq = { .time_out = 10000,
+					   .session_id = session,
+					   .has_read_only = true,
+					   .read_only = true,
+					   .passwd = slice_of(passwd, PASSWD_BYTES) };
+	struct buf b = new_buf();
+	size_t at = begin(&b);
+
+	if (session != 0)
+		passwd_derive(session, passwd);
+	jute_write_connect_request(&b, &rq);
+	end(&b, at);
+	send_buf(c, &b);
+	return c;
+}
+
 static void
 put_multi(struct buf *b, int32_t xid, int32_t flags)
 {
@@ -146,6 +168,34 @@ START_TEST(test_renewal_and_expiry)
 	/* They end with the role. */
 	c = join(&session);
 	world_role(&w, 0, 0, 1000);
+	ck_assert(c->closed);
+}
+END_TEST
+
+/* A learner that stood still has not heard what its clients said meanwhile. */
+START_TEST(test_standstill)
+{
+	struct world_client *c;
+	int64_t session;
+
+	config.local_sessions = _i == 0;
+	serve_as(_i == 0 ? ZKD__ROLE_STATE__ROLE_FOLLOWER : ZKD__ROLE_STATE__ROLE_READONLY);
+	if (_i == 1) {
+		c = reader(0);
+		session = hear_connect(c).session_id;
+	} else {
+		c = join(&session);
+	}
+	world_sleep(&w, 1000);
+	w.now_ms += 60000;
+	world_sleep(&w, 1);
+	ck_assert(!c->closed);
+	world_sleep(&w, 1000);
+	SAY(c, put_plain(b, -2, ZK_OP_PING));
+	HEAR(c, -2, 0);
+	world_sleep(&w, 9000);
+	ck_assert(!c->closed);
+	world_sleep(&w, 5000);
 	ck_assert(c->closed);
 }
 END_TEST
@@ -266,27 +316,6 @@ END_TEST
 
 /* ---- Without a quorum ---- */
 
-static struct world_client *
-reader(int64_t session)
-{
-	struct world_client *c = world_connect(&w);
-	uint8_t passwd[PASSWD_BYTES] = { 0 };
-	struct jute_connect_request rq = { .time_out = 10000,
-					   .session_id = session,
-					   .has_read_only = true,
-					   .read_only = true,
-					   .passwd = slice_of(passwd, PASSWD_BYTES) };
-	struct buf b = new_buf();
-	size_t at = begin(&b);
-
-	if (session != 0)
-		passwd_derive(session, passwd);
-	jute_write_connect_request(&b, &rq);
-	end(&b, at);
-	send_buf(c, &b);
-	return c;
-}
-
 START_TEST(test_read_only)
 {
 	struct world_client *c, *word;
@@ -383,6 +412,7 @@ add_tests(TCase *t)
 {
 	tcase_add_test(t, test_life);
 	tcase_add_loop_test(t, test_renewal_and_expiry, 0, 2);
+	tcase_add_loop_test(t, test_standstill, 0, 2);
 	tcase_add_loop_test(t, test_upgrade, 0, 2);
 	tcase_add_test(t, test_upgrade_on_a_learner);
 	tcase_add_loop_test(t, test_local_session_of_a_learner, 0, 4);
