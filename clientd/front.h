@@ -1,7 +1,8 @@
 /*
  * front: the side of clientd that clients see, as a pure state machine. Connections, framing, sessions' attachment,
  * the order of each session's requests, watches, replies, four-letter words; and clientd's half of the talk with
- * syncd (role, load, proposals, commits, snapshots). It owns the tree.
+ * syncd (role, load, proposals, commits, snapshots). It owns the tree. What it does follows the role that syncd tells:
+ * leader (also of learners) or standalone, follower, observer, read-only, or none.
  *
  * Use: the shell tells what happened with front_step, one event each, then takes what is to be done with front_next
  * until nothing is left, in that order; it does so at least once in each turn of its loop. front_deadline says when

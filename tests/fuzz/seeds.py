@@ -180,6 +180,11 @@ def front():
     put("front", "garbage", b"\2" + bytes([0, 18]) + b"GET / HTTP/1.1\r\n\r\n" + bytes([0x80, 4]) + b"\xff" * 4)
     role = b"\x08\x01\x10\x01\x30\x64\x38\xff\xff\x03"
     put("front", "role", b"\4" + bytes([6, 2, 4, len(role)]) + role + bytes([6, 5, 0, 0, 7, 36, 4, 0]) + writes)
+    asked = writes + reads + b"\4" + request(9, string(b"/")) + request(1, ephemeral) + b"\4\5\x28"
+    asked += request(-11, b"") + b"\4" + bytes([6, 8, 0, 5, 0, 6, 13, 1, 4, 17]) + bytes(17)
+    roles = {"leader": 0x13, "follower": 0x1A, "observer": 0x22, "read-only": 0x2A, "local": 0x5A, "local-leader": 0x53}
+    for name, how in roles.items():
+        put("front", name, bytes([how]) + asked)
 
 
 def tree():
