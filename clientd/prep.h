@@ -40,7 +40,7 @@ enum { PREP_MULTI_MAX = 100000 };
  * ZK_QUOTAEXCEEDED. The end of a session is one txn, whatever hangs on it: this is what can be prepared and applied
  * without clients noticing much, and without a watchdog. (ZooKeeper has no limit, and fails: ZOOKEEPER-4306.)
  */
-enum { PREP_EPHEMERALS_MAX = 200000 };
+enum { PREP_EPHEMERALS_MAX = 100000 };
 
 struct prep_request {
 	int32_t type;    /* enum zk_op: one for which prep_takes is true */

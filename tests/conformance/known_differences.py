@@ -31,7 +31,7 @@ KNOWN = [
     Difference("mode-of-another-operation", f"{SAFER}: createContainer and createTTL take only their own flags, create and "
                "create2 none of theirs (-8), also in a multi; ZooKeeper makes a node of one kind with a txn of another, or answers "
                "-5 and leaves behind what the multi had begun to change", KEPT_OUT),
-    Difference("limits", f"{SAFER}: a session has 200,000 ephemerals at most (-125), a multi 100,000 operations (-5), a list "
+    Difference("limits", f"{SAFER}: a session has 100,000 ephemerals at most (-125), a multi 100,000 operations (-5), a list "
                "1,024 ACL entries (-114), a connection 64 ids (-115); ZooKeeper has no such limits, and breaks", KEPT_OUT),
     Difference("order-of-ids", "what has no order of its own: zkd keeps the ids of a connection in the order in which they were "
                "proven, ZooKeeper in a hash table's: so in whoAmI, and in lists made by the scheme auth", MASKED),
