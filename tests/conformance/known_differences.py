@@ -28,6 +28,8 @@ KNOWN = [
                "ZooKeeper takes them, and so deletes nodes without asking for permission", KEPT_OUT),
     Difference("wrong-password", f"{SAFER}: a connect with a session's id and a wrong password is refused and no more; "
                "ZooKeeper also closes the connection of the session's owner", KEPT_OUT),
+    Difference("late-clean-up", f"{SAFER}: when a session comes back before the server has noticed that its old connection is "
+               "cut, ZooKeeper forgets the new connection with the old one, and a third then does not end it", KEPT_OUT),
     Difference("mode-of-another-operation", f"{SAFER}: createContainer and createTTL take only their own flags, create and "
                "create2 none of theirs (-8), also in a multi; ZooKeeper makes a node of one kind with a txn of another, or answers "
                "-5 and leaves behind what the multi had begun to change", KEPT_OUT),

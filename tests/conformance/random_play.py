@@ -15,6 +15,7 @@ client begins each step with a sync, which is not written down.
 """
 
 import collections
+import socket
 
 import differential
 import zkwire as z
@@ -269,20 +270,25 @@ class Player:
         client.sync()  # what the old connection has not read would be lost
         old = client.wire
         if step.how == "cut":
-            old.close()
+            old.socket.shutdown(socket.SHUT_WR)
+            self.end(client, old)
         client.open(*client.identity)
         if step.how != "cut":
-            try:
-                while old.receive(REPLY_SECONDS) is not None:
-                    pass
-            except TimeoutError:
-                client.note("the old connection stays open")
-            old.close()
+            self.end(client, old)
         if not any(step.lists) or client.wire is None:
             return
         code = z.SET_WATCHES if len(step.lists) == 3 else z.SET_WATCHES2
         body = z.set_watches(max(client.zxid - step.back, 0), *step.lists)
         client.finish(client.send([op_of(code, body)]))
+
+    def end(self, client, old):
+        """Until the server has closed a connection: late-clean-up."""
+        try:
+            while old.receive(REPLY_SECONDS) is not None:
+                pass
+        except TimeoutError:
+            client.note("the old connection stays open")
+        old.close()
 
     def close(self, client):
         for c in self.clients:
