@@ -34,6 +34,6 @@ heap_leave(struct heap **was)
 }
 
 /* In a function of the world that a process may call: what it allocates is the world's, until it returns. */
-#define IN_HEAP(h) __attribute__((cleanup(heap_leave))) struct heap *heap_was = heap_enter(h)
+#define IN_HEAP(h) __attribute__((cleanup(heap_leave), unused)) struct heap *heap_was = heap_enter(h)
 
 #endif
