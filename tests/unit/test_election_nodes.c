@@ -6,8 +6,9 @@
  * The judge knows nothing of the core but what it says: it has an order of its own (ahead), keeps what each node was told
  * when it had to look (its claims), and reads every notification that is sent.
  *
- * Checked at each notification of a node that looks: what it votes for was once the claim of that server; it is not
- * behind the node's own claim; within a round a node only ever changes to what is ahead; its round never falls.
+ * Checked at each notification of a node that looks: what it votes for is the claim with which that server voted for
+ * itself in this round; it is not behind the node's own claim, nor behind what it heard in this round; within a round a
+ * node only ever changes to what is ahead; its round never falls.
  * Checked at each result: whom it elects leads already, or a quorum did vote so in that round, and its claim is the
  * foremost of a quorum; the vote is that claim; in one round no two leaders have a quorum that settled on them. Checked
  * after the faults: all follow one leader within bounded time; and, where there are no faults but dead servers, without
@@ -28,6 +29,7 @@ enum {
 	ITEMS_MAX = 256, /* in a channel */
 	ROUNDS = 512,
 	CLAIMS_MAX = 1024,
+	OWN_MAX = 8, /* restarts within a round */
 	FAULT_MS = 4000,
 	HEAL_MS = 15000,
 	ROLE_CHECK_MS = 20,
@@ -71,6 +73,8 @@ struct node {
 	int nclaims;
 	int64_t said_round; /* of what it said last, since it looks */
 	struct claim said;
+	int64_t heard_round; /* the foremost that it heard while it looks */
+	struct claim heard;
 	uint64_t good_ms;         /* when its role was last seen to be well */
 	uint64_t conn[NODES_MAX]; /* as it knows them */
 };
@@ -81,6 +85,8 @@ struct history {
 	uint8_t settled[NODES_MAX]; /* nodes that settled on it, since their last start */
 	uint8_t followed
 	    [NODES_MAX]; /* nodes that ever settled on it: what they said then may still be under way */
+	struct claim own[NODES_MAX][OWN_MAX]; /* with which a node voted for itself */
+	int nown[NODES_MAX];
 	bool began[NODES_MAX];
 	struct claim least[NODES_MAX]; /* the least that a node began this round with */
 };
@@ -210,6 +216,22 @@ note_beginning(int i, struct history *h)
 	h->began[i] = true;
 }
 
+/* Whether the server voted for itself so in the round; i, who says it, may be that server. */
+static bool
+was_proposed(int i, struct history *h, const struct claim *c)
+{
+	int *count = &h->nown[c->sid];
+
+	for (int k = 0; k < *count; k++)
+		if (ahead(&h->own[c->sid][k], c) == 0)
+			return true;
+	if (c->sid != i)
+		return false;
+	ck_assert_int_lt(*count, OWN_MAX);
+	h->own[i][(*count)++] = *c;
+	return true;
+}
+
 /* Node i, which looks, votes so. */
 static void
 check_vote(int i, const struct vote *v)
@@ -220,6 +242,10 @@ check_vote(int i, const struct vote *v)
 
 	ck_assert_msg(was_claimed(&c), "seed %llu: node %d votes for what %d never had",
 		      (unsigned long long)seed, i, c.sid);
+	ck_assert_msg(was_proposed(i, h, &c), "seed %llu: node %d votes for %d, which does not itself",
+		      (unsigned long long)seed, i, c.sid);
+	ck_assert_msg(v->round != x->heard_round || ahead(&c, &x->heard) >= 0,
+		      "seed %llu: node %d votes for less than it heard", (unsigned long long)seed, i);
 	ck_assert_msg(ahead(&c, own_claim(i)) >= 0, "seed %llu: node %d votes for less than it has itself",
 		      (unsigned long long)seed, i);
 	ck_assert_msg(v->round >= x->said_round, "seed %llu: the round of node %d falls",
@@ -380,6 +406,20 @@ arrive_news(int from, int to, const struct item *m)
 	step(to, (struct election_event){ .type = m->news, .peer = from });
 }
 
+/* Node i, which looks, is told of a vote. */
+static void
+note_hearing(int i, const struct vote *v)
+{
+	struct node *x = &nodes[i];
+	struct claim c = claim_of(v);
+
+	if (x->e.phase != ELECTION_LOOKING || v->state != VOTE_LOOKING || v->round < x->heard_round)
+		return;
+	if (v->round > x->heard_round || ahead(&c, &x->heard) > 0)
+		x->heard = c;
+	x->heard_round = v->round;
+}
+
 static void
 arrive(int from, int to)
 {
@@ -393,9 +433,11 @@ arrive(int from, int to)
 	else if (m.type == NEWS)
 		arrive_news(from, to, &m);
 	else if (nodes[to].up && m.conn != 0 && m.conn == *conn_of(from, to) &&
-		 m.conn == nodes[to].conn[from])
+		 m.conn == nodes[to].conn[from]) {
+		note_hearing(to, &m.vote);
 		step(to, (struct election_event){
 			     .type = ELECTION_NOTIFICATION, .peer = from, .notification.vote = m.vote });
+	}
 }
 
 /* Both ends hear of it, each after what was under way; what was under way is lost. */
@@ -420,7 +462,7 @@ look(int i)
 
 	x->synced = x->established = false;
 	ck_assert_int_lt(x->nclaims, CLAIMS_MAX);
-	x->said_round = 0; /* who joined a running ensemble took over its round */
+	x->said_round = x->heard_round = 0; /* who joined a running ensemble took over its round */
 	x->claims[x->nclaims++] = (struct claim){ .epoch = x->epoch, .zxid = x->zxid, .sid = i };
 	step(i, (struct election_event){ .type = ELECTION_LOOK,
 					 .vote = { .zxid = x->zxid, .epoch = x->epoch } });
@@ -438,7 +480,7 @@ crash(int i)
 			cut(i, k);
 	memset(x->conn, 0, sizeof x->conn);
 	x->up = false;
-	x->said_round = 0;
+	x->said_round = x->heard_round = 0;
 	election_free(&x->e);
 	for (int r = 0; r < ROUNDS; r++)
 		for (int l = 0; l < n; l++)
@@ -753,6 +795,29 @@ START_TEST(no_wait_after_a_leader_died)
 }
 END_TEST
 
+/* One of them hears and says nothing, and nobody knows whether it lives: it is waited for, but not for ever. */
+START_TEST(a_silent_one_is_waited_for_once)
+{
+	for (uint64_t s = 0; s < QUICK_SEEDS; s++) {
+		begin(s);
+		calm = true;
+		int silent = (int)draw((uint64_t)n);
+		boot(silent);
+		for (int k = 0; k < n; k++)
+			channels[silent][k].blocked = true;
+		for (int i = 0; i < n; i++)
+			if (i != silent)
+				boot(i);
+		run(now + ELECTION_FINALIZE_WAIT_MS / 2);
+		for (int i = 0; i < n; i++)
+			ck_assert_msg(i == silent || nodes[i].e.phase == ELECTION_LOOKING,
+				      "seed %llu: node %d did not wait", (unsigned long long)s, i);
+		run(now + ELECTION_FINALIZE_WAIT_MS / 2 + QUICK_MS);
+		check_quick((uint8_t)(1u << silent));
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -764,6 +829,7 @@ main(void)
 	tcase_add_loop_test(t, faults_then_one_leader, 0, 10);
 	tcase_add_test(t, no_wait_where_all_that_live_have_voted);
 	tcase_add_test(t, no_wait_after_a_leader_died);
+	tcase_add_test(t, a_silent_one_is_waited_for_once);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);
 	int failed = srunner_ntests_failed(r);
