@@ -3,6 +3,7 @@ syncd's part is the test's. What Apache ZooKeeper says to it is in tests/conform
 is tested in tests/unit/test_election.c."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ import pytest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
 
 import electing  # noqa: E402
+import zkd_node  # noqa: E402
 from electing import (  # noqa: E402
     FOLLOWING,
     LEADING,
@@ -593,3 +595,66 @@ def test_states_of_the_facts(cluster):
     facts = nodes[1].facts()
     assert facts["sid"] == "1" and facts["phase"] == "settled" and facts["elections"] == "1"
     assert f"leader={leader}" in facts["vote.1"] and facts["peer.3"] == "connected"
+
+
+# In whole nodes
+
+
+@pytest.fixture
+def ensemble():
+    """Three zkd nodes on ports of their own."""
+    servers = electing.server_list(3)
+    ports = electing.take_ports(3)
+    with contextlib.ExitStack() as stack:
+        nodes = {}
+        for sid in servers:
+            keys = {"initLimit": 10, "syncLimit": 5, "tickTime": 2000, "myid": sid}
+            keys.update({f"server.{s}": line for s, line in servers.items()})
+            nodes[sid] = zkd_node.Node(port=ports[sid - 1], keys=keys)
+            stack.callback(nodes[sid].close)
+            nodes[sid].start(wait=False)
+        electing.wait_until(lambda: all(mode(n) for n in nodes.values()), 30, "the ensemble serves")
+        yield nodes
+
+
+def mode(node):
+    with contextlib.suppress(OSError):
+        for line in zkd_node.four_letter(node.port, "srvr", 1.0).splitlines():
+            if line.startswith("Mode: "):
+                return line.split()[1]
+    return ""
+
+
+def election_of(node):
+    return json.loads(node.zkctl("election", "--json"))
+
+
+@pytest.mark.skipif(not zkd_node.built(), reason="zkd is not built")
+def test_nobody_misses_electiond_and_its_successor_knows_the_role(ensemble):
+    modes = {sid: mode(n) for sid, n in ensemble.items()}
+    assert sorted(modes.values()) == ["follower", "follower", "leader"]
+    zk = ensemble[1].client()
+    try:
+        for how in (signal.SIGKILL, signal.SIGSTOP):
+            for node in ensemble.values():
+                old = node.pid("electiond")
+                os.kill(old, how)
+                zk.set("/", b"written")
+                electing.wait_until(lambda node=node, old=old: node.pid("electiond") not in (0, old), 10, "a new electiond")
+                settled = {"following", "leading"}
+                electing.wait_until(
+                    lambda node=node: election_of(node)["text"].split(":")[0] in settled, 10, "it knows the node's role"
+                )
+        # nobody held an election for that, and nobody lost its place
+        assert {sid: mode(n) for sid, n in ensemble.items()} == modes
+        assert {election_of(n)["elections"] for n in ensemble.values()} == {0}
+    finally:
+        zk.stop()
+        zk.close()
+    # the leader's node goes: the new electionds elect another, and tell the node when it is back
+    leader = next(sid for sid, m in modes.items() if m == "leader")
+    ensemble[leader].stop()
+    others = {sid: n for sid, n in ensemble.items() if sid != leader}
+    electing.wait_until(lambda: "leader" in [mode(n) for n in others.values()], 10, "another leader")
+    ensemble[leader].start(wait=False)
+    electing.wait_until(lambda: mode(ensemble[leader]) == "follower", 15, "it follows")
