@@ -342,7 +342,7 @@ def test_journal():
     lines = r.stdout.splitlines()
     assert lines[0:2] == ["PRIORITY=4", "SYSLOG_IDENTIFIER=electiond"]
     assert lines[2].startswith("MESSAGE=link refused peer=syncd pid=")
-    assert lines[3:] == ["PEER=syncd", "STDERR="]
+    assert lines[3:] == ["PEER=syncd", "DAEMON=electiond", "STDERR="]
 
 
 def test_what_daemons_say_follows_the_node():
