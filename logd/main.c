@@ -34,6 +34,7 @@ settings_of(const struct config *c)
 		.force_sync = c->force_sync,
 		.sync_warning_ms = (uint64_t)c->fsync_warning_ms,
 		.db_autocreate = c->db_autocreate,
+		.member = config_is_ensemble(c),
 		.trust_empty = c->snapshot_trust_empty,
 	};
 

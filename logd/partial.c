@@ -30,19 +30,28 @@ parse(struct slice text)
 	return zxid;
 }
 
+static int
+begin(struct store *s, uint64_t was)
+{
+	char text[24];
+	int n = snprintf(text, sizeof text, "0x%" PRIx64 "\n", was);
+	int ret = files_replace(s->disk, STORE_SNAP, PARTIAL_NAME, slice_of(text, (size_t)n));
+
+	if (ret == 0)
+		s->partial = was;
+	return ret;
+}
+
 int
 partial_begin(struct store *s, uint64_t zxid)
 {
-	char text[24];
-	int n, ret;
+	return s->durable <= zxid || s->partial >= s->durable ? 0 : begin(s, s->durable);
+}
 
-	if (s->durable <= zxid || s->partial >= s->durable)
-		return 0;
-	n = snprintf(text, sizeof text, "0x%" PRIx64 "\n", s->durable);
-	ret = files_replace(s->disk, STORE_SNAP, PARTIAL_NAME, slice_of(text, (size_t)n));
-	if (ret == 0)
-		s->partial = s->durable;
-	return ret;
+int
+partial_begin_empty(struct store *s)
+{
+	return begin(s, UINT64_MAX);
 }
 
 int

@@ -367,13 +367,18 @@ begin_database(struct store *s, char why[FILES_TEXT_BYTES])
 {
 	int ret;
 
-	if (!s->settings.db_autocreate && !may_initialize(s))
+	bool trusted = s->settings.db_autocreate || may_initialize(s);
+
+	if (!trusted && !s->settings.member)
 		return store_refuse(
 		    why,
 		    "%s is empty and db.autocreate=false: make a file named initialize in %s to begin a new "
 		    "database, or restore the data",
 		    s->disk->names[STORE_SNAP], s->disk->names[STORE_LOG_TOP]);
-	ret = write_first_snapshot(s);
+	/* As ZooKeeper's zxid of -1: it may have been more, so the server does not vote before it has synced. */
+	ret = trusted ? 0 : partial_begin_empty(s);
+	if (ret == 0)
+		ret = write_first_snapshot(s);
 	if (ret == 0)
 		trace(s->trace, TRACE_NOTICE, "store", "new database", "folder=%s",
 		      s->disk->names[STORE_SNAP]);
@@ -443,6 +448,9 @@ recover_files(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES]
 	if (ret != 0)
 		return ret;
 	ret = partial_recover(s);
+	/* The operator says that there was nothing. */
+	if (ret == 0 && s->durable == 0 && s->partial == UINT64_MAX && may_initialize(s))
+		ret = partial_end(s);
 	return ret == 0 ? 0 : store_disk_error(why, ret, "read zkd.partial", s, STORE_SNAP);
 }
 

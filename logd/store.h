@@ -52,8 +52,9 @@ struct store_settings {
 	bool force_sync;          /* false: never sync the log (zoo.cfg: forceSync=no) */
 	uint64_t sync_warning_ms;
 	bool db_autocreate; /* an empty folder may begin a new database */
-	bool trust_empty;   /* logs without any snapshot are replayed from nothing */
-	uint64_t seed;      /* of the random part of snapshot times */
+	bool member; /* of an ensemble: where it may not it begins one that is partial until it has synced */
+	bool trust_empty; /* logs without any snapshot are replayed from nothing */
+	uint64_t seed;    /* of the random part of snapshot times */
 };
 
 struct store;

@@ -80,6 +80,8 @@ void store_begin_anew(struct store *s, uint64_t zxid, uint64_t snapshot_zxid);
 int install_recover(struct store *s);
 /* partial.c: a snapshot at zxid is about to take the place of the log. What the disk said. */
 int partial_begin(struct store *s, uint64_t zxid);
+/* partial.c: nothing is here, and nobody knows what there was. What the disk said. */
+int partial_begin_empty(struct store *s);
 /* The leader's history is here, whatever its length. What the disk said. */
 int partial_end(struct store *s);
 /* Behind the positions. What the disk said. */

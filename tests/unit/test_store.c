@@ -262,6 +262,51 @@ START_TEST(not_autocreated)
 }
 END_TEST
 
+/* A member of an ensemble begins all the same, but votes for nothing before it has synced, or its operator knows better. */
+START_TEST(empty_member)
+{
+	struct store_settings settings = ordinary;
+	struct fake_disk f;
+	struct store *s;
+
+	settings.db_autocreate = false;
+	settings.member = true;
+	fake_disk_init(&f, true, 1);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), 0);
+		ck_assert(store_partial(s));
+		store_close(s);
+		fake_disk_power_loss(&f);
+	}
+	ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), 0);
+	append_range(s, 1, 2, 1);
+	ck_assert(store_partial(s));
+	ck_assert_int_eq(store_set_epochs(s, 1, 1, 0), 0);
+	ck_assert(!store_partial(s));
+	store_close(s);
+	fake_disk_free(&f);
+	fake_disk_init(&f, true, 1);
+	ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), 0);
+	store_close(s);
+	fake_disk_put(&f, STORE_LOG_TOP, "initialize", "", 0);
+	ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), 0);
+	ck_assert(!store_partial(s));
+	store_close(s);
+	fake_disk_free(&f);
+	/* With the file at once, and with db.autocreate. */
+	for (int i = 0; i < 2; i++) {
+		fake_disk_init(&f, true, 1);
+		if (i == 0)
+			fake_disk_put(&f, STORE_LOG_TOP, "initialize", "", 0);
+		settings.db_autocreate = i == 1;
+		ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), 0);
+		ck_assert(!store_partial(s));
+		store_close(s);
+		fake_disk_free(&f);
+	}
+}
+END_TEST
+
 START_TEST(append_order)
 {
 	struct fake_disk f;
@@ -1994,6 +2039,208 @@ START_TEST(bad_sectors)
 }
 END_TEST
 
+/* --- corners --- */
+
+/* Logs of many steps, to a tree and to learners. */
+START_TEST(load_in_many_steps)
+{
+	struct load_request request = { .kind = LOAD_SINCE, .have = 7, .upto = 2000, .size_factor = 1e9 };
+	struct store_settings settings = ordinary;
+	struct fake_disk f;
+	struct loaded l;
+	struct store *s;
+
+	settings.log_size_bytes = 100000;
+	settings.prealloc_bytes = 0;
+	fake_disk_init(&f, true, 5);
+	ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), 0);
+	append_range(s, 1, 2000, 50);
+	must_load(&f, 2000, &l);
+	ck_assert_uint_eq(l.txns, 2000);
+	ck_assert_int_eq(load_all(&f, &request, &l), 0);
+	ck_assert(l.log && l.log_zxid == 7 && l.txns == 1993);
+	ck_assert_int_eq(write_snapshot(&f, 1000, SNAPFILE_PLAIN), 0);
+	request.size_factor = 1; /* of some hundred bytes */
+	ck_assert_int_eq(load_all(&f, &request, &l), 0);
+	ck_assert(!l.log && l.snapshot_zxid == 1000 && l.txns == 1000);
+	/* A log that ends too early, and a gap in the middle, for one who has a tree and one who learns. */
+	for (uint64_t gap = 0; gap < 2; gap++) {
+		if (gap == 1)
+			ck_assert_int_eq(f.disk.ops->remove(&f.disk, STORE_LOG, "log.1f5"), 0);
+		request = (struct load_request){ .kind = LOAD_TXNS, .have = 7, .upto = 2001 - gap };
+		ck_assert_int_eq(load_all(&f, &request, &l), -EUCLEAN);
+		request.kind = LOAD_SINCE;
+		request.size_factor = 1e9;
+		ck_assert_int_eq(load_all(&f, &request, &l), gap == 0 ? -EUCLEAN : 0);
+		ck_assert(!l.log);
+	}
+	store_close(s);
+	store_close(NULL);
+	load_free(NULL);
+	purge_free(NULL);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* Files that look like snapshots at first sight; the same one twice; one of a history that was cut off. */
+START_TEST(snapshots_of_all_kinds)
+{
+	static const struct {
+		const char *name, *head, *tail;
+	} odd[] = {
+		{ "snapshot.9", "ZKSX", "\0\0\0\1/" },
+		{ "snapshot.a", "ZKSN\0\0\0\2", "\0\0\0\1?" },
+		{ "snapshot.a.gz", "\x1f\x8b\x07", "" },
+		{ "snapshot.b.snappy", "\x82SNAPPX", "" },
+		{ "snapshot.c", "", "" },
+	};
+	struct fake_disk f;
+	struct loaded l;
+	struct store *s;
+
+	fake_disk_init(&f, _i == 0, 5);
+	s = make_history(&f);
+	for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+		char content[120] = { 0 };
+		memcpy(content, odd[i].head, strlen(odd[i].head) < 4 ? strlen(odd[i].head) : 8);
+		memcpy(content + sizeof content - 5, odd[i].tail, odd[i].tail[0] == '\0' && i > 1 ? 0 : 5);
+		fake_disk_put(&f, STORE_SNAP, odd[i].name, content, i == 4 ? 3 : sizeof content);
+	}
+	ck_assert_int_eq(write_snapshot(&f, 8, SNAPFILE_GZ), 0);
+	ck_assert_int_eq(write_snapshot(&f, 50, SNAPFILE_PLAIN), 0);
+	must_load(&f, 12, &l);
+	ck_assert_uint_eq(l.snapshot_zxid, 8);
+	ck_assert_int_eq(f.disk.ops->remove(&f.disk, STORE_SNAP, "snapshot.8"), 0);
+	must_load(&f, 12, &l);
+	ck_assert_uint_eq(l.snapshot_zxid, 8);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+START_TEST(logs_without_snapshot)
+{
+	struct store_settings settings = ordinary;
+	struct fake_disk f;
+	struct loaded l;
+	struct store *s;
+
+	fake_disk_init(&f, true, 5);
+	s = must_open(&f);
+	append_range(s, 1, 5, 1);
+	store_close(s);
+	ck_assert_int_eq(f.disk.ops->remove(&f.disk, STORE_SNAP, "snapshot.0"), 0);
+	ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), -EUCLEAN);
+	settings.trust_empty = true;
+	ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), 0);
+	ck_assert_uint_eq(store_durable(s), 5);
+	must_load(&f, 5, &l);
+	ck_assert(l.snapshots == 1 && l.txns == 5);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* Snapshots by bytes; limits of nothing and of one. */
+START_TEST(snapshot_times_by_bytes)
+{
+	struct store_settings settings = ordinary;
+	struct fake_disk f;
+	struct store *s;
+
+	settings.snap_count = 100000;
+	settings.snap_size_bytes = _i == 0 ? 4000 : 1;
+	fake_disk_init(&f, true, 5);
+	ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), 0);
+	ck_assert(!store_snapshot_due(s, 0));
+	append_range(s, 1, 25, 1);
+	ck_assert(store_snapshot_due(s, 0));
+	store_snapshot_begun(s);
+	store_snapshot_ended(s, true, 20, 0);
+	store_snapshot_begun(s);
+	store_snapshot_ended(s, true, 10, 0); /* an older one changes nothing */
+	ck_assert_uint_eq(store_snapshot_zxid(s), 20);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* What the helper is asked for on a file that is gone, or that has grown or shrunk meanwhile. */
+START_TEST(late_chores)
+{
+	struct store_chore c = { STORE_ALLOCATE, 77, 5000 };
+	struct fake_disk f;
+	struct store *s;
+
+	fake_disk_init(&f, true, 5);
+	s = must_open(&f);
+	ck_assert_int_eq(store_do_chore(&f.disk, &c), -ENOENT);
+	store_chore_done(s, &c, false);
+	append_range(s, 1, 2, 1);
+	store_chore_done(s, &c, true); /* of another log */
+	c = (struct store_chore){ STORE_ALLOCATE, 1, 100 };
+	ck_assert_int_eq(store_do_chore(&f.disk, &c), 0);
+	store_chore_done(s, &c, true);
+	c = (struct store_chore){ STORE_TRIM, 1, 1000000 };
+	ck_assert_int_eq(store_do_chore(&f.disk, &c), 0);
+	ck_assert_uint_eq(fake_disk_find(&f, STORE_LOG, "log.1")->cached_size, ENTRY_AT(2));
+	append_range(s, 3, 4, 1);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+static const struct {
+	const char *text;
+	size_t len;
+	bool partial;
+} partials[] = {
+	{ "0x3\n", 4, true }, { "0x2\n", 4, false }, { "0xFF\n", 5, true }, { "0x:", 3, true },
+	{ "junk", 4, true },  { "", 0, true },       { "0x00", 4, true },
+};
+
+/* To doubt is safe. */
+START_TEST(partial_files)
+{
+	struct fake_disk f;
+	struct store *s;
+
+	fake_disk_init(&f, true, 5);
+	s = must_open(&f);
+	append_range(s, 1, 2, 1);
+	store_close(s);
+	fake_disk_put(&f, STORE_SNAP, "zkd.partial", partials[_i].text, partials[_i].len);
+	s = must_open(&f);
+	ck_assert_int_eq(store_partial(s), partials[_i].partial);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* Far too long for what they are. */
+START_TEST(small_files_that_are_not)
+{
+	static const char *const names[] = { "zkd.partial", "currentEpoch" };
+	static const char zeros[5000];
+	struct fake_disk f;
+	struct store *s;
+	int ret;
+
+	fake_disk_init(&f, true, 5);
+	s = must_open(&f);
+	append_range(s, 1, 2, 1);
+	store_close(s);
+	fake_disk_put(&f, STORE_SNAP, names[_i], zeros, sizeof zeros);
+	ret = store_open(&s, &f.disk, &ordinary, NULL, why);
+	ck_assert_int_eq(ret, _i == 0 ? 0 : -EUCLEAN);
+	if (ret == 0)
+		ck_assert(store_partial(s));
+	if (ret == 0)
+		store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
 /* --- a full disk --- */
 
 static uint64_t
@@ -2583,6 +2830,7 @@ make_suite(void)
 
 	tcase_add_loop_test(t, fresh_folder, 0, 2);
 	tcase_add_test(t, not_autocreated);
+	tcase_add_test(t, empty_member);
 	tcase_add_test(t, append_order);
 	tcase_add_test(t, batch_limits);
 	tcase_add_test(t, append_path);
@@ -2618,6 +2866,13 @@ make_suite(void)
 	tcase_add_loop_test(t, scrub_finds, 0, sizeof rots / sizeof *rots);
 	tcase_add_test(t, scrub_of_what_changes);
 	tcase_add_test(t, bad_sectors);
+	tcase_add_test(t, load_in_many_steps);
+	tcase_add_loop_test(t, snapshots_of_all_kinds, 0, 2);
+	tcase_add_test(t, logs_without_snapshot);
+	tcase_add_loop_test(t, snapshot_times_by_bytes, 0, 2);
+	tcase_add_test(t, late_chores);
+	tcase_add_loop_test(t, partial_files, 0, sizeof partials / sizeof *partials);
+	tcase_add_loop_test(t, small_files_that_are_not, 0, 2);
 	tcase_add_loop_test(t, full_disk, 0, 4);
 	tcase_add_test(t, no_room_for_a_reserve);
 	tcase_add_loop_test(t, cut_out_of_the_reserve, 0, 2);
