@@ -207,6 +207,10 @@ on_input(struct stream *s, struct slice data)
 			data = slice_of(data.data + n, data.len - (size_t)n);
 		}
 	}
+	if (c->peer == NULL || data.len == 0)
+		c->half_ms = 0;
+	else if (c->half_ms == 0 || used > 0)
+		c->half_ms = clock_mono_ms();
 	return n < 0 ? n : used;
 }
 

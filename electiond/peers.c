@@ -460,6 +460,32 @@ tick_unknown(struct peers *p, uint64_t now_ms)
 	return TURN_NO_DEADLINE;
 }
 
+/*
+ * Half a notification, for longer than one takes: its length may be wrong, and then nothing that the peer says would be
+ * heard any more. It is dialled again.
+ */
+static uint64_t
+tick_halves(struct peers *p, uint64_t now_ms)
+{
+	uint64_t next = TURN_NO_DEADLINE, limit = (uint64_t)p->config.identify_ms;
+
+	for (int64_t sid = 0; sid < SID_LIMIT; sid++) {
+		struct peer *peer = p->known[sid];
+		struct conn *c = peer == NULL ? NULL : peer->conn;
+
+		if (c == NULL || c->half_ms == 0)
+			continue;
+		if (now_ms - c->half_ms < limit) {
+			next = earlier(next, c->half_ms + limit);
+			continue;
+		}
+		conn_complain(c, "the rest of a notification did not come");
+		conn_drop(c);
+		peer_happened(peer, ELECTION_LOST);
+	}
+	return next;
+}
+
 static void
 free_dead(struct peers *p)
 {
@@ -476,6 +502,7 @@ peers_tick(struct peers *p, uint64_t now_ms)
 
 	next = earlier(next, tick_dials(p, now_ms));
 	next = earlier(next, tick_strangers(p, now_ms));
+	next = earlier(next, tick_halves(p, now_ms));
 	free_dead(p);
 	return next;
 }

@@ -39,6 +39,7 @@ struct conn {
 	bool spoken;       /* a notification was given to the stream */
 	struct sockaddr_storage from;
 	uint64_t since_ms;
+	uint64_t half_ms; /* since when a beginning of a notification waits for its rest; 0: none does */
 };
 
 /* peers.c */

@@ -458,6 +458,17 @@ def test_notifications_that_make_no_sense_are_passed_over(besieged):
         assert p.wait_vote(lambda v: v.leader == 2).zxid == 5
 
 
+def test_half_a_notification_is_not_waited_for(besieged):
+    """A length that is wrong would make the connection deaf for good."""
+    one = besieged[1]
+    one.look()
+    with Peer.dial(one.election_port, 2) as p:
+        p.receive()
+        p.send(struct.pack(">i", 1000) + b"\x00" * 44)
+        assert p.ended(5)
+    assert one.alive()
+
+
 def test_silence_is_limited(besieged):
     begin = time.monotonic()
     with Peer.dial(besieged[1].election_port) as p:
