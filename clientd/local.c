@@ -154,8 +154,9 @@ local_upgrade(struct front *f, struct front_conn *c, const struct request *rq)
 
 	if (!c->local || !wants_to_own(f, rq))
 		return ZK_OK;
+	/* A multi says in its results that it failed: whoever prepares it finds no such session. */
 	if (!f->config.upgrade_sessions)
-		return ZK_EPHEMERALONLOCALSESSION;
+		return rq->op == ZK_OP_MULTI ? ZK_OK : ZK_EPHEMERALONLOCALSESSION;
 	put_be32(body, (uint32_t)c->timeout_ms);
 	if (write_begin(f, c, &create, f->now_ms) != 0)
 		return ZK_SYSTEMERROR;

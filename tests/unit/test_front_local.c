@@ -122,12 +122,14 @@ START_TEST(test_life)
 	HEAR(c, 1, 0);
 	HEAR(c, 2, 0);
 	HEAR(c, 3, ZK_EPHEMERALONLOCALSESSION);
-	HEAR(c, 4, ZK_EPHEMERALONLOCALSESSION);
+	HEAR(c, 4, 0);
 	HEAR(c, 5, 0);
 	HEAR(c, 6, 0);
 	ck_assert(c->closed);
-	/* /a, and the multi. */
-	ck_assert_uint_eq(w.proposed, 0x100000002);
+	/* /a, and both multis, of which the first has failed. */
+	ck_assert_uint_eq(w.proposed, 0x100000003);
+	ck_assert_uint_eq(facts().znodes, 7);
+	ck_assert_uint_eq(facts().ephemerals, 0);
 	ck_assert_uint_eq(facts().sessions, 0);
 	c = come_back(session);
 	ck_assert_int_eq(hear_connect(c).session_id, 0);
