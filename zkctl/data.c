@@ -154,8 +154,9 @@ data_close(const struct options *o, struct zk *z)
 		return;
 	/* What was found out can be read while the server still writes that the session is over. */
 	fflush(stdout);
+	struct zk_config config = z->config; /* which zk_close forgets */
 	zk_close(z);
-	auth_forget(&z->config);
+	auth_forget(&config);
 }
 
 /* ---- Paths ---- */
