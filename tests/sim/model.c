@@ -51,7 +51,7 @@ struct model {
 	struct entry *history; /* all that is committed, in order */
 	size_t nhistory, history_cap;
 	struct proposal proposals[PROPOSALS];
-	uint64_t epoch; /* highest that has begun */
+	uint64_t epoch, epoch_us; /* highest that has begun, and when */
 	int leaders[EPOCHS_MAX];
 	int accepted[NODES_MAX][EPOCHS_MAX]; /* by each node: of which leader */
 	struct znode *hash[HASHES], **all;
@@ -297,18 +297,19 @@ model_proposed(struct model *m, const struct node *n, struct slice txn)
 			 (uint64_t)s->id, (m->sim->now_us - s->heard_us) / MS, s->timeout_ms);
 }
 
+/* A leader gives every session its full time when it begins. */
 void
 model_check_sessions(struct model *m)
 {
 	for (size_t i = 0; i < m->nsessions; i++) {
 		const struct session *s = &m->sessions[i];
+		uint64_t since_us = s->heard_us > m->epoch_us ? s->heard_us : m->epoch_us;
 
-		if (s->open &&
-		    m->sim->now_us - s->heard_us > (uint64_t)(s->timeout_ms + EXPIRY_SLACK_MS) * MS)
+		if (s->open && m->sim->now_us - since_us > (uint64_t)(s->timeout_ms + EXPIRY_SLACK_MS) * MS)
 			sim_fail(m->sim,
 				 "session 0x%" PRIx64 " is silent for %" PRIu64
 				 " ms and alive, its timeout is %d",
-				 (uint64_t)s->id, (m->sim->now_us - s->heard_us) / MS, s->timeout_ms);
+				 (uint64_t)s->id, (m->sim->now_us - since_us) / MS, s->timeout_ms);
 	}
 }
 
@@ -804,6 +805,7 @@ model_leads(struct model *m, struct node *n, uint64_t epoch, uint64_t committed)
 			 m->leaders[epoch]);
 	if (m->leaders[epoch] == 0 && epoch > m->epoch) {
 		m->epoch = epoch;
+		m->epoch_us = m->sim->now_us;
 		if (committed < m->applied && m->sim->nnodes > 1)
 			sim_fail(m->sim,
 				 "n%d begins epoch %" PRIu64 " with 0x%" PRIx64 ", but 0x%" PRIx64
