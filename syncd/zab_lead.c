@@ -55,7 +55,8 @@ go_live(struct zab *z, struct zab_peer *p)
 static void
 try_establish(struct zab *z)
 {
-	if (z->lead.step != ZAB_LEAD_SYNC || !is_quorum(z, &z->lead.newleader_acks))
+	ASSERT(z->lead.step == ZAB_LEAD_SYNC);
+	if (!is_quorum(z, &z->lead.newleader_acks))
 		return;
 	z->lead.step = ZAB_LEAD_ON;
 	z->stage = ZAB_BROADCAST;

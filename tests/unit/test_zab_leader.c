@@ -1592,6 +1592,102 @@ START_TEST(a_small_disk_holds_up_nobody)
 }
 END_TEST
 
+/* A learner's reconfig that was never committed: the next leader knows better; and one that changes nothing. */
+START_TEST(a_reconfig_that_is_overtaken)
+{
+	static const char pending[] = "server.1=a:1:2:participant\nserver.2=b:1:2:participant\n"
+				      "server.4=d:1:2:participant\nversion=100000001";
+	static const char later[] = "server.1=a:1:2:participant\nserver.2=b:1:2:participant\n"
+				    "server.3=c:1:2:participant\nversion=200000000";
+	const struct quorum_pair *q = &NODE->zab.config.quorums;
+	uint8_t body[1024];
+
+	net.fake[2] = true;
+	with_members(1, members_0);
+	net_start(1);
+	net_elect(2);
+	net_run();
+	peer = net.dialled;
+	say_data(PACKET_LEADERINFO, ZXID(1, 0), "\0\1\0\0", 4);
+	say(PACKET_DIFF, 0);
+	say(PACKET_NEWLEADER, ZXID(1, 0));
+	say(PACKET_UPTODATE, PACKET_NO_ZXID);
+	net_packet(1, peer, PACKET_PROPOSAL, ZXID(1, 1),
+		   slice_of(body, reconfig_body(body, ZXID(1, 1), pending)));
+	ck_assert(q->has_pending);
+	net_cut(1, 0);
+	net_run();
+	net_elect(2);
+	net_run();
+	peer = net.dialled;
+	say_data(PACKET_LEADERINFO, ZXID(2, 0), "\0\1\0\0", 4);
+	say(PACKET_DIFF, ZXID(1, 1));
+	say_data(PACKET_NEWLEADER, ZXID(2, 0), later, sizeof later - 1);
+	ck_assert(!q->has_pending);
+	ck_assert_uint_eq(q->current.nvoters, 3);
+	say(PACKET_UPTODATE, PACKET_NO_ZXID);
+	ck_assert(net_serves(1));
+	/* Older than what is in force: a txn like any other. */
+	net_packet(1, peer, PACKET_PROPOSAL, ZXID(2, 1),
+		   slice_of(body, reconfig_body(body, ZXID(2, 1), members_0)));
+	ck_assert(q->has_pending);
+	say(PACKET_COMMIT, ZXID(2, 1));
+	ck_assert(!q->has_pending);
+	ck_assert_uint_eq(q->current.nvoters, 3);
+}
+END_TEST
+
+/* Those who vote only in the pending configuration count too, from the reconfig txn on. */
+START_TEST(voters_of_the_pending_configuration)
+{
+	static const char pending[] = "server.1=a:1:2:participant\nserver.2=b:1:2:participant\n"
+				      "server.4=d:1:2:participant\nversion=100000001";
+	uint8_t body[1024];
+
+	net.fake[2] = true;
+	with_members(1, members_0);
+	net_start(1);
+	net_elect(2);
+	net_run();
+	peer = net.dialled;
+	say_data(PACKET_LEADERINFO, ZXID(1, 0), "\0\1\0\0", 4);
+	say(PACKET_DIFF, 0);
+	say(PACKET_NEWLEADER, ZXID(1, 0));
+	say(PACKET_UPTODATE, PACKET_NO_ZXID);
+	net_packet(1, peer, PACKET_PROPOSAL, ZXID(1, 1),
+		   slice_of(body, reconfig_body(body, ZXID(1, 1), pending)));
+	net_cut(1, 0);
+	net_run();
+	net_elect(1);
+	net_run();
+	net_heard();
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 4, 1, 0);
+	expect(""); /* 1 and 4 are a quorum of the new one, not of the old */
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 2, 1, 0);
+	expect("LEADERINFO 200000000 +4, LEADERINFO 200000000 +4");
+	say_ackepoch(1, ZXID(1, 1));
+	say(PACKET_ACK, ZXID(2, 0));
+	ck_assert(net_serves(1));
+	ck_assert(!NODE->zab.config.quorums.has_pending);
+	ck_assert_uint_eq(NODE->zab.config.quorums.current.nvoters, 3);
+}
+END_TEST
+
+/* One that stands alone has no peers. */
+START_TEST(standalone_has_no_peers)
+{
+	NODE->config.standalone = true;
+	zab_free(&NODE->zab);
+	zab_init(&NODE->zab, &NODE->config);
+	net_start(1);
+	ck_assert(net_serves(1) || NODE->role.standalone);
+	net_connect(1);
+	ck_assert_str_eq(NODE->closed, "this server has no ensemble");
+}
+END_TEST
+
 static Suite *
 make_suite(void)
 {
@@ -1652,6 +1748,9 @@ make_suite(void)
 	tcase_add_test(c, many_answers_wait);
 	tcase_add_test(c, members_without_reconfig);
 	tcase_add_test(c, a_small_disk_holds_up_nobody);
+	tcase_add_test(c, a_reconfig_that_is_overtaken);
+	tcase_add_test(c, voters_of_the_pending_configuration);
+	tcase_add_test(c, standalone_has_no_peers);
 	suite_add_tcase(s, c);
 	return s;
 }
