@@ -2086,7 +2086,8 @@ END_TEST
 START_TEST(snapshots_of_all_kinds)
 {
 	static const struct {
-		const char *name, *head, *tail;
+		const char *name;
+		char head[9], tail[6];
 	} odd[] = {
 		{ "snapshot.9", "ZKSX", "\0\0\0\1/" },
 		{ "snapshot.a", "ZKSN\0\0\0\2", "\0\0\0\1?" },
@@ -2102,8 +2103,8 @@ START_TEST(snapshots_of_all_kinds)
 	s = make_history(&f);
 	for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
 		char content[120] = { 0 };
-		memcpy(content, odd[i].head, strlen(odd[i].head) < 4 ? strlen(odd[i].head) : 8);
-		memcpy(content + sizeof content - 5, odd[i].tail, odd[i].tail[0] == '\0' && i > 1 ? 0 : 5);
+		memcpy(content, odd[i].head, 8);
+		memcpy(content + sizeof content - 5, odd[i].tail, 5);
 		fake_disk_put(&f, STORE_SNAP, odd[i].name, content, i == 4 ? 3 : sizeof content);
 	}
 	ck_assert_int_eq(write_snapshot(&f, 8, SNAPFILE_GZ), 0);
