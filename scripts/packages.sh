@@ -4,7 +4,7 @@ BUILD_PACKAGES="autoconf automake make gcc libc6-dev pkg-config libev-dev libsod
 	protobuf-c-compiler libprotobuf-c-dev zlib1g-dev nettle-dev libseccomp-dev libjansson-dev
 	libedit-dev libmicrohttpd-dev"
 TEST_PACKAGES="check clang libclang-rt-14-dev binutils python3 python3-pytest python3-kazoo
-	zookeeper zookeeper-bin libsnappy-java libzookeeper-mt-dev libcurator-recipes-java mandoc manpages manpages-dev groff git strace iproute2
+	zookeeper zookeeper-bin libsnappy-java libzookeeper-mt-dev libcurator-recipes-java mandoc manpages manpages-dev groff git strace zsh jq iproute2
 	nftables util-linux procps
 	systemd xz-utils bsdextrautils prometheus"
 command -v javac >/dev/null || TEST_PACKAGES="$TEST_PACKAGES default-jdk-headless"
