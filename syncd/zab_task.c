@@ -75,6 +75,11 @@ zab_task_lost(struct zab *z)
 void
 zab_task_again(struct zab *z)
 {
+	/* A logd that was born again may have raised what its log proves (epochs.c): nothing is asked below that. */
+	if (z->task.epochs.current < z->epochs.current)
+		z->task.epochs.current = z->epochs.current;
+	if (z->task.epochs.accepted < z->epochs.accepted)
+		z->task.epochs.accepted = z->epochs.accepted;
 	if (z->task.type == ZAB_STORE_EPOCHS)
 		send_epochs(z);
 }
