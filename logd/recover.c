@@ -324,6 +324,13 @@ recover_log(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES])
 		j = judge_end(&end, mark);
 		if (j == REFUSE)
 			return refuse_log(s, zxid, &end, mark, why);
+		if (end.good > TXNLOG_HEADER_BYTES && end.last_zxid < zxid)
+			return store_refuse(
+			    why,
+			    "%s/log.%" PRIx64 " ends with 0x%" PRIx64
+			    ", before the zxid of its name; move it away, or restore the name that it "
+			    "had",
+			    s->disk->names[STORE_LOG], zxid, end.last_zxid);
 		if (end.good > TXNLOG_HEADER_BYTES) {
 			s->marked = mark == NULL ? 0 : mark->zxid;
 			ret = open_log(s, zxid, &end, j == CUT, find_doubtful(&end, mark, last));

@@ -212,7 +212,7 @@ def test_a_call_without_an_answer(judge):
     r.read(key)
     r.session.watch_clock()
     assert names(judge) == []
-    xid, _, done = c.pending.popleft()
+    xid, _, done, _ = c.pending.popleft()
     c.pending.append((xid, time.monotonic() - zk.HANG_SECONDS - 0.1, done))
     r.session.watch_clock()
     assert names(judge) == ["hang"] and c.transport.closed

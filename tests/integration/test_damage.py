@@ -188,7 +188,10 @@ class Base:
             if node.process.poll() is not None:
                 status, node.process = node.process.poll(), None
                 return self.judge_refusal(status, node.log_end(200))
-            found = self.look(node)
+            try:
+                found = self.look(node)
+            except OSError as e:
+                raise AssertionError(node.log_end(40)) from e
             node.stop()
             return self.judge(found, node.log_end(200))
         finally:
@@ -221,7 +224,7 @@ class Base:
 
     def judge_refusal(self, status, log):
         assert status == EXIT_DATA_DIR, f"status {status}\n{log}"
-        line = next((x for x in log.splitlines() if re.search(r"way out|restore", x)), "")
+        line = next((x for x in log.splitlines() if re.search(r"way out|restore|move it away", x)), "")
         assert " error: " in line and re.search(r"(log|snapshot)\.[0-9a-f]+|Epoch|version-2", line), log
         assert not re.search(r"died .*signal=SIG(SEGV|ABRT|BUS|ILL|FPE)", log), log
         return "refused", log
@@ -352,7 +355,8 @@ def test_missing(base, which):
 def test_other_files_in_their_place(base):
     """A log under another's name, a folder where a file should be, an old log beside itself."""
     shutil.copy(base.path(base.logs[0]), base.path("log.fff"))
-    base.outcome()
+    got, log = base.outcome()
+    assert got == "refused" and "log.fff ends with" in log, log
     base.restore()
     os.remove(base.path(base.logs[-1]))
     os.mkdir(base.path(base.logs[-1]))
