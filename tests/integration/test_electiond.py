@@ -74,10 +74,15 @@ def elected(nodes):
 
 
 def settled(nodes, zxid):
-    """As elected; but who was elected by somebody and does not lead is not followed: that one looks again, as syncd would."""
+    """
+    As elected; but syncd would let some look again: who follows one that does not lead, and who leads without a quorum
+    that follows (those who had voted for it heard of a better one before they had settled).
+    """
     results = {sid: e.result() for sid, e in nodes.items()}
     for _ in range(5):
+        followed = {sid: sum(r.leader == sid for r in results.values()) > len(nodes) / 2 for sid in nodes}
         astray = [sid for sid, r in results.items() if results[r.leader].state != ROLE_LEADER]
+        astray += [sid for sid, r in results.items() if r.state == ROLE_LEADER and not followed[sid]]
         for sid in astray:
             nodes[sid].look(zxid=zxid)
         results.update({sid: nodes[sid].result() for sid in astray})
