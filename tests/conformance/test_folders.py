@@ -189,8 +189,15 @@ def test_killed_under_load_in_turns(tmp_path, compression, apart):
         finally:
             with contextlib.suppress(zkd_node.NodeError):
                 node.close()
-        theirs = read(folder.copy("theirs").apache(), writers)
         ours = read(folder.copy("ours").zkd(), writers)
+        try:
+            theirs = read(folder.copy("theirs").apache(), writers)
+        except zkd_node.NodeError:
+            # What a server of ZooKeeper leaves, not every one can read: its fuzzy snapshot may name an ACL that its table
+            # does not hold yet (ZOOKEEPER-4846, "Failed to fetch acls"). What zkd leaves it must be able to read.
+            if kind == "zkd":
+                raise
+            break
         assert differing(ours[0], theirs[0]) == {}
         assert ours[1] == theirs[1]
 
