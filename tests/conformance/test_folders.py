@@ -47,7 +47,8 @@ class Folder:
             properties["zookeeper.snapshot.compression.method"] = self.compression
         if self.apart:
             os.makedirs(os.path.join(self.path, "logs"), exist_ok=True)
-        return apache_node.ApacheNode(folder=self.path, keys=self.keys(), properties=properties)
+        properties["org.slf4j.simpleLogger.defaultLogLevel"] = "error"
+        return apache_node.ApacheNode(folder=self.path, keys=self.keys(), properties=properties, jars=["slf4j-simple"])
 
     def copy(self, name):
         """For another reader: nothing of this one's run time."""
@@ -192,10 +193,10 @@ def test_killed_under_load_in_turns(tmp_path, compression, apart):
         ours = read(folder.copy("ours").zkd(), writers)
         try:
             theirs = read(folder.copy("theirs").apache(), writers)
-        except zkd_node.NodeError:
-            # What a server of ZooKeeper leaves, not every one can read: its fuzzy snapshot may name an ACL that its table
-            # does not hold yet (ZOOKEEPER-4846, "Failed to fetch acls"). What zkd leaves it must be able to read.
-            if kind == "zkd":
+        except zkd_node.NodeError as e:
+            # The fuzzy snapshot of a server of ZooKeeper may name an ACL that its table does not hold yet, and then none of
+            # them can read it (ZOOKEEPER-4846). This alone is forgiven, and only where it was the last to write.
+            if kind == "zkd" or "Failed to fetch acls" not in str(e):
                 raise
             break
         assert differing(ours[0], theirs[0]) == {}
