@@ -20,9 +20,8 @@
 #include "zab.h"
 
 enum {
-	QUORUM_LISTENERS_MAX = 8, /* addresses of this server */
-	/* Of one turn: a connection is either flushed when the turn ends or waits for its socket. */
-	PEER_READ_BYTES = TURN_SCRATCH_BYTES,
+	QUORUM_LISTENERS_MAX = 8,             /* addresses of this server */
+	PEER_READ_BYTES = TURN_SCRATCH_BYTES, /* of one connection in one turn */
 };
 
 /* One connection on the quorum port. Its number tells its slot, and differs from those that had the slot before. */

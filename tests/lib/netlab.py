@@ -9,7 +9,8 @@
     lab.heal()
 
 What is cut is dropped where it arrives, so a sender sees silence, as with a real wire. The caller's own traffic is
-never cut. Needs root, iproute2 and nftables. All of it is gone when the program ends.
+never cut. Needs root, iproute2 and nftables. The machines are gone when the program ends; what runs on them is the
+program's to stop.
 """
 
 import os
