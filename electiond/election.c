@@ -125,7 +125,7 @@ begin_round(struct election *e)
 	for (size_t i = 0; i < ELECTION_PEERS; i++) {
 		struct election_peer *p = &e->peers[i];
 
-		p->down = p->dialled = p->redialled = p->settled = p->asked = false;
+		p->down = p->dialled = p->redialled = p->settled = false;
 	}
 	propose(e, &e->initial);
 }
@@ -298,19 +298,18 @@ look_at_config(struct election *e, const struct election_event *ev)
 	a->notification.config = text;
 }
 
-/* Whom no configuration lets vote is not counted; while it looks it is told our vote. An observer that has not found
- * its leader has none to tell. */
+/*
+ * Whom no configuration lets vote is not counted; while it looks it is told our vote, and each that we settle on later: it
+ * may be a minute before it asks again. An observer that has not found its leader has none to tell.
+ */
 static void
 on_non_voter(struct election *e, const struct election_event *ev)
 {
-	if (ev->notification.vote.state != VOTE_LOOKING)
-		return;
-	if (e->phase == ELECTION_LOOKING) {
-		election_peer(e, ev->peer)->asked = true;
-		if (e->members.observer)
-			return;
-	}
-	election_answer(e, ev->peer);
+	bool looks = ev->notification.vote.state == VOTE_LOOKING;
+
+	election_peer(e, ev->peer)->asked = looks;
+	if (looks && (e->phase != ELECTION_LOOKING || !e->members.observer))
+		election_answer(e, ev->peer);
 }
 
 static void

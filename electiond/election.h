@@ -27,8 +27,9 @@
  * - the back-off runs by the clock, whatever arrives, so that chatter of one peer starves no other;
  * - it answers a peer that is no voter only while that one is looking, and no peer twice within ANSWER_GAP_MS
  *   with the same vote: two servers whose configurations differ would answer each other without end;
- * - a non-voter that asked during the election is told its outcome; a voter that was still settled when it got our
- *   vote, and now looks in our round, gets it again; none of them has to wait for the back-off;
+ * - a non-voter that looks is told the outcome of each election until it says that it looks no more; a voter that was
+ *   still settled when it got our vote, and now looks in our round, gets it again; none of them has to wait for the
+ *   back-off;
  * - who looks while this server is idle is heard when that ends, and need not ask again;
  * - a peer that went down is no witness that it leads;
  * - a server of weight 0 gives up its own vote for any that can win.
@@ -130,7 +131,7 @@ struct election_peer {
 	bool dialled;     /* in the present interval */
 	bool redialled;   /* likewise, because a connection closed that had worked */
 	bool settled;     /* spoke last, in the present election, as one that does not look */
-	bool asked;       /* no voter, and looked while we did */
+	bool asked;       /* no voter, and looked when it spoke last */
 	bool called;      /* looked while we were idle: `call` is its vote, and it has not heard ours */
 	struct vote call;
 	uint64_t answered_ms;

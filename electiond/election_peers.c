@@ -110,7 +110,6 @@ election_tell_askers(struct election *e)
 
 		if (p->asked && p->connected)
 			election_answer(e, sid);
-		p->asked = false;
 	}
 }
 

@@ -13,7 +13,7 @@
 #include "story.h"
 
 struct options {
-	int nodes;
+	int nodes, observers;
 	uint64_t from, to;
 	enum mutation mutation;
 	bool trace, first;           /* first: stop at the first seed that fails */
@@ -34,8 +34,8 @@ static void
 usage(FILE *to)
 {
 	fputs(
-	    "usage: zkdsim [--nodes N] [--seed S | --seeds FROM..TO] [--seconds N] [--first] [--mutate NAME] "
-	    "[--trace]\n"
+	    "usage: zkdsim [--nodes N] [--observers N] [--seed S | --seeds FROM..TO] [--seconds N] [--first] "
+	    "[--mutate NAME] [--trace]\n"
 	    "       zkdsim --story NAME|all [--stories FOLDER] [--rewrite] [--trace]\n"
 	    "mutations, and the nodes that they take:\n",
 	    to);
@@ -99,6 +99,12 @@ parse_option(const char *name, const char *value, struct options *o)
 		if (n != 1 && n != 3 && n != 5)
 			return bad("1, 3 or 5 nodes are simulated, not", value);
 		o->nodes = (int)n;
+		return 0;
+	}
+	if (strcmp(name, "--observers") == 0) {
+		if (!parse_number(value, NULL, &n) || n > OBSERVERS_MAX)
+			return bad("not a number of observers, 0 to 2", value);
+		o->observers = (int)n;
 		return 0;
 	}
 	if (strcmp(name, "--seed") == 0) {
@@ -179,12 +185,16 @@ static bool
 run(const struct options *o, const char *program, uint64_t seed, struct sim_counts *sum, double *simulated)
 {
 	struct sim *s = mem_zalloc(1, sizeof *s);
+	char observers[24] = "";
 	bool failed;
 
-	snprintf(replay, sizeof replay, "replay: %s --nodes %d --seed %" PRIu64 "%s%s --trace\n", program,
-		 o->nodes, seed, o->mutation != MUTATE_NOTHING ? " --mutate " : "",
+	if (o->observers != BY_SEED)
+		snprintf(observers, sizeof observers, " --observers %d", o->observers);
+	snprintf(replay, sizeof replay, "replay: %s --nodes %d%s --seed %" PRIu64 "%s%s --trace\n", program,
+		 o->nodes, observers, seed, o->mutation != MUTATE_NOTHING ? " --mutate " : "",
 		 mutation_names[o->mutation]);
-	s->nnodes = o->nodes;
+	s->nvoters = o->nodes;
+	s->nobservers = o->nodes == 1 ? 0 : o->observers;
 	s->mutation = o->mutation;
 	s->tracing = o->trace;
 	sim_run(s, seed);
@@ -220,7 +230,9 @@ play(const struct options *o)
 int
 main(int argc, char **argv)
 {
-	struct options o = { .nodes = 1, .from = 1, .to = 100, .stories = "tests/sim/stories" };
+	struct options o = {
+		.nodes = 1, .observers = BY_SEED, .from = 1, .to = 100, .stories = "tests/sim/stories"
+	};
 	struct sim_counts sum = { 0 };
 	double simulated = 0, began = real_seconds(), told = began, now = began;
 	uint64_t seeds = 0, failures = 0;

@@ -578,7 +578,7 @@ apply(struct model *m, struct slice txn)
 static bool
 next_of_majority(struct model *m, struct slice *txn, struct txnlog_head *h)
 {
-	int need = m->sim->nnodes / 2 + 1;
+	int need = m->sim->nvoters / 2 + 1;
 	struct slice txns[NODES_MAX];
 	struct txnlog_head heads[NODES_MAX];
 	bool there[NODES_MAX];
@@ -590,7 +590,8 @@ next_of_majority(struct model *m, struct slice *txn, struct txnlog_head *h)
 		int same = 0;
 
 		for (int k = 0; k < m->sim->nnodes; k++)
-			same += there[i] && there[k] && slice_equal(txns[i], txns[k]);
+			same += there[i] && there[k] && !sim_observes(m->sim, k + 1) &&
+				slice_equal(txns[i], txns[k]);
 		if (same >= need) {
 			*txn = txns[i];
 			*h = heads[i];
@@ -753,6 +754,8 @@ model_acked(struct model *m, struct node *n, uint64_t zxid)
 
 	if ((uint32_t)zxid == 0)
 		check_epoch_ack(m, n, zxid >> 32);
+	else if (sim_observes(m->sim, n->sid) && m->sim->mutation != MUTATE_OBSERVER_ACKS)
+		sim_fail(m->sim, "n%d is an observer and acks 0x%" PRIx64, n->sid, zxid);
 	else if (!platter_reaches(&n->disk, c, zxid))
 		sim_fail(m->sim, "n%d acks 0x%" PRIx64 ", which is not on its disk", n->sid, zxid);
 }
@@ -794,6 +797,22 @@ model_appended(struct model *m, struct node *n, uint64_t zxid, struct slice txn)
 	*p = (struct proposal){ zxid, sum, n->sid };
 }
 
+/* A leader leads when a quorum has its history, and behind it the epoch. Some may have gone on to a later one. */
+static void
+check_established(struct model *m, const struct node *n, uint64_t epoch)
+{
+	int entered = 0;
+
+	for (int i = 0; i < m->sim->nnodes; i++)
+		entered += !sim_observes(m->sim, i + 1) &&
+			   platter_number(&m->sim->nodes[i]->disk, "currentEpoch") >= epoch;
+	if (entered < m->sim->nvoters / 2 + 1 && m->sim->nnodes > 1)
+		sim_fail(m->sim, "n%d leads in epoch %" PRIu64 ", which only %d voters have entered", n->sid,
+			 epoch, entered);
+	if (sim_observes(m->sim, n->sid))
+		sim_fail(m->sim, "n%d is an observer and leads", n->sid);
+}
+
 void
 model_leads(struct model *m, struct node *n, uint64_t epoch, uint64_t committed)
 {
@@ -803,6 +822,8 @@ model_leads(struct model *m, struct node *n, uint64_t epoch, uint64_t committed)
 	if (m->leaders[epoch] != 0 && m->leaders[epoch] != n->sid)
 		sim_fail(m->sim, "n%d leads in epoch %" PRIu64 ", and so did n%d", n->sid, epoch,
 			 m->leaders[epoch]);
+	if (m->leaders[epoch] == 0)
+		check_established(m, n, epoch);
 	if (m->leaders[epoch] == 0 && epoch > m->epoch) {
 		m->epoch = epoch;
 		m->epoch_us = m->sim->now_us;

@@ -33,6 +33,7 @@
 	X(LOCAL_SYNC, "local-sync", 3, "a learner's sync is answered without its leader")                    \
 	X(LOST_TOUCH, "lost-touch", 3, "learners do not tell whom they have heard of")                       \
 	X(SECOND_REQUEST, "second-request", 3, "a learner's clientd asks for one write in 50 twice")         \
+	X(OBSERVER_ACKS, "observer-acks", 3, "an observer speaks to the leader as a voter, and is counted")  \
 	X(OLD_VOTE, "old-vote", 3, "electiond is told the zxid of the log's snapshot for that of its end")
 
 enum mutation {

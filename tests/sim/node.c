@@ -47,14 +47,6 @@ node_new(struct sim *s, int sid)
 	return n;
 }
 
-void
-node_quorum(const struct sim *s, struct quorum *q)
-{
-	quorum_init(q, false);
-	for (int i = 0; i < s->nnodes; i++)
-		quorum_add(q, (uint64_t)i + 1, 0, 1);
-}
-
 struct slice
 node_members(struct sim *s)
 {
@@ -62,7 +54,8 @@ node_members(struct sim *s)
 
 	for (int i = 1; i <= s->nnodes; i++)
 		at += (size_t)snprintf(s->members + at, sizeof s->members - at,
-				       "server.%d=10.0.0.%d:2888:3888:participant\n", i, i);
+				       "server.%d=10.0.0.%d:2888:3888:%s\n", i, i,
+				       sim_observes(s, i) ? "observer" : "participant");
 	snprintf(s->members + at, sizeof s->members - at, "version=0");
 	return slice_str(s->members);
 }

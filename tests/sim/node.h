@@ -18,6 +18,8 @@
 
 enum { LOADS_MAX = 4 };
 
+struct members;
+
 /* ---- logd and its helper (logd/main.c, jobs.c, helper_child.c) ---- */
 
 struct load_job {
@@ -133,6 +135,7 @@ struct electiond {
 	struct star syncd;
 	uint64_t look; /* number of the election that syncd asked for */
 	bool looking;
+	struct members *members;
 	struct list callers;
 	struct elector peers[NODES_MAX + 1]; /* by sid */
 };
@@ -180,8 +183,7 @@ const struct tree *node_tree(const struct node *n);
 /* The node's monotonic clock, and when it will show that; NEVER for UINT64_MAX. */
 uint64_t node_now_ms(const struct node *n);
 uint64_t node_us_at(const struct node *n, uint64_t ms);
-/* The configuration's text, and its voters. */
+/* The text of the configuration file. */
 struct slice node_members(struct sim *s);
-void node_quorum(const struct sim *s, struct quorum *q);
 
 #endif

@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/mem.h"
+#include "config/members.h"
 #include "electiond/initial.h"
 #include "ipc/msg.h"
 #include "node.h"
@@ -19,6 +21,7 @@ electiond_of(struct proc *p)
 }
 
 static void step(struct electiond *d, const struct election_event *e);
+static void adopt(struct electiond *d, struct members *m, bool observer);
 
 static void
 tell(struct electiond *d, enum election_event_type type, int sid)
@@ -83,7 +86,6 @@ tell_result(struct electiond *d, const struct election_action *a)
 	star_send_proto(&d->syncd, MSG_RESULT, d->look, 0, &m.base);
 }
 
-/* All configurations have the same members; only versions differ. */
 static void
 newer_config(struct electiond *d, const struct election_action *a)
 {
@@ -292,6 +294,8 @@ on_look(struct electiond *d, const struct frame *f)
 
 	if (m == NULL)
 		return "malformed body";
+	if (m->observer != d->election.members.observer)
+		adopt(d, members_with_version(d->members, d->members->version), m->observer);
 	d->look = f->seq;
 	step(d, &(struct election_event){ .type = ELECTION_LOOK,
 					  .vote = { .zxid = (int64_t)m->zxid, .epoch = m->epoch } });
@@ -322,13 +326,49 @@ on_role(struct electiond *d, const struct frame *f)
 	return NULL;
 }
 
+static bool
+is_observer(const struct electiond *d, const struct members *m)
+{
+	const struct config_server *own = members_find(m, d->proc.node->sid);
+
+	return own == NULL || own->observer;
+}
+
+/* main.c: describe_members. */
+static struct election_members
+describe_members(const struct members *m, bool observer, struct buf *text)
+{
+	struct election_members out = { .version = m->version, .observer = observer };
+
+	buf_init(text, OUT_MAX);
+	members_put(m, text);
+	out.text = buf_slice(text);
+	members_quorums(m, NULL, &out.quorums);
+	return out;
+}
+
+/* main.c: electiond_adopt. */
+static void
+adopt(struct electiond *d, struct members *m, bool observer)
+{
+	struct election_members members;
+	struct buf text;
+
+	members = describe_members(m, observer, &text);
+	step(d, &(struct election_event){ .type = ELECTION_MEMBERS, .members = &members });
+	members_free(d->members);
+	d->members = m;
+	buf_free(&text);
+}
+
 static const char *
 on_config(struct electiond *d, const struct frame *f)
 {
-	struct election_members m = { .version = f->zxid, .text = f->body };
+	struct members *m;
 
-	node_quorum(d->proc.sim, &m.quorums.current);
-	step(d, &(struct election_event){ .type = ELECTION_MEMBERS, .members = &m });
+	if (members_parse(f->body, &m) != 0)
+		return "no configuration of an ensemble";
+	adopt(d, m, is_observer(d, m));
 	return NULL;
 }
 
@@ -410,7 +450,8 @@ static void
 electiond_start(struct proc *p)
 {
 	struct electiond *d = electiond_of(p);
-	struct election_members members = { .text = node_members(p->sim) };
+	struct election_members members;
+	struct buf text;
 	struct election_config c = {
 		.sid = (uint8_t)p->node->sid,
 		.min_interval_ms = ELECTION_MIN_INTERVAL_MS,
@@ -419,8 +460,10 @@ electiond_start(struct proc *p)
 		.trace = &p->trace,
 	};
 
-	node_quorum(p->sim, &members.quorums.current);
+	ASSERT(members_parse(node_members(p->sim), &d->members) == 0);
+	members = describe_members(d->members, is_observer(d, d->members), &text);
 	election_init(&d->election, &c, &members);
+	buf_free(&text);
 	list_init(&d->callers);
 	memset(d->peers, 0, sizeof d->peers);
 	star_init(&d->syncd, p, &syncd_link, &p->node->electiond_link, false);
@@ -440,8 +483,11 @@ electiond_die(struct proc *p)
 		d->peers[sid].conn = NULL;
 	}
 	star_free(&d->syncd);
-	if (!p->starved)
+	if (!p->starved) {
 		election_free(&d->election);
+		members_free(d->members);
+	}
+	d->members = NULL;
 }
 
 const struct proc_ops electiond_ops = { electiond_start, electiond_turn, electiond_die };

@@ -2,8 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/bytes.h"
 #include "base/mem.h"
+#include "config/members.h"
 #include "ipc/msg.h"
 #include "model.h"
 #include "node.h"
@@ -730,6 +732,16 @@ syncd_turn(struct proc *p)
 	return want < due ? want : due;
 }
 
+static int
+first_voter(const struct sim *s)
+{
+	int sid = 1;
+
+	while (sim_observes(s, sid))
+		sid++;
+	return sid;
+}
+
 static void
 syncd_start(struct proc *p)
 {
@@ -738,6 +750,7 @@ syncd_start(struct proc *p)
 	struct zab_config c = {
 		.sid = (uint64_t)n->sid,
 		.standalone = p->sim->nnodes == 1,
+		.observer = sim_observes(p->sim, n->sid),
 		.members = node_members(p->sim),
 		.tick_ms = TICK_MS,
 		.init_limit = INIT_LIMIT,
@@ -756,8 +769,15 @@ syncd_start(struct proc *p)
 					   [ZAB_ELECTIOND] = &n->electiond_link };
 
 	char alone[sizeof p->sim->members];
+	struct members *file;
 
-	node_quorum(p->sim, &c.quorums.current);
+	ASSERT(members_parse(c.members, &file) == 0);
+	members_quorums(file, NULL, &c.quorums);
+	members_free(file);
+	if (p->sim->mutation == MUTATE_OBSERVER_ACKS && c.observer) {
+		c.sid = (uint64_t)first_voter(p->sim);
+		c.observer = false;
+	}
 	if (p->sim->mutation == MUTATE_QUORUM_OF_ONE) {
 		snprintf(alone, sizeof alone, "server.%d=10.0.0.1:2888:3888:participant\nversion=0", n->sid);
 		c.members = slice_str(alone);

@@ -27,9 +27,28 @@ stream(uint64_t seed, uint64_t number)
 	return r;
 }
 
+/*
+ * In one seed of four of three voters an observer is with them, in one of sixteen two; in one of eight of five. Any sid may
+ * be an observer's.
+ */
+static void
+add_observers(struct sim *s)
+{
+	uint64_t kind = s->seed % 16;
+
+	if (s->nobservers == BY_SEED && s->nvoters == 3)
+		s->nobservers = kind == 7 ? 2 : kind % 4 == 1 || s->mutation == MUTATE_OBSERVER_ACKS;
+	else if (s->nobservers == BY_SEED)
+		s->nobservers = s->nvoters == 5 && kind % 8 == 1;
+	s->nnodes = s->nvoters + s->nobservers;
+	for (int i = 0; i < s->nobservers; i++)
+		s->observers |= 1u << (1 + (s->seed / 16 + 2 * (uint64_t)i) % (uint64_t)s->nnodes);
+}
+
 static void
 begin(struct sim *s)
 {
+	add_observers(s);
 	s->net = stream(s->seed, 1);
 	s->disk = stream(s->seed, 2);
 	s->faults = stream(s->seed, 3);

@@ -20,11 +20,15 @@
 #include "mutate.h"
 
 enum {
-	NODES_MAX = 5,
+	VOTERS_MAX = 5,
+	OBSERVERS_MAX = 2,
+	NODES_MAX = VOTERS_MAX + OBSERVERS_MAX,
+	BY_SEED = -1,           /* of what is drawn unless it is asked for */
 	PLACES = NODES_MAX + 1, /* of the network: 0 the clients', then the nodes by sid */
 	PLACE_CLIENTS = 0,
 	PROCS = 5, /* of a node */
 	CLIENTS_MAX = 12,
+	MEMBERS_BYTES = 600,
 	MS = 1000, /* microseconds */
 	SECOND = 1000 * MS,
 };
@@ -126,8 +130,9 @@ struct sim {
 	struct net_link links[PLACES][PLACES];
 	struct list net_conns;
 
-	int nnodes;
-	char members[400]; /* text of the configuration */
+	int nvoters, nobservers, nnodes; /* nnodes: all of them */
+	unsigned observers;              /* a bit for each sid */
+	char members[MEMBERS_BYTES];     /* text of the configuration */
 	struct node *nodes[NODES_MAX];
 	int nclients;
 	struct client *clients[CLIENTS_MAX];
@@ -157,7 +162,7 @@ struct sim {
 void sim_at(struct sim *s, uint64_t at_us, sim_event_fn *fire, void *who, uint64_t tag);
 /* Lets the next event happen; there must be one. */
 void sim_next(struct sim *s);
-/* Runs one seed to its end. Fields before: nnodes, mutation, tracing. */
+/* Runs one seed to its end. Fields before: nvoters, nobservers (or BY_SEED), mutation, tracing. */
 void sim_run(struct sim *s, uint64_t seed);
 
 static inline uint64_t
@@ -167,6 +172,12 @@ sim_now_ms(const struct sim *s)
 }
 
 int64_t sim_wall_ms(const struct sim *s);
+
+static inline bool
+sim_observes(const struct sim *s, int sid)
+{
+	return (s->observers >> sid & 1) != 0;
+}
 
 /* A check does not hold. The first one is kept, and the seed ends. */
 void sim_fail(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

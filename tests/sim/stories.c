@@ -208,6 +208,14 @@ static const struct story stories[] = {
 	  0,
 	  { { COMMITS(LEADER, 5), sibling_dies, PROC_ELECTIOND },
 	    { COMMITS(LEARNER, 5), sibling_dies, PROC_ELECTIOND } } },
+	{ "observer-finds-the-next-leader",
+	  "the leader dies, then the observer's syncd while the next one synchronises it, and its clientd",
+	  3,
+	  0,
+	  { { COMMITS(LEADER, 5), it_dies, 0 },
+	    { OBSERVER, PROC_SYNCD, "zab: store epochs", "current=2", 1, it_dies, 0 },
+	    { COMMITS(OBSERVER, 5), sibling_dies, PROC_CLIENTD } },
+	  1 },
 };
 
 const struct story *

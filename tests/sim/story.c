@@ -25,6 +25,8 @@ is_meant(const struct sim *s, const struct scene *c, const struct proc *p)
 		return leads;
 	case LEARNER:
 		return !leads;
+	case OBSERVER:
+		return sim_observes(s, p->node->sid);
 	case THE_SAME:
 		return p->node == s->story_node;
 	default:
@@ -93,7 +95,8 @@ play_once(const struct story *story, unsigned variant, bool tracing, struct buf 
 	struct sim *s = mem_zalloc(1, sizeof *s);
 	bool failed;
 
-	s->nnodes = story->nodes;
+	s->nvoters = story->nodes;
+	s->nobservers = story->observers;
 	s->story = story;
 	s->variant = variant;
 	s->tracing = tracing;

@@ -11,7 +11,7 @@
 enum { SCENES_MAX = 8 };
 
 /* Of whom a scene speaks. */
-enum story_who { ANYBODY, LEADER, LEARNER, THE_SAME /* node as in the scene before */ };
+enum story_who { ANYBODY, LEADER, LEARNER, OBSERVER, THE_SAME /* node as in the scene before */ };
 
 struct scene {
 	enum story_who who;
@@ -28,6 +28,7 @@ struct story {
 	int nodes;
 	unsigned variants; /* runs, numbered from 1; in each s->variant says which; 0: one */
 	struct scene scenes[SCENES_MAX];
+	int observers; /* with the nodes */
 };
 
 /* NULL behind the last. */

@@ -856,6 +856,26 @@ START_TEST(an_asker_that_went_away_is_not_told)
 }
 END_TEST
 
+/* Whom it was told to follow leads no more, and it may be a minute before it asks again. */
+START_TEST(an_asker_is_told_of_the_next_leader_too)
+{
+	begin_of(3, 1);
+	connect_to(3);
+	on(ELECTION_CONNECTED, 7);
+	look(5, 1);
+	hear(2, 'L', 2, 5, 1, 1);
+	EXPECT(hear(3, 'L', 2, 5, 1, 1), "=F2/5/1/1");
+	EXPECT(hear(7, 'L', INT64_MIN, INT64_MIN, 1, INT64_MIN), "7<F2/5/1/1");
+	look(5, 1);
+	hear(2, 'L', 3, 6, 2, 1);
+	EXPECT(hear(3, 'L', 3, 6, 2, 1), "=F3/6/2/1 7<F3/6/2/1");
+	EXPECT(hear(7, 'O', 3, 6, 2, 1), "");
+	look(5, 1);
+	hear(2, 'L', 3, 6, 3, 1);
+	EXPECT(hear(3, 'L', 3, 6, 3, 1), "=F3/6/3/1");
+}
+END_TEST
+
 /* Servers whose configurations differ, each no voter to the other, would answer each other's answers. */
 START_TEST(no_storm_of_answers)
 {
@@ -1216,6 +1236,7 @@ main(void)
 		time_does_not_go_back,
 		a_non_voter_is_answered,
 		an_asker_that_went_away_is_not_told,
+		an_asker_is_told_of_the_next_leader_too,
 		no_storm_of_answers,
 		sids_that_no_configuration_can_have,
 		an_observer_finds_the_leader,
