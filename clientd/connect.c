@@ -25,7 +25,7 @@ respond(struct front *f, struct front_conn *c, int64_t session)
 		.session_id = session,
 		.passwd = slice_of(passwd, sizeof passwd),
 		.has_read_only = c->sent_read_only,
-		.read_only = session != 0 && f->role.state == ROLE_READONLY,
+		.read_only = f->role.state == ROLE_READONLY,
 	};
 
 	if (session != 0)
@@ -169,7 +169,7 @@ serve(struct front *f, struct front_conn *c, const struct jute_connect_request *
 		conn_kill(f, c, NULL);
 	} else if (rq->session_id != 0) {
 		renew_session(f, c, rq);
-	} else if (f->disk_failed) {
+	} else if (f->disk_failed && f->role.state != ROLE_READONLY) {
 		conn_kill(f, c, NULL);
 	} else {
 		create_session(f, c);

@@ -158,6 +158,7 @@ struct front_role {
 	uint64_t window_bytes;
 	uint64_t sid, leader;
 	uint64_t since_ms; /* when it began to serve */
+	bool presumed;     /* read-only: nobody knows what of the tree is committed */
 };
 
 /* Who follows, as syncd tells a leader. */

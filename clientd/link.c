@@ -41,6 +41,16 @@ close_sessions(struct front *f)
 	}
 }
 
+static void
+drop_tree(struct front *f)
+{
+	if (f->tree == NULL)
+		return;
+	snap_abort(f);
+	tree_destroy(f->tree);
+	f->tree = NULL;
+}
+
 /* Clients go (their sessions live on in the tree), and so does all that was only prepared or pending. */
 static void
 end_role(struct front *f)
@@ -53,6 +63,8 @@ end_role(struct front *f)
 	if (f->prep != NULL)
 		prep_destroy(f->prep);
 	f->prep = NULL;
+	if (f->role.presumed)
+		drop_tree(f);
 	if (f->tree != NULL)
 		sessions_follow(tree_sessions(f->tree));
 	f->role = (struct front_role){ 0 };
@@ -118,9 +130,7 @@ drop_foreign_tree(struct front *f, bool reload)
 		return;
 	trace(f->trace, TRACE_WARNING, "front", "tree dropped", "applied=0x%llx proposed=0x%llx",
 	      (unsigned long long)tree_applied(f->tree), (unsigned long long)f->role.proposed);
-	snap_abort(f);
-	tree_destroy(f->tree);
-	f->tree = NULL;
+	drop_tree(f);
 }
 
 static void
@@ -144,6 +154,7 @@ take_role(struct front *f, const struct frame *frame)
 		.window_bytes = r->window_bytes,
 		.sid = r->sid,
 		.leader = r->leader,
+		.presumed = r->presumed,
 	};
 	f->metrics.lookings += f->role.state == ROLE_LOOKING;
 	f->committed = r->committed;

@@ -302,6 +302,13 @@ is_read_only(const struct front *f)
 	return f->disk_failed || f->role.state == ROLE_READONLY;
 }
 
+/* Without a quorum what only servers may ask is refused before anybody looks who asked (ReadOnlyRequestProcessor). */
+static bool
+refuses_unasked(const struct front *f, int32_t op)
+{
+	return f->role.state == ROLE_READONLY && (op == ZK_OP_CHECK || op == ZK_OP_DELETE_CONTAINER);
+}
+
 static void
 upgrade_and_write(struct front *f, struct front_conn *c, const struct request *rq)
 {
@@ -343,6 +350,11 @@ dispatch(struct front *f, struct front_conn *c, const struct request *rq)
 		op->now(f, c, rq);
 		break;
 	case OP_NONE:
+		if (refuses_unasked(f, rq->op)) {
+			refuse(f, c, rq, ZK_NOTREADONLY);
+			break;
+		}
+		/* fallthrough */
 	case OP_READ:
 		read_now_or_later(f, c, rq);
 		break;

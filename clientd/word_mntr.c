@@ -27,12 +27,11 @@ put_state(struct word_call *w, const char *mode)
 		[ROLE_LEADER] = "leading - broadcast",
 		[ROLE_FOLLOWER] = "following - broadcast",
 		[ROLE_OBSERVER] = "observing - broadcast",
-		[ROLE_READONLY] = "looking - election",
 	};
 	const struct front_role *role = &w->f->role;
 
 	word_put(w, "zk_version\t%s\nzk_server_state\t%s\n", w->f->config.version, mode);
-	if (!role->standalone)
+	if (!role->standalone && role->state != ROLE_READONLY)
 		word_put(w, "zk_peer_state\t%s\n", peer_states[role->state]);
 	if (role->state == ROLE_OBSERVER)
 		put_metric(w, "observer_master_id", role->leader);
@@ -56,7 +55,7 @@ put_ensemble(struct word_call *w)
 {
 	const struct front *f = w->f;
 
-	if (f->role.standalone)
+	if (f->role.standalone || f->role.state == ROLE_READONLY)
 		return;
 	put_metric(w, "quorum_size", count_voters(buf_slice(&f->members)));
 	if (!front_leads(f))

@@ -21,6 +21,7 @@ enum {
 	/* Java's standalone server calls itself 1, whatever its myid. */
 	STANDALONE_SID = 1,
 	CLIENTD_ABSENT_MS = 1000, /* a leader without its clientd for longer gives up */
+	READ_ONLY_MIN_MS = 2000,  /* ZooKeeper: QuorumPeer.run */
 	MAX_SNAP_SYNCS = 10,      /* leader.maxConcurrentSnapSyncs, Java's default */
 };
 
@@ -170,6 +171,8 @@ add_ensemble(struct zab_config *z, const struct config *c, struct buf *text)
 	z->observer = config_find_server(c, c->myid)->observer;
 	z->init_limit = (uint32_t)c->init_limit_ticks;
 	z->sync_limit = (uint32_t)c->sync_limit_ticks;
+	if (c->read_only_mode_enabled)
+		z->read_only_ms = z->tick_ms > READ_ONLY_MIN_MS ? z->tick_ms : READ_ONLY_MIN_MS;
 }
 
 static struct zab_config
@@ -225,7 +228,7 @@ syncd_start(struct daemon *d)
 static void
 syncd_status(struct daemon *d, struct status_writer *w)
 {
-	static const char *const roles[] = { "looking", "leader", "follower", "observer" };
+	static const char *const roles[] = { "looking", "leader", "follower", "observer", "read-only" };
 	static const char *const names[ZAB_LINKS] = { "logd", "clientd", "electiond" };
 	const struct syncd *s = d->room;
 	const struct zab *z = &s->zab;

@@ -34,6 +34,7 @@ star_send_role(struct syncd *s, const struct zab_action *a)
 	m.window_bytes = r->window_bytes;
 	m.sid = r->sid;
 	m.reload = r->reload;
+	m.presumed = r->presumed;
 	m.leader = r->leader;
 	link_send_proto(&s->links[a->link], MSG_ROLE, r->number, 0, &m.base);
 }

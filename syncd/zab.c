@@ -19,7 +19,7 @@ enum {
 
 #define ROLE(r)   (1u << (r))
 #define ANY_PHASE (PHASE(ZAB_UNTOLD) | PHASE(ZAB_TOLD) | PHASE(ZAB_LOADING) | PHASE(ZAB_READY))
-#define ANY_ROLE  (ROLE(ZAB_LOOKING) | ROLE(ZAB_LEADER) | LEARNER)
+#define ANY_ROLE  (ROLE(ZAB_LOOKING) | ROLE(ZAB_READONLY) | ROLE(ZAB_LEADER) | LEARNER)
 #define LEARNER   (ROLE(ZAB_FOLLOWER) | ROLE(ZAB_OBSERVER))
 
 /* Who may send what, and when. What is not here ends the link. */
@@ -345,13 +345,15 @@ on_tick(struct zab *z, const struct zab_event *event)
 		zab_look(z, "clientd is away");
 	if (z->now_ms >= z->learn.redial_ms)
 		zab_learn_try_dial(z);
+	if (z->now_ms >= zab_read_only_deadline(z))
+		zab_become(z, ZAB_READONLY);
 }
 
 uint64_t
 zab_deadline(const struct zab *z)
 {
 	const uint64_t due[] = { logd_deadline(z), clientd_deadline(z), z->learn.redial_ms,
-				 z->config.standalone ? UINT64_MAX : z->beat_ms };
+				 zab_read_only_deadline(z), z->config.standalone ? UINT64_MAX : z->beat_ms };
 	uint64_t first = UINT64_MAX;
 
 	for (size_t i = 0; i < sizeof due / sizeof due[0]; i++)
@@ -454,7 +456,8 @@ zab_describe(const struct zab *z, char *text, size_t size)
 	else if (z->part == ZAB_LOOKING && !z->log_known)
 		snprintf(text, size, "waiting for logd to tell what is on disk");
 	else if (z->part == ZAB_LOOKING)
-		snprintf(text, size, "looking for a leader%s%s", z->left != NULL ? ": " : "",
+		snprintf(text, size, "looking for a leader%s%s%s",
+			 z->role == ZAB_READONLY ? ", read-only meanwhile" : "", z->left != NULL ? ": " : "",
 			 z->left != NULL ? z->left : "");
 	else if (z->stage != ZAB_BROADCAST)
 		snprintf(text, size, "%s", describe_part(z));

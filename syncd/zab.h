@@ -60,7 +60,7 @@
 enum zab_link { ZAB_LOGD, ZAB_CLIENTD, ZAB_ELECTIOND, ZAB_LINKS };
 
 /* As in control.proto. */
-enum zab_role { ZAB_LOOKING, ZAB_LEADER, ZAB_FOLLOWER, ZAB_OBSERVER };
+enum zab_role { ZAB_LOOKING, ZAB_LEADER, ZAB_FOLLOWER, ZAB_OBSERVER, ZAB_READONLY };
 
 enum {
 	ZAB_ERROR_BYTES = 160, /* of a disk's trouble in words, with its NUL */
@@ -87,6 +87,7 @@ struct zab_config {
 	bool reconfig;
 	uint32_t tick_ms, init_limit, sync_limit; /* of an ensemble; limits in ticks */
 	uint32_t clientd_absent_ms;               /* a leader whose clientd is away for longer gives up */
+	uint32_t read_only_ms;    /* who looks for so long serves those that only read; 0: nobody */
 	uint32_t max_snap_syncs;  /* snapshots on their way before an observer has to wait for one */
 	bool force_snapshot_sync; /* zookeeper.forceSnapshotSync */
 	uint32_t window_txns;     /* credit: proposed but not committed */
@@ -199,7 +200,7 @@ struct zab_role_told {
 	enum zab_role role;
 	bool standalone;
 	uint64_t leader; /* sid */
-	bool reload;
+	bool reload, presumed;
 	uint32_t epoch;
 	uint64_t proposed, committed;
 	uint32_t window_txns;
@@ -389,6 +390,7 @@ struct zab {
 	bool log_known;           /* logd has told of it once */
 	bool log_unknown;         /* a cut or an install was under way when logd died */
 	uint64_t role_began_ms;
+	uint64_t look_began_ms; /* when the last part ended, or the log was known */
 	struct zab_task task;
 	struct zab_election election;
 	struct members *members; /* in force; NULL where the configuration gives quorums alone */

@@ -177,6 +177,8 @@ zab_handler zab_on_role_ack, zab_on_load, zab_on_load_channel, zab_on_ready, zab
 /* zab_look.c */
 /* The role ends, for this reason; another one comes from the election. */
 void zab_look(struct zab *z, const char *reason);
+/* When the node begins to serve those that only read; UINT64_MAX: not as things are. */
+uint64_t zab_read_only_deadline(const struct zab *z);
 /* Asks electiond as soon as the log is known and at rest. */
 void zab_try_look(struct zab *z);
 void zab_electiond_gone(struct zab *z);

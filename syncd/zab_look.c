@@ -21,6 +21,7 @@ zab_look(struct zab *z, const char *reason)
 		      (unsigned long long)z->durable);
 		z->part = ZAB_LOOKING;
 		z->stage = ZAB_ELECTION;
+		z->look_began_ms = z->now_ms;
 		zab_drop_peers(z, reason);
 		zab_install_abandon(z);
 		zab_follow_forget(z);
@@ -29,18 +30,11 @@ zab_look(struct zab *z, const char *reason)
 		z->learn.dialling = z->learn.repairing = z->learn.wiped = false;
 		z->learn.redial_ms = UINT64_MAX;
 	}
-	if (z->role != ZAB_LOOKING || z->trouble != NULL)
+	if (z->trouble != NULL || (z->role != ZAB_LOOKING && z->role != ZAB_READONLY))
 		zab_become(z, ZAB_LOOKING);
 	else if (had_part)
 		zab_act(z, ZAB_ROLE_CHANGED, ZAB_CLIENTD);
 	zab_try_look(z);
-}
-
-/* What keeps us out of elections, or NULL. */
-static bool
-must_leave(const struct zab *z)
-{
-	return z->trouble != NULL || (zab_is_up(z, ZAB_LOGD) && z->disk_failed);
 }
 
 static bool
@@ -48,6 +42,26 @@ is_log_at_rest(const struct zab *z)
 {
 	return zab_is_up(z, ZAB_LOGD) && z->log_known && !z->log_unknown && z->task.type == ZAB_NO_TASK &&
 	       z->durable == z->proposed;
+}
+
+/*
+ * Read-only mode begins when no leader was found for a while, and ends with the election, whether or not its leader then
+ * keeps us (ZooKeeper: QuorumPeer.run, ReadOnlyZooKeeperServer). The log has to be at rest, for clientd loads from it.
+ */
+uint64_t
+zab_read_only_deadline(const struct zab *z)
+{
+	if (z->config.read_only_ms == 0 || z->part != ZAB_LOOKING || z->role == ZAB_READONLY ||
+	    z->trouble != NULL || !is_log_at_rest(z))
+		return UINT64_MAX;
+	return z->look_began_ms + z->config.read_only_ms;
+}
+
+/* What keeps us out of elections, or NULL. */
+static bool
+must_leave(const struct zab *z)
+{
+	return z->trouble != NULL || (zab_is_up(z, ZAB_LOGD) && z->disk_failed);
 }
 
 static void
@@ -98,6 +112,8 @@ zab_on_result(struct zab *z, const struct zab_event *event)
 	z->election.asked = false;
 	z->election.result = *r;
 	z->left = NULL;
+	if (z->role == ZAB_READONLY)
+		zab_become(z, ZAB_LOOKING);
 	trace(z->config.trace, TRACE_NOTICE, "zab", "elected", "leader=%llu round=%llu",
 	      (unsigned long long)r->leader, (unsigned long long)r->election_epoch);
 	if (leads)

@@ -160,6 +160,7 @@ static void
 begin(struct zab *z, uint64_t durable)
 {
 	take_log(z, durable);
+	z->look_began_ms = z->now_ms;
 	if (z->config.standalone) {
 		z->committed = durable;
 		z->epoch = epoch_of(durable);

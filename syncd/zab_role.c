@@ -24,6 +24,8 @@ zab_tell_disk(struct zab *z)
 void
 zab_tell_clientd(struct zab *z)
 {
+	/* This syncd was in no role yet: the log may end with what nobody committed. It is shown all the same, as by ZooKeeper. */
+	bool presumed = z->role == ZAB_READONLY && z->committed == 0;
 	struct zab_action *a;
 
 	if (!zab_is_up(z, ZAB_CLIENTD) ||
@@ -42,7 +44,8 @@ zab_tell_clientd(struct zab *z)
 		.standalone = z->config.standalone,
 		.epoch = z->epoch,
 		.proposed = z->proposed,
-		.committed = z->committed,
+		.committed = presumed ? z->proposed : z->committed,
+		.presumed = presumed,
 		.window_txns = z->config.window_txns,
 		.window_bytes = z->config.window_bytes,
 		.sid = z->config.sid,
@@ -165,8 +168,8 @@ zab_on_snapshot(struct zab *z, const struct zab_event *event)
 {
 	if (event->fd < 0)
 		return "snapshot channel without its descriptor";
-	/* Without a whole tree at the other end logd sees the channel close, and asks again later. */
-	if (z->phase == ZAB_READY)
+	/* Without a whole tree of what is committed at the other end logd sees the channel close, and asks again later. */
+	if (z->phase == ZAB_READY && z->role != ZAB_READONLY)
 		hand_on(z, event);
 	return NULL;
 }

@@ -345,6 +345,8 @@ START_TEST(test_read_only)
 	HEAR(c, 3, ZK_NOTREADONLY);
 	HEAR(c, 4, ZK_NOTREADONLY);
 	HEAR(c, -2, 0);
+	SAY(c, put_path(b, 6, ZK_OP_CHECK, "/", false));
+	HEAR(c, 6, ZK_NOTREADONLY);
 	SAY(c, put_plain(b, 5, ZK_OP_CLOSE_SESSION));
 	HEAR(c, 5, 0);
 	ck_assert(c->closed);
@@ -352,6 +354,7 @@ START_TEST(test_read_only)
 	c = reader(0x700000000000001);
 	r = hear_connect(c);
 	ck_assert_int_eq(r.session_id, _i == 1 ? 0 : 0x700000000000001);
+	ck_assert(r.read_only);
 	/* Clients that want to write, and old ones that do not say. */
 	c = world_connect(&w);
 	SAY(c, put_connect(b, 0, 10000, 0, NULL, true));
@@ -409,6 +412,46 @@ START_TEST(test_read_only_data)
 }
 END_TEST
 
+/*
+ * Where nobody knows what is committed all of the log is shown, and forgotten with the role: it may be cut. A disk that
+ * failed keeps nobody out who only wants to read.
+ */
+START_TEST(test_read_only_presumed)
+{
+	Zkd__Role role = ZKD__ROLE__INIT;
+	struct front_event down = { .type = FRONT_LINK_DOWN };
+	struct jute_txn_header h = { 0x100000000000001, 0, 1, 0, ZK_OP_CREATE_SESSION };
+	struct buf txn = new_buf();
+
+	world_open(&w, &config);
+	world_link_up(&w);
+	role.state = ZKD__ROLE_STATE__ROLE_READONLY;
+	role.proposed = role.committed = 1;
+	role.presumed = true;
+	role.sid = 2;
+	world_role_of(&w, &role);
+	world_frame(&w, MSG_LOAD_CHANNEL, 0, 0, SLICE_NULL);
+	jute_write_txn_header(&txn, &h);
+	jute_write_int(&txn, 10000);
+	world_bulk(&w, MSG_BULK_TXN, 1, buf_slice(&txn));
+	world_bulk(&w, MSG_BULK_END, 1, SLICE_NULL);
+	ck_assert(facts().serving);
+	ck_assert_uint_eq(facts().applied_zxid, 1);
+	world_frame(&w, MSG_DISK, 0, 0, slice_of("\x08\x01", 2)); /* failed */
+	ck_assert(hear_connect(reader(0)).read_only);
+	if (_i == 0) {
+		role.state = ZKD__ROLE_STATE__ROLE_LOOKING;
+		role.presumed = false;
+		world_role_of(&w, &role);
+	} else {
+		down.now_ms = w.now_ms;
+		front_step(w.front, &down);
+	}
+	ck_assert(!facts().has_tree);
+	buf_free(&txn);
+}
+END_TEST
+
 static void
 add_tests(TCase *t)
 {
@@ -420,6 +463,7 @@ add_tests(TCase *t)
 	tcase_add_loop_test(t, test_local_session_of_a_learner, 0, 4);
 	tcase_add_loop_test(t, test_read_only, 0, 2);
 	tcase_add_test(t, test_read_only_data);
+	tcase_add_loop_test(t, test_read_only_presumed, 0, 2);
 }
 
 int

@@ -1010,6 +1010,91 @@ START_TEST(disk_fails_in_the_role)
 }
 END_TEST
 
+static void
+expect_read_only(bool presumed, uint64_t committed)
+{
+	ck_assert_int_eq(NODE->role.role, ZAB_READONLY);
+	ck_assert(NODE->role.presumed == presumed);
+	ck_assert_uint_eq(NODE->role.committed, committed);
+	ck_assert(NODE->ready && NODE->looking);
+	ck_assert_int_eq(NODE->zab.part, ZAB_LOOKING);
+}
+
+/* Without a quorum those who only want to read are served, until there is a leader. */
+START_TEST(read_only_while_it_looks)
+{
+	char text[200];
+
+	NODE->zab.config.read_only_ms = 300;
+	net_fill(1, 1, 1, 3);
+	net_start(1);
+	net_run();
+	net_pass(290);
+	ck_assert_int_eq(NODE->role.role, ZAB_LOOKING);
+	net_pass(20);
+	expect_read_only(true, ZXID(1, 3));
+	ck_assert_str_eq(zab_describe(&NODE->zab, text, sizeof text),
+			 "looking for a leader, read-only meanwhile");
+	net_pass(1000);
+	net_elect(LEADER);
+	net_run();
+	ck_assert_int_eq(NODE->role.role, ZAB_LOOKING);
+	expect("FOLLOWERINFO 100000000 +20");
+	say_data(PACKET_LEADERINFO, ZXID(2, 0), "\0\1\0\0", 4);
+	say(PACKET_DIFF, ZXID(1, 3));
+	say(PACKET_NEWLEADER, ZXID(2, 0));
+	say(PACKET_UPTODATE, PACKET_NO_ZXID);
+	ck_assert(net_serves(1));
+	/* Now it is known what is committed, and nothing else is shown. */
+	say_txn(PACKET_PROPOSAL, ZXID(2, 1));
+	hang_up();
+	net_pass(290);
+	ck_assert_int_eq(NODE->role.role, ZAB_LOOKING);
+	net_pass(20);
+	expect_read_only(false, ZXID(1, 3));
+	ck_assert_uint_eq(NODE->role.proposed, ZXID(2, 1));
+}
+END_TEST
+
+START_TEST(read_only_whichever_sibling_dies)
+{
+	struct zab_event snapshot = { .type = ZAB_FRAME, .link = ZAB_LOGD };
+
+	NODE->zab.config.read_only_ms = 300;
+	net_fill(1, 1, 1, 3);
+	net_start(1);
+	net_pass(400);
+	expect_read_only(true, ZXID(1, 3));
+	net_link_down(1, ZAB_LOGD);
+	net_pass(400);
+	ck_assert_int_eq(NODE->role.role, ZAB_READONLY);
+	net_link_up(1, ZAB_LOGD);
+	net_link_down(1, ZAB_CLIENTD);
+	net_link_up(1, ZAB_CLIENTD);
+	net_link_down(1, ZAB_ELECTIOND);
+	net_link_up(1, ZAB_ELECTIOND);
+	net_run();
+	expect_read_only(true, ZXID(1, 3));
+	/* The tree may hold what nobody committed: no snapshot is made of it. */
+	snapshot.frame.type = MSG_SNAPSHOT;
+	NODE->channels[0].open = true;
+	net_step(1, &snapshot);
+	ck_assert(!NODE->channels[0].open);
+	NODE->disk_failed = true;
+	net_frame(1, ZAB_LOGD, MSG_DISK, 0, 0, ZXID(1, 3), SLICE_NULL);
+	net_run();
+	ck_assert_int_eq(NODE->role.role, ZAB_READONLY);
+	/* A log that lost what was acked is nothing to be read. */
+	net_link_down(1, ZAB_LOGD);
+	NODE->disk_failed = false;
+	NODE->nlog = NODE->ndurable = 2;
+	net_link_up(1, ZAB_LOGD);
+	net_pass(1000);
+	ck_assert_int_eq(NODE->role.role, ZAB_LOOKING);
+	ck_assert(!NODE->ready);
+}
+END_TEST
+
 START_TEST(electiond_is_reborn_in_the_role)
 {
 	follow(1);
@@ -1328,6 +1413,8 @@ make_suite(void)
 	tcase_add_test(c, what_a_vote_needs);
 	tcase_add_test(c, results_that_make_no_sense);
 	tcase_add_test(c, disk_fails_in_the_role);
+	tcase_add_test(c, read_only_while_it_looks);
+	tcase_add_test(c, read_only_whichever_sibling_dies);
 	tcase_add_test(c, electiond_is_reborn_in_the_role);
 	tcase_add_test(c, a_log_that_lost_what_was_acked);
 	tcase_add_test(c, clientd_is_ahead_of_the_log);
