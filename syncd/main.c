@@ -213,6 +213,8 @@ syncd_start(struct daemon *d)
 	s->status_stale = true;
 	buf_init(&text, MEMBERS_TEXT_MAX);
 	c = core_config(d, &text);
+	loss_init(&s->loss);
+	c.filter = &s->loss.filter;
 	zab_init(&s->zab, &c);
 	buf_free(&text);
 	install_init(s);
@@ -250,7 +252,22 @@ syncd_status(struct daemon *d, struct status_writer *w)
 		    (unsigned long long)z->config.window_bytes);
 	status_fact(w, "window_txns", "%zu", z->window.count);
 	status_fact(w, "window_bytes", "%zu", z->window.held);
+	loss_tell(&s->loss, w);
 }
+
+static int
+answer_lose(void *owner, struct control_conn *c, const struct frame *f)
+{
+	const struct daemon *d = owner;
+	struct syncd *s = d->room;
+
+	loss_take(&s->loss, &s->zab, c, f);
+	return 0;
+}
+
+static const struct control_message questions[] = {
+	{ MSG_LOSE, false, answer_lose },
+};
 
 /* Nothing here outlives the process: what matters is in logd's log. */
 static bool
@@ -276,6 +293,8 @@ static const struct daemon_spec spec = {
 	.start = syncd_start,
 	.step = syncd_step,
 	.status = syncd_status,
+	.questions = questions,
+	.nquestions = sizeof questions / sizeof questions[0],
 	.stop = syncd_stop,
 };
 

@@ -2,7 +2,7 @@
  * syncd's shell: what turns the events of libev into events of the zab core, and the core's actions into system calls;
  * it decides nothing. main.c holds the daemon's life and carries out the actions, star.c the links to the siblings,
  * peers.c the connections on the quorum port, dial.c the one that this server makes, channels.c the bulk channels of
- * logd that peers are fed from and that a leader's snapshot goes to. One thread, one loop.
+ * logd that peers are fed from and that a leader's snapshot goes to, loss.c what is lost on purpose. One thread, one loop.
  */
 #ifndef SYNCD_SHELL_H
 #define SYNCD_SHELL_H
@@ -17,6 +17,7 @@
 #include "io/link.h"
 #include "io/resolver.h"
 #include "io/stream.h"
+#include "loss.h"
 #include "zab.h"
 
 enum {
@@ -54,6 +55,7 @@ struct syncd {
 	struct zab zab;
 	struct link links[ZAB_LINKS];
 	struct daemon *daemon;
+	struct loss loss;
 	bool sizes_known; /* logd has told these, for clientd */
 	uint64_t data_bytes, log_bytes;
 	bool status_stale;               /* the role or a link has changed */

@@ -75,6 +75,8 @@ enum {
 	ZAB_REQUEST_BYTES_MAX = 64 << 20,
 };
 
+struct zab_filter;
+
 struct zab_config {
 	uint64_t sid; /* of this server */
 	bool standalone;
@@ -96,7 +98,16 @@ struct zab_config {
 	size_t commit_log_bytes;
 	/* Random: role numbers, and numbers of connections, start above it, so that none of an older syncd matches. */
 	uint32_t role_base;
-	struct trace *trace; /* or NULL */
+	struct trace *trace;       /* or NULL */
+	struct zab_filter *filter; /* or NULL */
+};
+
+/*
+ * Loses packets on purpose, for experiments. It is asked for each one that would be put into the output of a peer that
+ * is in sync; true: that one is not sent, and nobody here knows. type is one of enum packet_type.
+ */
+struct zab_filter {
+	bool (*lose)(struct zab_filter *f, uint64_t sid, int32_t type, uint64_t zxid);
 };
 
 struct zab_disk {

@@ -225,10 +225,22 @@ zab_touch_peer(struct zab *z, struct zab_peer *p)
 		list_append(&z->dirty, &p->dirty);
 }
 
+/* Packets of the synchronisation are safe: what is to be seen is how its loss is repaired later. */
+static bool
+is_lost(const struct zab *z, const struct zab_peer *p, int32_t type, uint64_t zxid)
+{
+	struct zab_filter *f = z->config.filter;
+
+	return f != NULL && (p->state == PEER_LIVE || p->state == LEADER_LIVE) &&
+	       f->lose(f, p->sid, type, zxid);
+}
+
 void
 zab_put_parts(struct zab *z, struct zab_peer *p, enum packet_type type, uint64_t zxid, struct slice head,
 	      struct slice tail, struct slice authinfo)
 {
+	if (is_lost(z, p, type, zxid))
+		return;
 	packet_put_parts(&p->out, type, zxid, head, tail, authinfo);
 	zab_touch_peer(z, p);
 }

@@ -70,7 +70,13 @@ const struct command commands[] = {
 	{ GROUP_NODE, "trace", "off", "ROOM", "no longer", command_trace, 1, 1, 0 },
 #ifdef ZKD_DEBUG
 	{ GROUP_NODE, "debug", "probe", "DAEMON", "tries what the daemon's locked room must refuse",
-	  command_debug, 0, -1, 0 },
+	  command_debug, 1, 1, 0 },
+	{ GROUP_NODE, "debug", "drop", "PACKET", "lose the next ack, ping, ... sent to a peer",
+	  command_debug_drop, 1, 1, BIT(PEER) | BIT(COUNT) },
+	{ GROUP_NODE, "debug", "stall", "DAEMON", "let a daemon stand still for a while (1 s)",
+	  command_debug_fault, 1, 1, BIT(MS) },
+	{ GROUP_NODE, "debug", "crash", "DAEMON", "let a daemon die as of a bug of its own",
+	  command_debug_fault, 1, 1, 0 },
 #endif
 	{ GROUP_CONFIG, "config", "check", "[FILE]", "whether it is good, with all that is wrong",
 	  command_config, 0, 1, 0 },
@@ -142,6 +148,14 @@ complain_name(const char *name)
 {
 	const char **names = mem_zalloc(ncommands + 1, sizeof *names);
 
+#ifndef ZKD_DEBUG
+	if (strcmp(name, "debug") == 0) {
+		complain(0, "debug: this zkctl is built without debugging verbs; ./configure --enable-debug "
+			    "has them");
+		mem_free(names);
+		return NULL;
+	}
+#endif
 	for (size_t i = 0; i < ncommands; i++)
 		names[i] = commands[i].name;
 	complain(ZKCTL_USAGE, "no command \"%s\"%s; zkctl --help lists them", name, suggestion(name, names));

@@ -42,9 +42,11 @@
 	X(OVERWRITE, 0, "overwrite", NULL, "set data and ACL of what is there already")                      \
 	X(KEEP, 0, "keep", NULL, "leave what is there already as it is")                                     \
 	X(SNAPSHOT, 0, "snapshot", "FILE", "from a snapshot file, which knows TTLs and containers")          \
-	X(COUNT, 0, "count", "N", "most znodes, this one included")                                          \
+	X(COUNT, 0, "count", "N", "so many znodes at most, this one included; so many packets")              \
 	X(BYTES, 0, "bytes", "N", "most bytes of data")                                                      \
-	X(HARD, 0, "hard", NULL, "refuse what goes beyond it (enforceQuota=true), not only warn")
+	X(HARD, 0, "hard", NULL, "refuse what goes beyond it (enforceQuota=true), not only warn")            \
+	X(PEER, 0, "peer", "SID", "only what is sent to this server")                                        \
+	X(MS, 0, "ms", "N", "so many milliseconds")
 
 enum option_id {
 #define X(id, letter, name, arg, about) OPTION_##id,

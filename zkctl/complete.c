@@ -128,6 +128,7 @@ static enum complete_kind
 offer_argument(struct completion *c, const struct command *row, int n)
 {
 	static const char *const levels[] = { "error", "warning", "notice", "info", "debug" };
+	static const char *const packets[] = { "proposal", "ack", "commit", "ping" };
 	static const char *const rooms[] = { "front", "tree", "zab", "store", "election" };
 	char name[32];
 
@@ -141,6 +142,9 @@ offer_argument(struct completion *c, const struct command *row, int n)
 	if (strcmp(name, "ROOM") == 0)
 		for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++)
 			offer(c, rooms[i], NULL);
+	if (strcmp(name, "PACKET") == 0)
+		for (size_t i = 0; i < sizeof packets / sizeof packets[0]; i++)
+			offer(c, packets[i], NULL);
 	if (strcmp(name, "LEVEL") == 0)
 		for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++)
 			offer(c, levels[i], NULL);

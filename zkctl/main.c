@@ -15,6 +15,8 @@ main(int argc, char **argv)
 		.events = -1,
 		.count = -1,
 		.bytes = -1,
+		.peer = -1,
+		.ms = -1,
 		.version = -1,
 		.folder = "/",
 	};

@@ -128,6 +128,10 @@ take_value(struct options *o, enum option_id id, const char *value)
 		return take_number(name, value, INT32_MAX, &o->events);
 	case OPTION_COUNT:
 		return take_number(name, value, INT64_MAX / 16, &o->count);
+	case OPTION_PEER:
+		return take_number(name, value, 255, &o->peer);
+	case OPTION_MS:
+		return take_number(name, value, 600000, &o->ms);
 	case OPTION_BYTES:
 		return take_number(name, value, INT64_MAX / 16, &o->bytes);
 	case OPTION_VERSION_IS:

@@ -45,8 +45,8 @@ struct options {
 	bool json;
 	int64_t timeout_ms; /* --timeout; -1: not given */
 	uint64_t from_zxid, to_zxid;
-	int64_t ttl_ms, depth, events, count, bytes; /* -1: not given */
-	int32_t version;                             /* -1: any */
+	int64_t ttl_ms, depth, events, count, bytes, peer, ms; /* -1: not given */
+	int32_t version;                                       /* -1: any */
 	const char *acl, *file, *into, *snapshot;
 
 	/* Of the shell, whose commands share a session; else NULL. */
@@ -66,6 +66,8 @@ int command_config(const struct options *o, int argc, char **argv);
 int command_log(const struct options *o, int argc, char **argv);
 int command_snapshot(const struct options *o, int argc, char **argv);
 int command_debug(const struct options *o, int argc, char **argv);
+int command_debug_drop(const struct options *o, int argc, char **argv);
+int command_debug_fault(const struct options *o, int argc, char **argv);
 int command_ls(const struct options *o, int argc, char **argv);
 int command_tree(const struct options *o, int argc, char **argv);
 int command_get(const struct options *o, int argc, char **argv);

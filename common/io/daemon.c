@@ -326,10 +326,20 @@ answer_probe(void *owner, struct control_conn *c, const struct frame *f)
 #endif
 }
 
+static int
+answer_fault(void *owner, struct control_conn *c, const struct frame *f)
+{
+	struct daemon *d = owner;
+
+	fault_take(&d->fault, d->loop, c, f);
+	return 0;
+}
+
 static const struct control_message control_messages[] = {
 	{ MSG_STATUS, true, answer_status },
 	{ MSG_LOG_LEVEL, false, answer_log_level },
 	{ MSG_PROBE, false, answer_probe },
+	{ MSG_FAULT, false, answer_fault },
 };
 
 enum { CONTROL_MESSAGES = sizeof control_messages / sizeof *control_messages };

@@ -29,6 +29,7 @@
 #include <stdint.h>
 
 #include "io/control.h"
+#include "io/fault.h"
 #include "io/listen.h"
 #include "io/log.h"
 #include "io/notify.h"
@@ -92,6 +93,7 @@ struct daemon {
 	struct control control;
 	struct control_message messages[DAEMON_QUESTIONS_MAX];
 	uid_t asker; /* admind's */
+	struct fault fault;
 	ev_timer beat, stop_limit;
 	ev_signal on_term, on_int;
 	uint64_t started_ms;

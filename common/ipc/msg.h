@@ -170,6 +170,10 @@ enum msg_type {
 	MSG_LOG_LEVEL = 67, /* proto LogLevelRequest; answer: proto Answer */
 	/* To clientd, from admind: a four-letter word, whatever the whitelist says; proto WordRequest; answer WordAnswer. */
 	MSG_WORD = 68,
+	/* To syncd: lose packets on purpose; proto LoseRequest; answer: proto Answer, not ok in builds without debugging. */
+	MSG_LOSE = 69,
+	/* To any daemon: harm yourself; proto FaultRequest; answer likewise. */
+	MSG_FAULT = 70,
 };
 
 /* Flags of MSG_LOAD. */
