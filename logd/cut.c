@@ -149,8 +149,8 @@ store_begin_anew(struct store *s, uint64_t zxid, uint64_t snapshot_zxid)
 	s->allocating = false;
 	s->trim.kind = STORE_NO_CHORE;
 	s->mark_ms = UINT64_MAX;
+	s->mark = (struct mark){ 0 };
 	s->last = s->durable = zxid;
-	s->marked = 0;
 	s->snapshot_zxid = snapshot_zxid;
 }
 
@@ -195,6 +195,7 @@ store_truncate(struct store *s, uint64_t zxid)
 			      "zxid=0x%" PRIx64 " snapshot=0x%" PRIx64, c.zxid, c.snapshot_zxid);
 			store_begin_anew(s, c.zxid, c.snapshot_zxid);
 			store_clean(s);
+			store_mark(s, true);
 		}
 	}
 	files_free(&f);

@@ -143,6 +143,48 @@ store_raised(struct store *s)
 }
 
 int
+epochs_beyond(struct store *s, uint32_t accepted, uint32_t current, bool *beyond)
+{
+	const uint32_t known[FILES] = { accepted, current };
+
+	*beyond = false;
+	for (int i = 0; i < FILES; i++) {
+		struct found f;
+		int ret = read_epoch(s, names[i], &f);
+		if (ret != 0)
+			return ret;
+		if (f.state == 0 && f.epoch > known[i])
+			*beyond = true;
+	}
+	return 0;
+}
+
+void
+epochs_stored(const struct store *s, uint32_t *accepted, uint32_t *current)
+{
+	*accepted = s->stored[ACCEPTED] ? s->accepted_epoch : 0;
+	*current = s->stored[CURRENT] ? s->current_epoch : 0;
+}
+
+/* A standalone server has no use for them, so there they may go; a member keeps its promises. */
+static int
+check_kept(struct store *s, char why[FILES_TEXT_BYTES])
+{
+	const struct mark *m = &s->found;
+
+	if (!s->settings.member || !s->vouched ||
+	    (s->accepted_epoch >= m->accepted && s->current_epoch >= m->current))
+		return 0;
+	return store_refuse(
+	    why,
+	    "%s/acceptedEpoch and currentEpoch are missing or older than they were: they say "
+	    "%" PRIu32 " and %" PRIu32 ", expected at least %" PRIu32 " and %" PRIu32
+	    "; a promise to another leader may be forgotten; the way out: restore both files, or "
+	    "move the version-2 folders away and let the server fetch its data from the leader",
+	    s->disk->names[STORE_SNAP], s->accepted_epoch, s->current_epoch, m->accepted, m->current);
+}
+
+int
 epochs_recover(struct store *s, char why[FILES_TEXT_BYTES])
 {
 	uint32_t of_log = (uint32_t)(s->durable >> 32);
@@ -155,11 +197,13 @@ epochs_recover(struct store *s, char why[FILES_TEXT_BYTES])
 		return store_disk_error(why, ret, "read the epoch files", s, STORE_SNAP);
 	s->current_epoch = s->accepted_epoch = of_log;
 	if (f[ACCEPTED].state == -ENOENT && f[CURRENT].state == -ENOENT)
-		return 0; /* a standalone server has none */
+		return check_kept(s, why); /* a standalone server has none */
 	if (f[ACCEPTED].state != 0 || f[CURRENT].state != 0)
 		ret = prove(s, f, of_log, why);
 	else
 		ret = reconcile(s, f, of_log, why);
+	if (ret == 0)
+		ret = check_kept(s, why);
 	if (ret == 0 && !(s->stored[ACCEPTED] && s->stored[CURRENT]))
 		store_raised(s);
 	return ret;
@@ -188,9 +232,10 @@ store_set_epochs(struct store *s, uint32_t accepted, uint32_t current, uint64_t 
 	}
 	if (ret == 0 && accepted == current)
 		ret = partial_end(s);
-	if (ret == 0)
+	if (ret == 0) {
 		s->current_epoch = current;
-	else
+		store_mark(s, false);
+	} else
 		store_fail(s, now_ms, "store the epochs in", s->disk->names[STORE_SNAP], ret);
 	return ret;
 }

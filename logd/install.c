@@ -120,6 +120,7 @@ store_install(struct store *s, uint64_t zxid)
 	store_begin_anew(s, zxid, zxid);
 	s->since_txns = s->since_bytes = 0;
 	store_clean(s);
+	store_mark(s, true);
 	return 0;
 }
 

@@ -17,11 +17,6 @@
 /* A log with more than this before its mark is not read from its beginning: logd is to be back in 300 ms. */
 enum { FROM_MARK_BYTES = 4 << 20, PIECE_BYTES = 64 << 10 };
 
-#define WHY_DATA                                                                                             \
-	"the way out: restore the file from a backup; in an ensemble, move the version-2 folders away and "  \
-	"let the "                                                                                           \
-	"server fetch its data from the leader"
-
 int
 store_refuse(char why[FILES_TEXT_BYTES], const char *fmt, ...)
 {
@@ -146,7 +141,8 @@ refuse_without_snapshot(const struct store *s, const struct files *f, char why[F
 		    "are known to be complete (a server upgraded from ZooKeeper 3.4)",
 		    s->disk->names[STORE_LOG], s->disk->names[STORE_SNAP]);
 	disk_name_make(name, newest->kind, newest->zxid);
-	return store_refuse(why, "%s holds %zu snapshots, newest %s, and none of them is whole; " WHY_DATA,
+	return store_refuse(why,
+			    "%s holds %zu snapshots, newest %s, and none of them is whole; " STORE_WAY_OUT,
 			    s->disk->names[STORE_SNAP], f->nsnapshots, name);
 }
 
@@ -180,9 +176,9 @@ refuse_log(const struct store *s, uint64_t log_zxid, const struct txnlog_end *en
 		snprintf(why + n, FILES_TEXT_BYTES - n,
 			 "; but it was on the disk up to offset %" PRIu64 ", zxid 0x%" PRIx64, mark->offset,
 			 mark->zxid);
-	refuse_with(why, WHY_DATA);
+	refuse_with(why, STORE_WAY_OUT);
 	return claimed && end->kind != TXNLOG_DAMAGED && end->kind != TXNLOG_FOREIGN
-		   ? refuse_with(why, "or, to give up what is lost, remove " MARK_NAME " there")
+		   ? refuse_with(why, "or, where the loss is meant, remove " MARK_NAME)
 		   : -EUCLEAN;
 }
 
@@ -287,9 +283,7 @@ open_log(struct store *s, uint64_t log_zxid, const struct txnlog_end *end, bool 
 		trace(s->trace, TRACE_WARNING, "store", "torn tail cut",
 		      "file=%s offset=%" PRIu64 " bytes=%" PRIu64 " last=0x%" PRIx64, name, end->good,
 		      end->size - end->good, end->last_zxid);
-		ret = mark_remove(d);
-		if (ret == 0)
-			ret = d->ops->truncate(d, s->handle, end->good);
+		ret = d->ops->truncate(d, s->handle, end->good);
 	}
 	if (ret == 0)
 		ret = write_again(s, doubtful, end->good);
@@ -306,15 +300,15 @@ open_log(struct store *s, uint64_t log_zxid, const struct txnlog_end *end, bool 
 static int
 recover_log(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES])
 {
-	struct mark m, *mark;
+	struct mark *mark;
 	struct txnlog_end end;
 	enum judgement j;
 	uint64_t last;
-	int ret, have_mark = mark_read(s->disk, &m);
+	int ret;
 
 	for (size_t i = f->nlogs; i-- > 0;) {
 		uint64_t zxid = f->logs[i].zxid;
-		mark = have_mark == 0 ? &m : NULL;
+		mark = s->vouched ? &s->found : NULL;
 		ret = read_log(s, zxid, &mark, &end, &last);
 		if (ret == -EISDIR)
 			return store_refuse(why, "%s/log.%" PRIx64 " is no file; move it away",
@@ -332,7 +326,9 @@ recover_log(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES])
 			    "had",
 			    s->disk->names[STORE_LOG], zxid, end.last_zxid);
 		if (end.good > TXNLOG_HEADER_BYTES) {
-			s->marked = mark == NULL ? 0 : mark->zxid;
+			ret = vouch_history(s, end.last_zxid, why);
+			if (ret != 0)
+				return ret;
 			ret = open_log(s, zxid, &end, j == CUT, find_doubtful(&end, mark, last));
 			return ret == 0 ? 0 : store_disk_error(why, ret, "open the newest log", s, STORE_LOG);
 		}
@@ -340,7 +336,7 @@ recover_log(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES])
 		if (ret != 0)
 			return store_disk_error(why, ret, "remove an empty log", s, STORE_LOG);
 	}
-	return 0;
+	return vouch_history(s, 0, why);
 }
 
 /* snapshot.0 of a server that begins, as ZooKeeper writes it. */
@@ -369,13 +365,27 @@ may_initialize(struct store *s)
 	return true;
 }
 
+/* The epoch files of a server that has lost all else. */
+static int
+refuse_bare_epochs(const struct store *s, char why[FILES_TEXT_BYTES])
+{
+	return store_refuse(why,
+			    "%s holds epoch files, but neither snapshots nor logs: they are missing; restore "
+			    "them, or make a file named initialize in %s to begin a new database",
+			    s->disk->names[STORE_SNAP], s->disk->names[STORE_LOG_TOP]);
+}
+
 static int
 begin_database(struct store *s, char why[FILES_TEXT_BYTES])
 {
-	int ret;
+	bool bare, trusted = may_initialize(s);
+	int ret = epochs_beyond(s, 0, 0, &bare);
 
-	bool trusted = s->settings.db_autocreate || may_initialize(s);
-
+	if (ret != 0)
+		return store_disk_error(why, ret, "read the epoch files", s, STORE_SNAP);
+	trusted |= s->settings.db_autocreate && !bare;
+	if (!trusted && !s->settings.member && bare)
+		return refuse_bare_epochs(s, why);
 	if (!trusted && !s->settings.member)
 		return store_refuse(
 		    why,
@@ -392,13 +402,10 @@ begin_database(struct store *s, char why[FILES_TEXT_BYTES])
 	return ret == 0 ? 0 : store_disk_error(why, ret, "write snapshot.0", s, STORE_SNAP);
 }
 
+/* There is no whole snapshot. */
 static int
-recover_snapshot(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES])
+recover_without_snapshot(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES])
 {
-	int ret = find_snapshot(s, f, why);
-
-	if (ret != -ENOENT)
-		return ret;
 	if (f->nsnapshots == 0 && !s->end.exists)
 		return begin_database(s, why);
 	if (f->nsnapshots == 0 && s->settings.trust_empty) {
@@ -433,25 +440,12 @@ sync_folders(struct store *s)
 	return ret;
 }
 
+/* Epochs and what depends on them, once the positions are known. */
 static int
-recover_files(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES])
+recover_promises(struct store *s, char why[FILES_TEXT_BYTES])
 {
-	int ret = recover_log(s, f, why);
+	int ret = epochs_recover(s, why);
 
-	if (ret == 0)
-		ret = recover_snapshot(s, f, why);
-	if (ret != 0)
-		return ret;
-	if (s->durable < s->snapshot_zxid) {
-		s->durable = s->snapshot_zxid;
-		s->roll = true; /* the log in use ends before the snapshot */
-	}
-	s->last = s->durable;
-	/* What was just synced may be claimed from now on. */
-	if (s->end.exists && s->marked != s->end.zxid)
-		s->mark_ms = 0;
-	count_since_snapshot(s);
-	ret = epochs_recover(s, why);
 	if (ret != 0)
 		return ret;
 	ret = partial_recover(s);
@@ -459,6 +453,47 @@ recover_files(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES]
 	if (ret == 0 && s->durable == 0 && s->partial == UINT64_MAX && may_initialize(s))
 		ret = partial_end(s);
 	return ret == 0 ? 0 : store_disk_error(why, ret, "read zkd.partial", s, STORE_SNAP);
+}
+
+static int
+recover_positions(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES])
+{
+	int ret = vouch_log(s, f, why), found;
+
+	if (ret != 0)
+		return ret;
+	found = find_snapshot(s, f, why);
+	if (found != 0 && found != -ENOENT)
+		return found;
+	ret = recover_log(s, f, why);
+	if (ret == 0 && found == -ENOENT)
+		ret = recover_without_snapshot(s, f, why);
+	if (ret == 0 && s->durable < s->snapshot_zxid) {
+		s->durable = s->snapshot_zxid;
+		s->roll = true; /* the log in use ends before the snapshot */
+	}
+	s->last = s->durable;
+	return ret;
+}
+
+static int
+recover_files(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES])
+{
+	int ret = vouch_read(s);
+
+	if (ret != 0)
+		return store_disk_error(why, ret, "read " MARK_NAME, s, STORE_SNAP);
+	ret = recover_positions(s, f, why);
+	if (ret == 0)
+		ret = recover_promises(s, why);
+	if (ret != 0)
+		return ret;
+	count_since_snapshot(s);
+	/* One that does not bind would be met again. What was just synced may be claimed from now on. */
+	if (!s->vouched && s->found.zxid > 0)
+		ret = mark_remove(s->disk);
+	s->mark_ms = 0;
+	return ret == 0 ? 0 : store_disk_error(why, ret, "renew " MARK_NAME, s, STORE_SNAP);
 }
 
 int

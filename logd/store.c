@@ -87,20 +87,30 @@ store_open(struct store **out, struct store_disk *d, const struct store_settings
 	return 0;
 }
 
-static void
-write_mark(struct store *s)
+static bool
+same_mark(const struct mark *a, const struct mark *b)
 {
-	struct mark m = { .log_zxid = s->end.log_zxid,
-			  .file_id = s->info.id,
-			  .offset = s->end.offset,
-			  .zxid = s->end.zxid };
+	return a->log_zxid == b->log_zxid && a->file_id == b->file_id && a->offset == b->offset &&
+	       a->zxid == b->zxid && a->accepted == b->accepted && a->current == b->current;
+}
+
+void
+store_mark(struct store *s, bool sync)
+{
+	struct mark m = { .zxid = s->durable };
 
 	s->mark_ms = UINT64_MAX;
-	if (s->handle < 0 || !s->settings.force_sync || s->marked == s->end.zxid)
+	if (!s->settings.force_sync || store_failed(s) != NULL || (s->end.exists && s->handle < 0))
 		return;
-	/* Advice only: a mark that cannot be written is an old one. */
-	if (mark_write(s->disk, &m) == 0)
-		s->marked = s->end.zxid;
+	if (s->end.exists) {
+		m.log_zxid = s->end.log_zxid;
+		m.file_id = s->info.id;
+		m.offset = s->end.offset;
+		m.zxid = s->end.zxid;
+	}
+	epochs_stored(s, &m.accepted, &m.current);
+	if (!same_mark(&m, &s->mark) && mark_write(s->disk, &m, sync) == 0)
+		s->mark = m;
 }
 
 void
@@ -108,7 +118,7 @@ store_close(struct store *s)
 {
 	if (s == NULL)
 		return;
-	write_mark(s);
+	store_mark(s, false);
 	store_drop_log(s);
 	buf_free(&s->batch);
 	mem_free(s);
@@ -297,7 +307,10 @@ commit_done(struct store *s, uint64_t at, bool fresh, uint64_t now_ms)
 	s->bytes += len;
 	s->batch_txns = 0;
 	buf_reset(&s->batch, BATCH_KEEP);
-	if (s->mark_ms == UINT64_MAX)
+	/* Before anything in a new log is called durable, that it must be there is on the disk. */
+	if (fresh)
+		store_mark(s, true);
+	else if (s->mark_ms == UINT64_MAX)
 		s->mark_ms = now_ms + STORE_MARK_MS;
 }
 
@@ -430,7 +443,7 @@ store_tick(struct store *s, uint64_t now_ms)
 	if (store_failed(s) != NULL && now_ms >= s->retry_ms)
 		try_again(s, now_ms);
 	if (now_ms >= s->mark_ms)
-		write_mark(s);
+		store_mark(s, false);
 }
 
 uint64_t

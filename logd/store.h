@@ -14,11 +14,17 @@
  *
  * How the two are told apart. A batch is one write and one sync, at most STORE_BATCH_BYTES, and the next is not begun
  * before; so only the bytes of the last batch can be lost by a power failure, in sectors of any order. The file zkd.mark
- * beside the logs says how far which log was durable at least (never more; it is written without haste, and is bound
- * to the log by its file number, so that a copied folder is judged without it). A bad record is cut
+ * beside the snapshots says how far which log was durable at least (never more; it is written without haste, and is
+ * bound to itself and the log by their file numbers, so that a copied folder is judged without it). A bad record is cut
  *   - when nothing valid follows it, and the mark does not claim it;
  *   - when valid ones follow within a batch's length, the mark does not claim it, and it holds a sector of zeros, as
  *     only a write that did not happen leaves it.
+ *
+ * A file that is missing leaves no trace but the mark: the log that it names, or a later one, must be there, and the
+ * history must go as far, and so must a member's epochs. A log is named there, on the disk, before anything in it is
+ * called durable, and after a cut or an install it names the zxid alone. It does not bind where the epoch files speak of
+ * epochs beyond those that were stored here: then another program was a member on this folder, whose leader may have had
+ * it cut its log. That is told, and the folder believed.
  */
 #ifndef LOGD_STORE_H
 #define LOGD_STORE_H

@@ -49,8 +49,10 @@ struct store {
 	bool failed_log_empty;         /* nothing in it is durable: it is removed instead */
 	uint64_t retry_ms;
 
-	uint64_t marked;  /* zxid that zkd.mark speaks of */
-	uint64_t mark_ms; /* when it is to be written next; UINT64_MAX: nothing to write */
+	struct mark found; /* what zkd.mark said at the start */
+	bool vouched;      /* and that it is of this folder and of no other program's time */
+	struct mark mark;  /* what it says now */
+	uint64_t mark_ms;  /* when it is to be written next; UINT64_MAX: nothing to write */
 
 	uint64_t now_ms;     /* the latest that was told */
 	uint64_t reserve_ms; /* when the reserve is to be filled; UINT64_MAX: not now */
@@ -64,6 +66,11 @@ struct store {
 	uint32_t samples_us[STORE_SYNC_SAMPLES];
 };
 
+/* Of data that is damaged or missing, in a refusal. */
+#define STORE_WAY_OUT                                                                                        \
+	"the way out: restore the file from a backup; in an ensemble, move the version-2 folders away and "  \
+	"let the server fetch its data from the leader"
+
 /* recover.c: fills in positions and end of a fresh store. As store_open. */
 int recover(struct store *s, char why[FILES_TEXT_BYTES]);
 
@@ -72,6 +79,15 @@ int store_refuse(char why[FILES_TEXT_BYTES], const char *fmt, ...) __attribute__
 /* Explains what the disk said, unless that was done already; the error. */
 int store_disk_error(char why[FILES_TEXT_BYTES], int error, const char *doing, const struct store *s,
 		     enum store_folder folder);
+/*
+ * vouch.c: reads zkd.mark, into s->found, and whether it binds: not one that was copied here, and not where another
+ * program was a member of a later epoch on this folder since, for its leader may have had it cut its log.
+ */
+int vouch_read(struct store *s);
+/* The newest log is never purged: if the one of the mark is not there a later one must be. 0 or refused. */
+int vouch_log(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES]);
+/* Before anything is changed: whether a history that ends at last, or with the snapshot, is all. 0 or refused. */
+int vouch_history(struct store *s, uint64_t last, char why[FILES_TEXT_BYTES]);
 /* recover.c: removes temporary files. 0 or what the disk said. */
 int store_clean(struct store *s);
 /* cut.c: the history ends at zxid, behind that snapshot; all there was of logs is closed. */
@@ -86,9 +102,15 @@ int partial_begin_empty(struct store *s);
 int partial_end(struct store *s);
 /* Behind the positions. What the disk said. */
 int partial_recover(struct store *s);
+/* epochs.c: whether the files speak of epochs beyond these. 0 or what the disk said. */
+int epochs_beyond(struct store *s, uint32_t accepted, uint32_t current, bool *beyond);
+/* epochs.c: what the files hold for certain; 0: nothing. */
+void epochs_stored(const struct store *s, uint32_t *accepted, uint32_t *current);
 /* epochs.c: the epochs, of their files or of the durable zxid. As store_open. */
 int epochs_recover(struct store *s, char why[FILES_TEXT_BYTES]);
 
+/* store.c: zkd.mark says what is durable now. Advice only: one that cannot be written is an old one. */
+void store_mark(struct store *s, bool sync);
 /* store.c: whether what ended with that error may be tried once more, because space was given back for it. */
 bool store_made_room(struct store *s, int error);
 /* store.c: the disk failed at what, in where; everything that is not durable is forgotten, the open log with it. */

@@ -14,6 +14,7 @@ import re
 import shutil
 import struct
 import tempfile
+import zlib
 
 import pytest
 import zkd_node
@@ -150,12 +151,24 @@ class Base:
         with open(self.path(name), "wb") as f:
             f.write(content)
 
-    def restore(self):
+    def restore(self, killed=False):
         for name in os.listdir(self.data):
             if name not in self.files:
                 os.remove(self.path(name))
         for name, content in self.files.items():
             self.put(name, content)
+        self.put("zkd.mark", self.mark(killed))
+
+    def mark(self, killed):
+        """zkd.mark as it was, but of the files that are there now; killed: as of the first record of the newest log."""
+        magic, _, log, _, offset, zxid, accepted, current = struct.unpack(">I5Q2I", self.files["zkd.mark"][:-4])
+        assert f"log.{log:x}" == self.logs[-1]
+        if killed:
+            at, length = entries(self.files[self.logs[-1]])[0]
+            offset, zxid = at + 13 + length, log
+        own, other = (os.stat(self.path(n)).st_ino for n in ("zkd.mark", self.logs[-1]))
+        mark = struct.pack(">I5Q2I", magic, own, log, other, offset, zxid, accepted, current)
+        return mark + struct.pack(">I", zlib.adler32(mark))
 
     def node(self):
         return zkd_node.Node(folder=self.folder, keys=KEYS)
@@ -330,26 +343,77 @@ def test_small_files(base, name, content):
     base.outcome()
 
 
-@pytest.mark.parametrize("which", ["newest log", "oldest log", "middle log", "newest snapshot", "all snapshots", "all logs", "mark", "everything"])
-def test_missing(base, which):
-    gone = {
-        "newest log": base.logs[-1:], "oldest log": base.logs[:1], "middle log": base.logs[1:2], "newest snapshot": base.snapshots[-1:],
-        "all snapshots": base.snapshots, "all logs": base.logs, "mark": ["zkd.mark"], "everything": list(base.files),
-    }[which]
-    for name in gone:
+def missing(base):
+    """{what is missing: (files, the only outcome, what a refusal says)}"""
+    last = base.logs[-1]
+    named = rf"version-2/{last} is missing: it held transactions up to zxid 0x[0-9a-f]+ at least; the way out: .*remove \S+/zkd\.mark"
+    gap = r"transactions after zxid 0x[0-9a-f]+ are missing, the next one in the logs is 0x[0-9a-f]+, expected up to 0x[0-9a-f]+"
+    above_first = [s for s in base.snapshots if s != "snapshot.0"]
+    return {
+        "newest log": ([last], "refused", named),
+        "all logs": (base.logs, "refused", named),
+        "newest log and snapshots above": ([last, *above_first], "refused", named),
+        "oldest log": (base.logs[:1], "whole", None),
+        "middle log": (base.logs[1:2], "whole", None),  # snapshots stand above it
+        "middle log, snapshots above": ([base.logs[1], *above_first], "refused", gap),
+        "oldest log, snapshots above": ([base.logs[0], *above_first], "refused", gap),
+        "newest snapshot": (base.snapshots[-1:], "whole", None),
+        "all snapshots": (base.snapshots, "refused", "no snapshot.*restore the snapshots"),
+        "mark": (["zkd.mark"], "whole", None),
+        "everything but the mark": ([n for n in base.files if n != "zkd.mark"], "refused", named),
+    }
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_missing(base, how):
+    """Files that are gone as a whole: what no snapshot makes up for is refused by name."""
+    wrong = []
+    for what, (gone, outcome, said) in missing(base).items():
+        base.restore(killed=how == "killed")
+        for name in gone:
+            os.remove(base.path(name))
+        try:
+            got, log = base.outcome()
+            if got != outcome or (said and not re.search(said, log)):
+                wrong.append(f"{what}: {got}\n{log}")
+        except (AssertionError, zkd_node.NodeError) as e:
+            wrong.append(f"{what}: {e}")
+    assert not wrong, "\n---\n".join(wrong)
+
+
+def test_way_out_of_a_missing_log(base):
+    """As the message says: the mark removed, the node begins with what is there; the file restored, nothing is lost."""
+    os.remove(base.path(base.logs[-1]))
+    assert base.outcome()[0] == "refused"
+    content = base.files[base.logs[-1]]
+    with open(base.path(base.logs[-1]), "wb") as f:  # from a backup: another file
+        f.write(content)
+    assert base.outcome()[0] == "whole"
+    base.restore()
+    os.remove(base.path(base.logs[-1]))
+    os.remove(base.path("zkd.mark"))
+    node = base.node()
+    with node, z.Wire(node.port) as w:
+        w.connect(timeout_ms=10000)
+        assert 0 < int(w.call(z.GET_DATA, z.path_watch("/value"))[1].body().buffer()) < WRITES
+
+
+def test_older_copy_of_a_log(base):
+    """The end of the newest log is cut at a record, by a copy in its place: nothing in it is damaged."""
+    name = base.logs[-1]
+    at, length = entries(base.files[name])[-3]
+    base.put("copy", base.files[name][: at + 13 + length])
+    os.rename(base.path("copy"), base.path(name))
+    got, log = base.outcome()
+    assert got == "refused" and re.search(r"end at zxid 0x[0-9a-f]+, expected 0x[0-9a-f]+, which was on the disk", log), log
+
+
+def test_everything_is_missing(base):
+    """An empty folder is a new database."""
+    for name in base.files:
         os.remove(base.path(name))
-    if which == "everything":
-        node = base.node()
-        node.start()
-        node.stop()
-        return  # an empty folder is a new database
-    try:
-        got, log = base.outcome()
-    except AssertionError as e:
-        # files that are gone as a whole leave no trace: nothing vouches for the newest log or all of them
-        assert "SILENT LOSS" in str(e) and which in ("newest log", "all logs"), e
-        return
-    assert got == "whole" or (got == "refused" and which not in ("mark", "newest snapshot", "oldest log")), log
+    with base.node():
+        pass
 
 
 def test_other_files_in_their_place(base):

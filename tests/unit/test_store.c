@@ -729,7 +729,7 @@ START_TEST(damage)
 }
 END_TEST
 
-/* A copied folder has other file numbers: its mark, perhaps newer than the copied log, means nothing. */
+/* A copied folder has other file numbers: its mark, perhaps newer than the copied log, binds nobody. */
 START_TEST(copied_folder)
 {
 	struct fake_disk f;
@@ -744,6 +744,9 @@ START_TEST(copied_folder)
 	p = fake_disk_find(&f, STORE_LOG, "log.1");
 	memcpy(copy, p->cached, sizeof copy);
 	fake_disk_put(&f, STORE_LOG, "log.1", copy, sizeof copy);
+	p = fake_disk_find(&f, STORE_SNAP, MARK_NAME);
+	memcpy(copy, p->cached, p->cached_size);
+	fake_disk_put(&f, STORE_SNAP, MARK_NAME, copy, p->cached_size);
 	s = must_open(&f);
 	ck_assert_uint_eq(store_durable(s), 8);
 	store_close(s);
@@ -2795,7 +2798,7 @@ START_TEST(no_sync_where_told_so)
 	append_range(s, 2, 9, 1);
 	ck_assert_uint_eq(f.calls, calls + 8); /* writes alone */
 	store_tick(s, 5000);
-	ck_assert_ptr_null(fake_disk_find(&f, STORE_LOG, MARK_NAME));
+	ck_assert_ptr_null(fake_disk_find(&f, STORE_SNAP, MARK_NAME));
 	store_close(s);
 	fake_disk_free(&f);
 }
@@ -2816,7 +2819,7 @@ START_TEST(append_path)
 	ck_assert_uint_eq(f.calls, calls + 20);
 	ck_assert_uint_eq(store_deadline(s), STORE_MARK_MS);
 	store_tick(s, STORE_MARK_MS);
-	ck_assert_ptr_nonnull(fake_disk_find(&f, STORE_LOG, MARK_NAME));
+	ck_assert_ptr_nonnull(fake_disk_find(&f, STORE_SNAP, MARK_NAME));
 	ck_assert_uint_eq(store_deadline(s), UINT64_MAX);
 	store_close(s);
 	fake_disk_free(&f);
