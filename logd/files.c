@@ -332,7 +332,5 @@ walk_explain(char text[FILES_TEXT_BYTES], const struct store_disk *d, uint64_t l
 bool
 zxid_follows(uint64_t prev, uint64_t next)
 {
-	if (next >> 32 == prev >> 32)
-		return next == prev + 1;
-	return next >> 32 > prev >> 32 && (uint32_t)next == 1;
+	return next == prev + 1 || (next >> 32 > prev >> 32 && (uint32_t)next == 1);
 }

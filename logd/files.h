@@ -75,7 +75,10 @@ void walk_close(struct walk *w);
 void walk_explain(char text[FILES_TEXT_BYTES], const struct store_disk *d, uint64_t log_zxid,
 		  const struct txnlog_end *end);
 
-/* Whether next can follow prev directly: counter + 1 in the same epoch, or the first of a later epoch. */
+/*
+ * Whether next can follow prev directly: the next number, or the first of a later epoch. A server that stands alone goes on
+ * behind the last of an epoch with the one whose counter is 0.
+ */
 bool zxid_follows(uint64_t prev, uint64_t next);
 
 #endif

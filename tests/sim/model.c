@@ -548,19 +548,28 @@ sum_of(struct slice txn)
 }
 
 static void
+add_entry(struct model *m, uint64_t zxid, uint32_t sum)
+{
+	if (m->nhistory == m->history_cap) {
+		m->history_cap = m->history_cap == 0 ? 1024 : m->history_cap * 2;
+		m->history = mem_realloc(m->history, m->history_cap * sizeof *m->history);
+	}
+	m->history[m->nhistory++] = (struct entry){ .zxid = zxid, .sum = sum };
+}
+
+static void
 apply(struct model *m, struct slice txn)
 {
 	struct txnlog_head h;
 
 	txnlog_peek(txn, &h);
-	if (m->nhistory == m->history_cap) {
-		m->history_cap = m->history_cap == 0 ? 1024 : m->history_cap * 2;
-		m->history = mem_realloc(m->history, m->history_cap * sizeof *m->history);
-	}
 	if (h.zxid != m->applied + 1 && !(h.zxid >> 32 > m->applied >> 32 && (uint32_t)h.zxid == 1))
 		sim_fail(m->sim, "0x%" PRIx64 " is committed behind 0x%" PRIx64, h.zxid, m->applied);
+	/* The last of an epoch is nobody's, and the first is the epoch's own. */
+	if (m->sim->nnodes > 1 && (uint32_t)h.zxid + 1 <= 1)
+		sim_fail(m->sim, "0x%" PRIx64 " is a txn's", h.zxid);
 	m->applied = h.zxid;
-	m->history[m->nhistory++] = (struct entry){ .zxid = h.zxid, .sum = sum_of(txn) };
+	add_entry(m, h.zxid, sum_of(txn));
 	m->sim->counts.txns++;
 	sim_trace(m->sim, NULL, "txn", "zxid=0x%" PRIx64 " session=0x%" PRIx64 " xid=%d op=%s", h.zxid,
 		  (uint64_t)h.session, h.cxid, zk_op_name(h.type));
@@ -962,6 +971,9 @@ model_new(struct sim *s)
 	t = tree_create(&config);
 	tree_stats(t, &st);
 	m->builtin = st.nodes;
+	m->applied = s->first_zxid;
+	if (m->applied != 0)
+		add_entry(m, m->applied, 0);
 	tree_destroy(t);
 	return m;
 }

@@ -34,6 +34,7 @@
 	X(LOST_TOUCH, "lost-touch", 3, "learners do not tell whom they have heard of")                       \
 	X(SECOND_REQUEST, "second-request", 3, "a learner's clientd asks for one write in 50 twice")         \
 	X(OBSERVER_ACKS, "observer-acks", 3, "an observer speaks to the leader as a voter, and is counted")  \
+	X(NO_ROLLOVER, "no-rollover", 3, "a leader takes the last zxid of its epoch, and goes on")           \
 	X(OLD_VOTE, "old-vote", 3, "electiond is told the zxid of the log's snapshot for that of its end")
 
 enum mutation {

@@ -148,6 +148,8 @@ struct node {
 	/* For the checks: what its logd has called durable, its syncd committed, and handed to clientd last in this role. */
 	uint64_t acked, committed, delivered;
 	uint64_t cutting; /* 1 + where its log may end, for it was being cut there; 0: it was not */
+	/* The epoch that its files have but that has still to begin, or 0; what it has promised meanwhile. See born.h. */
+	uint32_t unbegun, promised;
 	struct sim_disk disk;
 	struct listener logd_link, clientd_link, electiond_link, client_port, election_port, quorum_port;
 	struct logd logd;

@@ -474,6 +474,10 @@ say_hello(struct proc *p, struct star *l, Zkd__Hello *mine)
 				   ? store_current_epoch(g->store)
 				   : store_accepted_epoch(g->store);
 	mine->current_epoch = store_current_epoch(g->store);
+	if (p->node->unbegun != 0) {
+		mine->accepted_epoch = p->node->promised;
+		mine->current_epoch = p->node->unbegun - 1;
+	}
 	mine->partial = store_partial(g->store);
 	mine->disk = &disk;
 	g->told_durable = store_durable(g->store);
@@ -558,6 +562,18 @@ on_truncate(struct logd *g, const struct frame *f)
 	return NULL;
 }
 
+/* Of an epoch that the files have already it is only remembered that it has begun. */
+static bool
+is_begun(struct node *n, const Zkd__Epochs *m)
+{
+	bool known = m->accepted <= n->unbegun;
+
+	n->promised = m->accepted;
+	if (n->unbegun != 0 && (m->current >= n->unbegun || !known))
+		n->unbegun = 0;
+	return known;
+}
+
 static const char *
 on_epochs(struct logd *g, const struct frame *f)
 {
@@ -568,6 +584,10 @@ on_epochs(struct logd *g, const struct frame *f)
 		return "malformed body";
 	commit(g);
 	if (g->proc.sim->mutation == MUTATE_EPOCHS_UNSAID) {
+		answer(g, f, 0, 0);
+		return NULL;
+	}
+	if (is_begun(g->proc.node, m)) {
 		answer(g, f, 0, 0);
 		return NULL;
 	}

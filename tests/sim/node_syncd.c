@@ -549,7 +549,10 @@ on_frame(struct proc *p, struct star *l, const struct frame *f, int fd)
 		return "malformed body";
 	if (learner_lies(s, l, f))
 		return NULL;
+	/* The core lets a server that stands alone go on. */
+	s->zab->config.standalone |= s->proc.sim->mutation == MUTATE_NO_ROLLOVER && f->type == MSG_PROPOSE;
 	reason = step(s, &e);
+	s->zab->config.standalone = s->proc.sim->nnodes == 1;
 	if (f->type == MSG_PROPOSE && s->proc.sim->mutation == MUTATE_COMMIT_BEYOND_DURABLE && reason == NULL)
 		send_frame(s, &(struct zab_action){ .type = ZAB_SEND,
 						    .link = ZAB_CLIENTD,

@@ -121,6 +121,7 @@ struct sim_counts {
 
 struct sim {
 	uint64_t seed, now_us;
+	uint64_t first_zxid; /* that is on all disks when it begins */
 	int64_t wall_jump_ms;
 	struct rng net, disk, faults, load; /* streams of chance */
 	struct sim_event *heap;

@@ -86,6 +86,22 @@ power_goes(struct sim *s, struct proc *p, uint64_t arg)
 	sim_at(s, s->now_us, lose_power_of, p->node, 0);
 }
 
+/* Only in the second variant. */
+static void
+power_goes_sometimes(struct sim *s, struct proc *p, uint64_t arg)
+{
+	if (s->variant == 2)
+		power_goes(s, p, arg);
+}
+
+static void
+nothing_happens(struct sim *s, struct proc *p, uint64_t arg)
+{
+	(void)s;
+	(void)p;
+	(void)arg;
+}
+
 static void
 all_power_goes(struct sim *s, struct proc *p, uint64_t arg)
 {
@@ -208,6 +224,16 @@ static const struct story stories[] = {
 	  0,
 	  { { COMMITS(LEADER, 5), sibling_dies, PROC_ELECTIOND },
 	    { COMMITS(LEARNER, 5), sibling_dies, PROC_ELECTIOND } } },
+	{ "zxids-run-out",
+	  "the zxids of the epoch are used up: the leader gives up, and the next epoch begins; then it loses "
+	  "its power too",
+	  3,
+	  2,
+	  { { LEADER, PROC_SYNCD, "zab: looking", "no zxid left", 1, power_goes_sometimes, 0 },
+	    { ANYBODY, PROC_SYNCD, "zab: leading", "epoch=2", 1, nothing_happens, 0 },
+	    { COMMITS(LEARNER, 5), nothing_happens, 0 } },
+	  0,
+	  (UINT64_C(2) << 32) - 100 },
 	{ "observer-finds-the-next-leader",
 	  "the leader dies, then the observer's syncd while the next one synchronises it, and its clientd",
 	  3,

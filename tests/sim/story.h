@@ -29,6 +29,7 @@ struct story {
 	unsigned variants; /* runs, numbered from 1; in each s->variant says which; 0: one */
 	struct scene scenes[SCENES_MAX];
 	int observers; /* with the nodes */
+	uint64_t first_zxid;
 };
 
 /* NULL behind the last. */

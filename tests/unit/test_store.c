@@ -889,6 +889,31 @@ START_TEST(load_with_tree)
 }
 END_TEST
 
+/* A server that stands alone has no new epoch when the counter is used up, and goes on. */
+START_TEST(load_over_the_end_of_an_epoch)
+{
+	struct load_request since = { .kind = LOAD_TXNS, .have = UINT32_MAX - 1 };
+	struct fake_disk f;
+	struct loaded l;
+	struct store *s;
+
+	fake_disk_init(&f, true, 5);
+	ck_assert_int_eq(write_snapshot(&f, UINT32_MAX - 2, SNAPFILE_PLAIN), 0);
+	s = must_open(&f);
+	append_range(s, UINT32_MAX - 1, UINT64_C(1) << 32 | 2, 1);
+	since.upto = store_durable(s);
+	must_load(&f, UINT64_C(1) << 32 | 2, &l);
+	ck_assert_uint_eq(l.txns, 5);
+	ck_assert_int_eq(load_all(&f, &since, &l), 0);
+	ck_assert_uint_eq(l.txns, 4);
+	store_close(s);
+	s = must_open(&f);
+	ck_assert_uint_eq(store_durable(s), UINT64_C(1) << 32 | 2);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
 /* A hole in the logs behind the only snapshot is refused, with what is missing. */
 START_TEST(load_with_hole)
 {
@@ -2846,6 +2871,7 @@ make_suite(void)
 	tcase_add_test(t, snapshots_missing);
 	tcase_add_loop_test(t, snapshot_damaged_midway, 0, 2);
 	tcase_add_test(t, load_with_tree);
+	tcase_add_test(t, load_over_the_end_of_an_epoch);
 	tcase_add_test(t, load_with_hole);
 	tcase_add_test(t, wrong_folder);
 	tcase_add_test(t, foreign_files_stay);
