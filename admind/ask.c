@@ -132,6 +132,17 @@ ask_cancel(struct question *q)
 	list_remove(&q->link);
 }
 
+unsigned
+ask_waiting(const struct ask *a)
+{
+	unsigned n = 0;
+
+	for (int i = 0; i < ASK_PROGRAMS; i++)
+		list_for_each (e, &a->lines[i].waiting)
+			n++;
+	return n;
+}
+
 /*
  * The oldest one waits in front. Who is silent for so long is not asked on that connection again, so that its backlog
  * does not grow.

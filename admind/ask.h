@@ -46,6 +46,8 @@ void ask_init(struct ask *a, struct turn *t);
  */
 int ask_send(struct ask *a, struct question *q, enum ask_program to, uint16_t type,
 	     const ProtobufCMessage *body, uint64_t now_ms);
+/* Questions without an answer yet. */
+unsigned ask_waiting(const struct ask *a);
 /* No answer is wanted any more. Harmless for a question that was answered or never sent. */
 void ask_cancel(struct question *q);
 /* Gives up what has waited too long. Returns when it wants to be called again. */

@@ -93,6 +93,7 @@ status(struct daemon *d, struct status_writer *w)
 	status_fact(w, "admin_refused", "%llu", (unsigned long long)a->admin.refused);
 	status_fact(w, "metrics_requests", "%llu", (unsigned long long)a->metrics.requests);
 	status_fact(w, "metrics_refused", "%llu", (unsigned long long)a->metrics.refused);
+	status_queue(w, ask_waiting(&a->ask));
 	status_fact(w, "held_bytes", "%zu", a->http.held);
 }
 

@@ -393,6 +393,7 @@ status(struct daemon *daemon, struct status_writer *w)
 	status_fact(w, "ephemerals", "%llu", (unsigned long long)f.ephemerals);
 	status_fact(w, "watches", "%llu", (unsigned long long)f.watches);
 	status_fact(w, "outstanding", "%llu", (unsigned long long)f.outstanding);
+	status_queue(w, f.outstanding);
 	status_fact(w, "tree_bytes", "%llu", (unsigned long long)f.tree_bytes);
 	status_fact(w, "watch_bytes", "%llu", (unsigned long long)f.watch_bytes);
 	status_fact(w, "packets_received", "%llu", (unsigned long long)f.received);

@@ -322,6 +322,7 @@ electiond_status(struct daemon *d, struct status_writer *w)
 	status_fact(w, "syncd", "%s", link_is_up(&e->syncd) ? "up" : "down");
 	if (!e->ensemble) {
 		status_fact(w, "peers", "0");
+		status_queue(w, 0);
 		return;
 	}
 	status_fact(w, "sid", "%lld", (long long)d->config->myid);
@@ -334,6 +335,7 @@ electiond_status(struct daemon *d, struct status_writer *w)
 	status_fact(w, "accepted", "%llu", (unsigned long long)e->peers.accepted);
 	status_fact(w, "unknown", "%u", e->peers.nunknown);
 	status_fact(w, "refused", "%llu", (unsigned long long)e->peers.refused);
+	status_queue(w, peers_waiting(&e->peers));
 	status_fact(w, "self_checks", "%llu", (unsigned long long)e->selfcheck.heard);
 	if (e->core.phase != ELECTION_IDLE)
 		tell_vote(w, "vote", d->config->myid, &e->core.vote);

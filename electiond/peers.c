@@ -337,6 +337,17 @@ peers_connected(const struct peers *p)
 	return n;
 }
 
+unsigned
+peers_waiting(const struct peers *p)
+{
+	unsigned n = 0;
+
+	for (int64_t sid = 0; sid < SID_LIMIT; sid++)
+		n += p->known[sid] != NULL && p->known[sid]->conn != NULL &&
+		     stream_backlog(&p->known[sid]->conn->stream) > 0;
+	return n;
+}
+
 /* The whole */
 
 void

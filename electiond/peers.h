@@ -93,5 +93,7 @@ uint64_t peers_tick(struct peers *p, uint64_t now_ms);
 
 bool peers_is_connected(const struct peers *p, int64_t sid);
 unsigned peers_connected(const struct peers *p);
+/* Servers whose connection has not taken all that was said to them. */
+unsigned peers_waiting(const struct peers *p);
 
 #endif

@@ -580,6 +580,7 @@ store_get_facts(const struct store *s, struct store_facts *f)
 		.txns = s->txns,
 		.bytes = s->bytes,
 		.txns_since_snapshot = s->since_txns,
+		.waiting_txns = s->batch_txns,
 		.syncs = s->syncs,
 		.sync_p50_us = n == 0 ? 0 : sorted[n / 2],
 		.sync_p99_us = n == 0 ? 0 : sorted[n * 99 / 100],

@@ -166,6 +166,7 @@ struct store_facts {
 	uint64_t log_bytes;   /* used of it */
 	uint64_t txns, bytes; /* appended since the start */
 	uint64_t txns_since_snapshot;
+	uint64_t waiting_txns; /* appended, and not on the disk */
 	uint64_t syncs;                    /* batches written, and synced unless force_sync is off */
 	uint64_t sync_p50_us, sync_p99_us; /* of the last STORE_SYNC_SAMPLES */
 	uint64_t sync_max_us;

@@ -68,6 +68,7 @@ answer_status(void *owner, struct control_conn *c, const struct frame *f)
 	for (unsigned i = 0; i < z->sockets.n; i++)
 		if (z->sockets.all[i].network)
 			status_fact(&w, z->sockets.all[i].name, "%s", z->sockets.all[i].address);
+	status_turns(&w, &z->turn);
 	w.status.daemons = list;
 	w.status.n_daemons = n;
 	control_reply(c, f, &w.status.base);

@@ -227,6 +227,15 @@ syncd_start(struct daemon *d)
 	return 0;
 }
 
+/* Txns proposed and not committed yet. */
+static uint64_t
+uncommitted(const struct zab *z)
+{
+	return z->proposed >> 32 == z->committed >> 32 && z->proposed > z->committed
+		   ? z->proposed - z->committed
+		   : z->open_txns;
+}
+
 static void
 syncd_status(struct daemon *d, struct status_writer *w)
 {
@@ -250,6 +259,7 @@ syncd_status(struct daemon *d, struct status_writer *w)
 	status_fact(w, "credit_txns", "%u of %u", z->open_txns, z->config.window_txns);
 	status_fact(w, "credit_bytes", "%llu of %llu", (unsigned long long)z->open_bytes,
 		    (unsigned long long)z->config.window_bytes);
+	status_queue(w, z->role == ZAB_LOOKING ? 0 : uncommitted(z));
 	status_fact(w, "window_txns", "%zu", z->window.count);
 	status_fact(w, "window_bytes", "%zu", z->window.held);
 	loss_tell(&s->loss, w);

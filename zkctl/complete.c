@@ -111,6 +111,8 @@ argument_name(const struct command *c, int n, char out[32])
 	size_t len;
 
 	for (; *p != '\0' && n >= 0; n--) {
+		if (strncmp(p, " ...]", 5) == 0)
+			break;
 		p += strspn(p, " [");
 		if (*p != '.' && *p != '\0')
 			last = p;
@@ -125,14 +127,12 @@ argument_name(const struct command *c, int n, char out[32])
 }
 
 static enum complete_kind
-offer_argument(struct completion *c, const struct command *row, int n)
+offer_named(struct completion *c, const char *name)
 {
 	static const char *const levels[] = { "error", "warning", "notice", "info", "debug" };
 	static const char *const packets[] = { "proposal", "ack", "commit", "ping" };
 	static const char *const rooms[] = { "front", "tree", "zab", "store", "election" };
-	char name[32];
 
-	argument_name(row, n, name);
 	if (strcmp(name, "PATH") == 0) {
 		offer_paths(c);
 		return COMPLETE_PATHS;
@@ -154,6 +154,19 @@ offer_argument(struct completion *c, const struct command *row, int n)
 	if (strcmp(name, "COMMAND") == 0)
 		offer_commands(c);
 	return COMPLETE_WORDS;
+}
+
+static enum complete_kind
+offer_argument(struct completion *c, const struct command *row, int n)
+{
+	/* Behind any number of what may be left out: "[PROGRAM ...] LEVEL". */
+	const char *last = strstr(row->arguments, "...] ");
+	char name[32];
+
+	if (last != NULL)
+		offer_named(c, last + strlen("...] "));
+	argument_name(row, n, name);
+	return offer_named(c, name);
 }
 
 /* The option that wants the last word as its value, or -1. */

@@ -18,6 +18,7 @@ set_level(struct node *n, const char *program, const char *level)
 	return a->ok ? ZKCTL_OK : complain(ZKCTL_USAGE, "%s: %s", program, a->text);
 }
 
+/* The level comes last, behind the programs. */
 static int
 check_arguments(int argc, char **argv)
 {
@@ -27,13 +28,7 @@ check_arguments(int argc, char **argv)
 	if (argc < 1)
 		return complain(ZKCTL_USAGE,
 				"log-level takes a level: error, warning, notice, info or debug");
-	for (int i = 0; levels[i] != NULL; i++)
-		level_known |= strcmp(argv[0], levels[i]) == 0;
-	if (!level_known)
-		return complain(ZKCTL_USAGE,
-				"no level \"%s\"%s; allowed: error, warning, notice, info, debug", argv[0],
-				suggestion(argv[0], levels));
-	for (int a = 1; a < argc; a++) {
+	for (int a = 0; a < argc - 1; a++) {
 		bool known = false;
 		for (int i = 0; i < NODE_PROGRAMS; i++)
 			known |= strcmp(argv[a], node_programs[i]) == 0;
@@ -41,32 +36,51 @@ check_arguments(int argc, char **argv)
 			return complain(ZKCTL_USAGE, "no program \"%s\"%s; allowed: zkd, " NODE_DAEMON_NAMES,
 					argv[a], suggestion(argv[a], node_programs));
 	}
+	for (int i = 0; levels[i] != NULL; i++)
+		level_known |= strcmp(argv[argc - 1], levels[i]) == 0;
+	if (!level_known)
+		return complain(ZKCTL_USAGE,
+				"no level \"%s\"%s; allowed: error, warning, notice, info, debug",
+				argv[argc - 1], suggestion(argv[argc - 1], levels));
 	return ZKCTL_OK;
+}
+
+/* Of all that this node has. */
+static int
+set_all(struct node *n, const char *level)
+{
+	bool present[NODE_PROGRAMS];
+	struct node_status all;
+	int status = ZKCTL_OK, one;
+
+	node_ask_all(n, &all, ASK_LIMIT_MS);
+	/* The answers live until the next question. */
+	for (int i = 0; i < NODE_PROGRAMS; i++)
+		present[i] = node_has(&all, i);
+	for (int i = 0; i < NODE_PROGRAMS; i++)
+		if (present[i] && (one = set_level(n, node_programs[i], level)) != ZKCTL_OK)
+			status = one;
+	return status;
 }
 
 int
 command_log_level(const struct options *o, int argc, char **argv)
 {
-	bool present[NODE_PROGRAMS];
-	struct node_status all;
 	struct node n;
 	int status = check_arguments(argc, argv), one;
+	const char *level;
 
 	if (status != ZKCTL_OK || (status = node_open(o, &n)) != ZKCTL_OK)
 		return status;
-	for (int i = 1; i < argc; i++)
-		if ((one = set_level(&n, argv[i], argv[0])) != ZKCTL_OK)
-			status = one;
+	level = argv[argc - 1];
 	if (argc == 1)
-		node_ask_all(&n, &all, ASK_LIMIT_MS);
-	for (int i = 0; argc == 1 && i < NODE_PROGRAMS; i++)
-		present[i] = node_has(&all, i);
-	for (int i = 0; argc == 1 && i < NODE_PROGRAMS; i++)
-		if (present[i] && (one = set_level(&n, node_programs[i], argv[0])) != ZKCTL_OK)
+		status = set_all(&n, level);
+	for (int a = 0; a < argc - 1; a++)
+		if ((one = set_level(&n, argv[a], level)) != ZKCTL_OK)
 			status = one;
 	node_close(&n);
 	if (o->json && status == ZKCTL_OK)
-		json_print(json_pack("{s:s}", "level", argv[0]));
+		json_print(json_pack("{s:s}", "level", level));
 	return status;
 }
 

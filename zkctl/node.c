@@ -226,6 +226,14 @@ node_close(struct node *n)
 
 static const char without_zkd[] = "; start it, or where each daemon is a unit of its own ask systemctl";
 
+int
+node_complain(const struct node *n, const struct question *q)
+{
+	return complain(ZKCTL_NO_ANSWER, "%s %s (asked at %s/%s.control)%s", q->daemon,
+			ask_error_text(q->error), n->path, q->daemon,
+			strcmp(q->daemon, "zkd") == 0 && q->error == -ENOENT ? without_zkd : "");
+}
+
 void *
 node_ask(struct node *n, const char *program, uint16_t type, const ProtobufCMessage *body,
 	 const ProtobufCMessageDescriptor *answer_type)
@@ -235,8 +243,7 @@ node_ask(struct node *n, const char *program, uint16_t type, const ProtobufCMess
 	arena_reset(&n->arena);
 	ask(n->dirfd, &q, 1, ASK_LIMIT_MS, &n->arena);
 	if (q.answer == NULL)
-		complain(0, "%s %s (asked at %s/%s.control)%s", program, ask_error_text(q.error), n->path,
-			 program, strcmp(program, "zkd") == 0 && q.error == -ENOENT ? without_zkd : "");
+		node_complain(n, &q);
 	return q.answer;
 }
 

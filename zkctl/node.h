@@ -51,6 +51,8 @@ const char *node_configured_address(const struct options *o);
 /* Asks one program. NULL when it did not answer, after a complaint. Lives until the next question. */
 void *node_ask(struct node *n, const char *program, uint16_t type, const ProtobufCMessage *body,
 	       const ProtobufCMessageDescriptor *answer_type);
+/* Says that there was no answer to q, and why. ZKCTL_NO_ANSWER. */
+int node_complain(const struct node *n, const struct question *q);
 /* zkd's own account of the suite; likewise. */
 Zkd__Status *node_ask_zkd(struct node *n);
 

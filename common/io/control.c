@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "io/clock.h"
 #include "io/log.h"
 
 struct control_conn {
@@ -212,6 +213,23 @@ status_fact(struct status_writer *w, const char *name, const char *fmt, ...)
 		w->status.facts = facts;
 	}
 	w->status.facts[w->status.n_facts++] = fact;
+}
+
+void
+status_queue(struct status_writer *w, uint64_t length)
+{
+	status_fact(w, "queue", "%llu", (unsigned long long)length);
+}
+
+void
+status_turns(struct status_writer *w, const struct turn *t)
+{
+	const struct turn_times *times = &t->times;
+
+	status_fact(w, "turns", "%llu", (unsigned long long)times->turns);
+	status_fact(w, "turn_mean_us", "%llu",
+		    (unsigned long long)(times->turns == 0 ? 0 : times->busy_us / times->turns));
+	status_fact(w, "turn_max_us", "%llu", (unsigned long long)turn_longest_us(t, clock_mono_ms()));
 }
 
 void

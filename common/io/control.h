@@ -69,6 +69,12 @@ void status_text(struct status_writer *w, const char *fmt, ...) __attribute__((f
 /* One fact; those that zkctl shows in this order. */
 void status_fact(struct status_writer *w, const char *name, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/*
+ * What all programs call `queue`: things that were taken and are not finished; the room says what they are.
+ */
+void status_queue(struct status_writer *w, uint64_t length);
+/* How long the loop's turns take. */
+void status_turns(struct status_writer *w, const struct turn *t);
 void status_end(struct status_writer *w);
 
 #endif

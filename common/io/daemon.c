@@ -266,6 +266,7 @@ answer_status(void *owner, struct control_conn *c, const struct frame *f)
 		status_fact(&w, "data_dir", "%s", d->data_dir);
 	if (d->spec->status != NULL && !d->stopped)
 		d->spec->status(d, &w);
+	status_turns(&w, &d->turn);
 	if (w.status.text[0] == '\0')
 		status_text(&w, "%s", d->status_line);
 	control_reply(c, f, &w.status.base);

@@ -54,11 +54,60 @@ turn_finish(struct turn *t)
 }
 
 static void
-end_turn(struct ev_loop *loop, ev_prepare *w, int revents)
+begin_turn(struct ev_loop *loop, ev_check *w, int revents)
 {
+	struct turn *t = w->data;
+
 	(void)loop;
 	(void)revents;
-	turn_finish(w->data);
+	t->woken_us = clock_mono_us();
+}
+
+static void
+renew_period(struct turn_times *times, uint64_t now_ms)
+{
+	uint64_t age = now_ms - times->period_ms;
+
+	if (age < TURN_PERIOD_MS)
+		return;
+	times->before_us = age < 2 * TURN_PERIOD_MS ? times->longest_us : 0;
+	times->longest_us = 0;
+	times->period_ms = now_ms;
+}
+
+static void
+count_turn(struct turn *t)
+{
+	uint64_t now_us = clock_mono_us(), took = now_us - t->woken_us;
+
+	if (t->woken_us == 0)
+		return;
+	t->woken_us = 0;
+	renew_period(&t->times, now_us / 1000);
+	t->times.turns++;
+	t->times.busy_us += took;
+	if (took > t->times.longest_us)
+		t->times.longest_us = took;
+}
+
+uint64_t
+turn_longest_us(const struct turn *t, uint64_t now_ms)
+{
+	struct turn_times times = t->times;
+
+	renew_period(&times, now_ms);
+	return times.longest_us > times.before_us ? times.longest_us : times.before_us;
+}
+
+static void
+end_turn(struct ev_loop *loop, ev_prepare *w, int revents)
+{
+	struct turn *t = w->data;
+
+	(void)loop;
+	(void)revents;
+	turn_finish(t);
+	count_turn(t);
 }
 
 static void
@@ -76,12 +125,17 @@ void
 turn_start(struct turn *t, struct ev_loop *loop, turn_step *step, void *owner)
 {
 	*t = (struct turn){ .loop = loop, .step = step, .owner = owner, .armed_ms = TURN_NO_DEADLINE };
+	t->times.period_ms = clock_mono_ms();
 	t->scratch = mem_alloc(TURN_SCRATCH_BYTES);
 	list_init(&t->marked);
 	ev_timer_init(&t->timer, on_deadline, 0., 0.);
 	t->timer.data = t;
+	ev_check_init(&t->check, begin_turn);
+	ev_set_priority(&t->check, EV_MAXPRI);
 	ev_prepare_init(&t->prepare, end_turn);
-	t->prepare.data = t;
+	t->check.data = t->prepare.data = t;
+	ev_check_start(loop, &t->check);
+	ev_unref(loop);
 	ev_prepare_start(loop, &t->prepare);
 	ev_unref(loop);
 }
@@ -94,6 +148,8 @@ turn_stop(struct turn *t)
 	ev_timer_stop(t->loop, &t->timer);
 	ev_ref(t->loop);
 	ev_prepare_stop(t->loop, &t->prepare);
+	ev_ref(t->loop);
+	ev_check_stop(t->loop, &t->check);
 	mem_free(t->scratch);
 	*t = (struct turn){ 0 };
 }

@@ -17,6 +17,7 @@
 
 enum {
 	TURN_SCRATCH_BYTES = 256 << 10, /* largest single read */
+	TURN_PERIOD_MS = 30000, /* of turn_times */
 	TURN_ROUNDS_MAX = 16, /* step and flush at most so often before the loop looks at its sockets again */
 };
 
@@ -35,8 +36,17 @@ struct turn_item {
 	void (*flush)(struct turn_item *item);
 };
 
+/* How long turns take: from the end of the loop's wait to the beginning of the next. */
+struct turn_times {
+	uint64_t turns, busy_us; /* of all turns since the start */
+	uint64_t longest_us; /* of this period */
+	uint64_t before_us; /* and of the whole one before it */
+	uint64_t period_ms; /* when this one began, monotonic */
+};
+
 struct turn {
 	struct ev_loop *loop;
+	ev_check check;
 	ev_prepare prepare;
 	ev_timer timer;
 	uint64_t armed_ms; /* when the timer fires; TURN_NO_DEADLINE: it is off */
@@ -44,6 +54,8 @@ struct turn {
 	void *owner;
 	struct list marked;
 	bool again;
+	uint64_t woken_us; /* when the wait ended; 0: the turn has been counted */
+	struct turn_times times;
 	uint8_t *
 	    scratch; /* what is read into when nothing is left over from the last read; one for all streams */
 };
@@ -54,6 +66,9 @@ void turn_stop(struct turn *t);
 
 /* Ends a turn at once: the last step and flush of a program whose loop has ended. */
 void turn_finish(struct turn *t);
+
+/* The longest turn of the last 30 to 60 seconds (of all, before that), in microseconds. */
+uint64_t turn_longest_us(const struct turn *t, uint64_t now_ms);
 
 void turn_item_init(struct turn_item *i, void (*flush)(struct turn_item *item));
 /* The item is flushed at the end of this turn. */

@@ -9,6 +9,7 @@ import time
 
 import pytest
 import zkd_node
+import zkwire
 from standin import Standin
 
 ZKCTL = os.path.join(zkd_node.BUILD, "zkctl", "zkctl")
@@ -68,8 +69,8 @@ def test_ps_json_is_the_contract(node, ask):
     assert list(answer) == ["daemons"]
     assert {d["name"] for d in answer["daemons"]} == set(PROGRAMS)
     for d in answer["daemons"]:
-        assert list(d) == ["name", "pid", "uptime_ms", "restarts", "rss_bytes"]
-        assert all(isinstance(d[k], int) for k in list(d)[1:])
+        assert list(d)[:5] == ["name", "pid", "uptime_ms", "restarts", "rss_bytes"]
+        assert all(isinstance(d[k], int) for k in list(d)[1:5])
         assert d["rss_bytes"] > 100_000 and 0 <= d["uptime_ms"] < 600_000
         parent = 0 if d["name"] == "zkd" else node.process.pid
         with open(f"/proc/{d['pid']}/stat") as f:
@@ -84,8 +85,35 @@ def test_the_answers_fit_a_terminal(ask):
 
 def test_ps_for_people(ask):
     lines = ask("ps").stdout.splitlines()
-    assert lines[0].split() == ["NAME", "PID", "UP", "RESTARTS", "MEMORY", "STATE"]
+    assert lines[0].split() == ["NAME", "PID", "UP", "RESTARTS", "MEMORY", "QUEUE", "MAX", "TURN", "STATE"]
     assert [line.split()[0] for line in lines[1:]] == ["zkd", "electiond", "syncd", "clientd", "logd"]
+
+
+def test_ps_tells_what_waits_and_how_long_turns_take(node, ask):
+    def daemons():
+        return {d["name"]: d for d in json.loads(ask("ps", "--json").stdout)["daemons"]}
+
+    with zkwire.Wire(node.port) as w:
+        w.connect()
+        before = daemons()
+        for d in before.values():
+            assert d["ready"] is True and 0 < d["turn_mean_us"] <= d["turn_max_us"] < 60_000_000, d
+        assert [before[d]["queue"] for d in PROGRAMS] == [None, 0, 0, 0, 0]
+        logd = node.pid("logd")
+        os.kill(logd, signal.SIGSTOP)
+        try:
+            for i in range(5):
+                w.send(zkwire.CREATE, zkwire.create(f"/waits-{i}"))
+            time.sleep(0.2)
+            stopped = daemons()
+        finally:
+            os.kill(logd, signal.SIGCONT)
+        assert (stopped["clientd"]["queue"], stopped["syncd"]["queue"]) == (5, 5)
+        assert stopped["logd"]["queue"] is None and stopped["logd"]["turn_max_us"] is None
+        assert stopped["logd"]["pid"] == logd
+        assert [w.receive().err for _ in range(5)] == [0] * 5
+        assert daemons()["clientd"]["queue"] == 0
+        assert w.call(zkwire.CLOSE_SESSION).err == 0
 
 
 def test_the_first_answer_is_there_within_20_ms(ask):
@@ -283,7 +311,7 @@ def test_the_split_form_has_no_zkd(tmp_path):
         for args in (("ps",), ("restart", "logd")):
             r = zkctl("--runtime", s.runtime, *args)
             assert r.returncode == NO_ANSWER and "ask systemctl" in r.stderr
-        assert zkctl("--runtime", s.runtime, "log-level", "info", "logd").returncode == OK
+        assert zkctl("--runtime", s.runtime, "log-level", "logd", "info").returncode == OK
 
 
 # configurations
@@ -347,7 +375,7 @@ def test_config_keys():
 
 
 def test_log_level(node, ask):
-    assert ask("log-level", "debug", "logd").returncode == OK
+    assert ask("log-level", "logd", "debug").returncode == OK
     assert ask("log-level", "notice").returncode == OK
     r = ask("log-level", "verbose")
     assert r.returncode == USAGE and "allowed: error, warning, notice, info, debug" in r.stderr
@@ -407,7 +435,7 @@ def test_debug_probe_finds_every_room_locked(ask, daemon):
         (["config", "chekc"], "did you mean check?"),
         (["config", "check", "--runtime", "/x"], "config reads a file"),
         (["log-level", "debgu"], "did you mean debug?"),
-        (["log-level", "debug", "longd"], "did you mean logd?"),
+        (["log-level", "longd", "debug"], "did you mean logd?"),
         (["--timeout", "soon", "wait", "ready"], '"soon" is no number of seconds; allowed: 0..86400'),
         (["-c", "x", "--runtime", "y", "ps"], "give one of them"),
         (["-c", "/nonexistent", "ps"], "/nonexistent: cannot be read: No such file"),

@@ -136,7 +136,7 @@ def run(node):
         part(node.port)
     for daemon in ("clientd", "logd", "syncd"):
         node.wait_restarted(daemon, node.signal(daemon, signal.SIGKILL))
-        node.zkctl("log-level", "debug", daemon)
+        node.zkctl("log-level", daemon, "debug")
         data(node.port)
     node.process.send_signal(signal.SIGHUP)
     time.sleep(0.3)
