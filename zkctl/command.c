@@ -54,7 +54,7 @@ const struct command commands[] = {
 	  BIT(INTO) | BIT(OVERWRITE) | BIT(KEEP) },
 	{ GROUP_DATA, "shell", NULL, "", "commands one after the other, in one session", command_shell, 0, 0,
 	  0 },
-	{ GROUP_NODE, "ps", NULL, "", "the processes: uptime, memory, queue, longest turn", command_ps, 0, 0, 0 },
+	{ GROUP_NODE, "ps", NULL, "", "the processes: memory, what waits, longest turn", command_ps, 0, 0, 0 },
 	{ GROUP_NODE, "status", NULL, "", "what the node is doing, and whether it is well", command_status, 0,
 	  0, BIT(FACTS) },
 	{ GROUP_NODE, "election", NULL, "", "the votes on who leads, as they stand", command_election, 0, 0,
