@@ -78,6 +78,8 @@ const struct command commands[] = {
 	{ GROUP_NODE, "debug", "crash", "DAEMON", "let a daemon die as of a bug of its own",
 	  command_debug_fault, 1, 1, 0 },
 #endif
+	{ GROUP_CONFIG, "adopt", NULL, "FOLDER", "zkd's zoo.cfg of a ZooKeeper installation's", command_adopt,
+	  1, 1, BIT(OUTPUT) | BIT(FORCE) | BIT(WITHOUT) },
 	{ GROUP_CONFIG, "config", "check", "[FILE]", "whether it is good, with all that is wrong",
 	  command_config, 0, 1, 0 },
 	{ GROUP_CONFIG, "config", "show", "[FILE]", "the effective settings, defaults included",

@@ -46,7 +46,10 @@
 	X(BYTES, 0, "bytes", "N", "most bytes of data")                                                      \
 	X(HARD, 0, "hard", NULL, "refuse what goes beyond it (enforceQuota=true), not only warn")            \
 	X(PEER, 0, "peer", "SID", "only what is sent to this server")                                        \
-	X(MS, 0, "ms", "N", "so many milliseconds")
+	X(MS, 0, "ms", "N", "so many milliseconds")                                                          \
+	X(OUTPUT, 'o', "output", "FILE", "into this file, or as zoo.cfg into this folder")                   \
+	X(FORCE, 0, "force", NULL, "write over a file that is there")                                        \
+	X(WITHOUT, 0, "without", "KEY,...", "leave these keys out, such as ssl.*")
 
 enum option_id {
 #define X(id, letter, name, arg, about) OPTION_##id,

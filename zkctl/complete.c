@@ -137,7 +137,7 @@ offer_named(struct completion *c, const char *name)
 		offer_paths(c);
 		return COMPLETE_PATHS;
 	}
-	if (strcmp(name, "FILE") == 0)
+	if (strcmp(name, "FILE") == 0 || strcmp(name, "FOLDER") == 0)
 		return COMPLETE_FILES;
 	if (strcmp(name, "ROOM") == 0)
 		for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++)

@@ -213,7 +213,7 @@ sum_up(const struct verify *v, int nfiles)
 		printf("%s: %d file%s, %" PRIu64 " transactions, zxid 0x%" PRIx64 " to 0x%" PRIx64 "%s\n",
 		       verdict, nfiles, nfiles == 1 ? "" : "s", v->txns, v->first, v->last,
 		       v->damaged || !v->torn ? "" : "; the server cuts the torn tail off when it starts");
-	return v->damaged ? ZKCTL_UNWELL : v->torn ? ZKCTL_TORN : ZKCTL_OK;
+	return v->damaged ? ZKCTL_UNWELL : v->torn ? ZKCTL_RESERVED : ZKCTL_OK;
 }
 
 int

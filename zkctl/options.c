@@ -154,7 +154,8 @@ take_text(struct options *o, enum option_id id, const char *value)
 		{ OPTION_CONFIG, &o->config_file }, { OPTION_RUNTIME, &o->runtime },
 		{ OPTION_SERVER, &o->server },      { OPTION_ACL, &o->acl },
 		{ OPTION_FILE, &o->file },          { OPTION_INTO, &o->into },
-		{ OPTION_SNAPSHOT, &o->snapshot },
+		{ OPTION_SNAPSHOT, &o->snapshot },  { OPTION_OUTPUT, &o->output },
+		{ OPTION_WITHOUT, &o->without },
 	};
 
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)

@@ -16,9 +16,9 @@
 	X(UNWELL, 1, "answered, but not as hoped: not well, not in time, refused, a bad file")               \
 	X(USAGE, 2, "wrong invocation or configuration, or a file cannot be opened")                         \
 	X(NO_ANSWER, 3, "no such node or server, or it does not answer")                                     \
-	X(TORN, 4, "log verify: good but for a torn tail of the newest log")                                 \
+	X(RESERVED, 4, "good but for a torn tail (log verify), a decision (adopt)")                          \
 	X(NO_NODE, 5, "there is no such znode, or no such session")                                          \
-	X(CONFLICT, 6, "the znode exists already, has children, or another version")                         \
+	X(CONFLICT, 6, "the znode (or file) is there already, has children, or another version")             \
 	X(NOT_ALLOWED, 7, "an ACL, a quota or a credential stands against it")                               \
 	X(UNKNOWN, 8, "the connection was lost: nobody knows whether the write was done")                    \
 	X(INTERRUPTED, 130, "interrupted by a signal")
@@ -47,7 +47,7 @@ struct options {
 	uint64_t from_zxid, to_zxid;
 	int64_t ttl_ms, depth, events, count, bytes, peer, ms; /* -1: not given */
 	int32_t version;                                       /* -1: any */
-	const char *acl, *file, *into, *snapshot;
+	const char *acl, *file, *into, *snapshot, *output, *without;
 
 	/* Of the shell, whose commands share a session; else NULL. */
 	struct zk *zk;
@@ -62,6 +62,7 @@ int command_wait(const struct options *o, int argc, char **argv);
 int command_restart(const struct options *o, int argc, char **argv);
 int command_log_level(const struct options *o, int argc, char **argv);
 int command_trace(const struct options *o, int argc, char **argv);
+int command_adopt(const struct options *o, int argc, char **argv);
 int command_config(const struct options *o, int argc, char **argv);
 int command_log(const struct options *o, int argc, char **argv);
 int command_snapshot(const struct options *o, int argc, char **argv);

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "room.h"
 
-enum { MYID_FILE_MAX = 64, READ_STEP = 16384 };
+enum { MYID_FILE_MAX = 4096 /* a number, or what a package left there to be replaced */, READ_STEP = 16384 };
 
 static const char SYSTEM_RUNTIME_DIR[] = "/run/zkd";
 

@@ -17,6 +17,7 @@
 #include "zkctl/health.h"
 #include "zkctl/json.h"
 #include "zkctl/node.h"
+#include "zkctl/shellvars.h"
 
 enum { SERVERS_MAX = 8 };
 
@@ -483,6 +484,73 @@ START_TEST(a_slip_gets_a_suggestion_and_another_word_none)
 }
 END_TEST
 
+static const struct {
+	const char *text, *value; /* of X; NULL: not assigned */
+	int line;
+} scripts[] = {
+	{ "X=1", "1", 1 },
+	{ "\n\n  export X=a Y=b\n", "a", 3 },
+	{ "X=\"a b\" ; Y=2", "a b", 1 },
+	{ "X='a $HOME \"b\"'c\n", "a $HOME \"b\"c", 1 },
+	{ "Y=one\nX=\"$Y-${Y}s ${Z:-default} $Z\"", "one-ones default $Z", 2 },
+	{ "X=1\nX=\"$X 2\"\n", "1 2", 2 },
+	{ "X=a\\\nb\n", "ab", 1 },
+	{ "X=\"a\\\nb\\\"\"", "ab\"", 1 },
+	{ "# X=1\necho X = 1 # X=2\n", NULL, 0 },
+	{ "if [ -n \"$X\" ]; then X=in; fi", "in", 1 },
+	{ "(X=1)\n", "1", 1 },
+	{ "X=$(date)", "$", 1 },
+	{ "X=${Y", "${Y", 1 },
+	{ "X=\"never ends", "never ends", 1 },
+	{ "X=$", "$", 1 },
+	{ "X=\\", "\\", 1 },
+	{ "XX=1 MY_X=2 X2=3", NULL, 0 },
+};
+
+START_TEST(a_script_is_read_for_what_it_assigns)
+{
+	struct shellvars vars;
+	struct arena own;
+
+	arena_init(&own, 1 << 20);
+	shellvars_init(&vars, &own);
+	shellvars_read(&vars, slice_str(scripts[_i].text));
+	const struct shellvar *x = shellvars_find(&vars, "X");
+	if (scripts[_i].value == NULL) {
+		ck_assert_ptr_null(x);
+	} else {
+		ck_assert_ptr_nonnull(x);
+		ck_assert_str_eq(x->value, scripts[_i].value);
+		ck_assert_int_eq(x->line, scripts[_i].line);
+	}
+	arena_free(&own);
+}
+END_TEST
+
+/* Whatever the bytes, it ends and stays within them. */
+START_TEST(a_script_may_hold_anything)
+{
+	static const char bytes[] = "X=\"'$\\{}:-;#\n (";
+	struct shellvars vars;
+	struct arena own;
+	char text[12];
+
+	srand((unsigned)_i);
+	for (int round = 0; round < 2000; round++) {
+		size_t len = (size_t)rand() % sizeof text;
+		char *exact = malloc(len == 0 ? 1 : len);
+		for (size_t i = 0; i < len; i++)
+			exact[i] = bytes[(size_t)rand() % (sizeof bytes - 1)];
+		arena_init(&own, 1 << 20);
+		shellvars_init(&vars, &own);
+		shellvars_read(&vars, slice_of(exact, len));
+		ck_assert_uint_le(vars.n, len);
+		arena_free(&own);
+		free(exact);
+	}
+}
+END_TEST
+
 static Suite *
 suite(void)
 {
@@ -511,6 +579,9 @@ suite(void)
 	tcase_add_test(words, durations_and_sizes_are_for_people);
 	tcase_add_test(words, json_text_is_always_utf8);
 	tcase_add_test(words, a_slip_gets_a_suggestion_and_another_word_none);
+	tcase_add_loop_test(words, a_script_is_read_for_what_it_assigns, 0,
+			    sizeof scripts / sizeof scripts[0]);
+	tcase_add_loop_test(words, a_script_may_hold_anything, 0, 4);
 	suite_add_tcase(s, words);
 	return s;
 }
