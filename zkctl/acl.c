@@ -143,11 +143,34 @@ set_one(struct setting *s, const char *path)
 	return data_check(s->z, r, &code, "set the ACL of", path);
 }
 
+static void
+report(const struct setting *s, const char *path, uint64_t done, int status)
+{
+	if (s->o->json)
+		json_print(json_pack("{s:o, s:I, s:I}", "path", json_text(path), "set", (json_int_t)done,
+				     "of", (json_int_t)s->n));
+	else if (status != ZKCTL_OK && s->n > 1)
+		complain(0, "%" PRIu64 " of %" PRIu64 " ACLs are set", done, s->n);
+	else if (s->n > 1)
+		printf("%" PRIu64 " ACLs are set\n", done);
+}
+
+static int
+set_alone(struct setting *s, const char *path)
+{
+	int status = set_one(s, path);
+
+	s->n = 1;
+	if (status == ZKCTL_OK)
+		report(s, path, 1, status);
+	return status;
+}
+
 /* Those below first: who loses the right to go on has done all that is below. */
 static int
 set_all(struct setting *s, const char *path)
 {
-	struct walk w = { .visit = remember, .owner = s, .depth_most = GIVEN(s->o, RECURSIVE) ? -1 : 0 };
+	struct walk w = { .visit = remember, .owner = s, .depth_most = -1 };
 	int32_t code = ZK_OK;
 	uint64_t done = 0;
 	int status;
@@ -162,13 +185,7 @@ set_all(struct setting *s, const char *path)
 		list_remove(&p->link);
 		mem_free(p);
 	}
-	if (s->o->json)
-		json_print(json_pack("{s:o, s:I, s:I}", "path", json_text(path), "set", (json_int_t)done,
-				     "of", (json_int_t)s->n));
-	else if (status != ZKCTL_OK && s->n > 1)
-		complain(0, "%" PRIu64 " of %" PRIu64 " ACLs are set", done, s->n);
-	else if (s->n > 1)
-		printf("%" PRIu64 " ACLs are set\n", done);
+	report(s, path, done, status);
 	return status;
 }
 
@@ -191,7 +208,7 @@ command_acl(const struct options *o, int argc, char **argv)
 		else if (GIVEN(o, RECURSIVE))
 			status = set_all(&s, path);
 		else
-			status = set_one(&s, path);
+			status = set_alone(&s, path);
 		data_close(o, z);
 	}
 	mem_free(acl.v);

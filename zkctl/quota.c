@@ -240,7 +240,7 @@ set(const struct options *o, struct zk *z, const char *path, const char *below)
 
 /* Also what stands above it only for its sake. */
 static int
-unset(struct zk *z, const char *path, char *below)
+unset(const struct options *o, struct zk *z, const char *path, char *below)
 {
 	char *limits = data_join(below, slice_str(limits_node + 1)),
 	     *stats = data_join(below, slice_str(stats_node + 1));
@@ -259,6 +259,8 @@ unset(struct zk *z, const char *path, char *below)
 	}
 	mem_free(limits);
 	mem_free(stats);
+	if (status == ZKCTL_OK && o->json)
+		json_print(json_pack("{s:o, s:b}", "path", json_text(path), "removed", true));
 	return status;
 }
 
@@ -272,7 +274,7 @@ run(const struct options *o, struct zk *z, const char *verb, const char *path)
 	if (strcmp(verb, "set") == 0)
 		status = set(o, z, path, below);
 	else if (strcmp(verb, "rm") == 0)
-		status = unset(z, path, below);
+		status = unset(o, z, path, below);
 	else
 		status = list(o, z, below);
 	mem_free(below);

@@ -311,6 +311,7 @@ def test_acls(zk, tmp_path):
     zk("create", "/mine/sub", *auth)
     assert zk("acl", "set", "-R", "/mine", "world:anyone:all", *auth) == "2 ACLs are set\n"
     assert zk("acl", "get", "/mine/sub") == "world:anyone:cdrwa\n"
+    assert json.loads(zk("acl", "set", "/mine", "world:anyone:all", "--json")) == {"path": "/mine", "set": 1, "of": 1}
     assert "no entry of an ACL" in zk.error("acl", "set", "/mine", "world:anyone:xyz", status=USAGE)
     assert "does not take this ACL" in zk.error("acl", "set", "/mine", "nix:me:r", status=USAGE)
 
@@ -327,7 +328,7 @@ def test_quota(zk):
     assert "beyond a quota" in zk.error("create", "/q/b", status=NOT_ALLOWED)
     quota = zk.json("quota", "get", "/q")["quotas"]
     assert [(q["path"], q["count"], q["count_limit"], q["count_hard_limit"], q["bytes_limit"]) for q in quota] == [("/q", 2, 3, 2, 4)]
-    zk("quota", "rm", "/q")
+    assert json.loads(zk("quota", "rm", "/q", "--json")) == {"path": "/q", "removed": True}
     assert zk("quota", "ls") == "no quota is set\n" and zk("ls", "/zookeeper/quota") == ""
     assert "no quota" in zk.error("quota", "rm", "/q", status=NO_NODE)
     zk("create", "/q/b")
