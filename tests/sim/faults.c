@@ -79,6 +79,16 @@ crash_two(struct sim *s)
 	crash_one(s);
 }
 
+/* The operator writes another configuration, and one daemon is started with it. */
+static void
+reconfigure(struct sim *s)
+{
+	struct proc *p = any_proc(s);
+
+	p->node->config++;
+	proc_kill(p);
+}
+
 /* Part of what a turn has to say leaves, the rest does not. */
 static void
 crash_between_messages(struct sim *s)
@@ -378,43 +388,49 @@ power_loss_of_all(struct sim *s)
 		faults_lose_power(s->nodes[i]);
 }
 
+/* Where a fault may strike. */
+enum { ANYWHERE, ENSEMBLES /* more than one node */, CONFIGURED /* one seed in ten */ };
+
 static const struct {
 	const char *name;
 	void (*happen)(struct sim *s);
-	unsigned weight;
-	bool ensemble; /* needs more than one node */
+	unsigned weight, where;
 } faults[] = {
-	{ "crash", crash_one, 6, false },
-	{ "two crashes", crash_two, 2, false },
-	{ "out of memory", starve, 4, false },
-	{ "crash between messages", crash_between_messages, 4, false },
-	{ "crash at a disk call", crash_at_disk_call, 4, false },
-	{ "power loss", power_loss, 2, false },
-	{ "zkd dies", zkd_dies, 2, false },
-	{ "power loss at a disk call", power_loss_soon, 3, false },
-	{ "failed sync", fail_sync, 3, false },
-	{ "failed write", fail_write, 2, false },
-	{ "full disk", fill_disk, 1, false },
-	{ "pause", pause_one, 3, false },
-	{ "pause of a client", pause_client, 1, false },
-	{ "wall clock jumps", jump, 1, false },
-	{ "disk slow or fast", slow_disk, 1, false },
-	{ "crash at the leader", crash_leader, 6, true },
-	{ "power loss of all", power_loss_of_all, 1, true },
-	{ "a node cut off", cut_off_one, 3, true },
-	{ "the leader cut off", cut_off_leader, 3, true },
-	{ "one way cut", cut_one_way, 3, true },
-	{ "cut in two", cut_in_two, 2, true },
-	{ "clients cut off", cut_clients, 1, true },
-	{ "slow link", slow_link, 2, true },
-	{ "broken connections", break_links, 3, true },
-	{ "bit flips", flip_soon, 3, true },
+	{ "crash", crash_one, 6, ANYWHERE },
+	{ "two crashes", crash_two, 2, ANYWHERE },
+	{ "out of memory", starve, 4, ANYWHERE },
+	{ "crash between messages", crash_between_messages, 4, ANYWHERE },
+	{ "crash at a disk call", crash_at_disk_call, 4, ANYWHERE },
+	{ "power loss", power_loss, 2, ANYWHERE },
+	{ "zkd dies", zkd_dies, 2, ANYWHERE },
+	{ "power loss at a disk call", power_loss_soon, 3, ANYWHERE },
+	{ "failed sync", fail_sync, 3, ANYWHERE },
+	{ "failed write", fail_write, 2, ANYWHERE },
+	{ "full disk", fill_disk, 1, ANYWHERE },
+	{ "pause", pause_one, 3, ANYWHERE },
+	{ "pause of a client", pause_client, 1, ANYWHERE },
+	{ "wall clock jumps", jump, 1, ANYWHERE },
+	{ "disk slow or fast", slow_disk, 1, ANYWHERE },
+	{ "crash at the leader", crash_leader, 6, ENSEMBLES },
+	{ "power loss of all", power_loss_of_all, 1, ENSEMBLES },
+	{ "a node cut off", cut_off_one, 3, ENSEMBLES },
+	{ "the leader cut off", cut_off_leader, 3, ENSEMBLES },
+	{ "one way cut", cut_one_way, 3, ENSEMBLES },
+	{ "cut in two", cut_in_two, 2, ENSEMBLES },
+	{ "clients cut off", cut_clients, 1, ENSEMBLES },
+	{ "slow link", slow_link, 2, ENSEMBLES },
+	{ "broken connections", break_links, 3, ENSEMBLES },
+	{ "bit flips", flip_soon, 3, ENSEMBLES },
+	{ "another configuration", reconfigure, 6, CONFIGURED },
 };
 
 static unsigned
 weight_of(const struct sim *s, size_t i)
 {
-	return faults[i].ensemble && s->nnodes == 1 ? 0 : faults[i].weight;
+	if ((faults[i].where == ENSEMBLES && s->nnodes == 1) ||
+	    (faults[i].where == CONFIGURED && s->seed % 10 != 6))
+		return 0;
+	return faults[i].weight;
 }
 
 static void
@@ -451,6 +467,26 @@ faults_died(struct proc *p)
 		return;
 	n->disk.power_follows = false;
 	faults_lose_power(n);
+}
+
+/* Exit status 79: the supervisor ends the others, and starts all. */
+static void
+end_all(struct sim *s, void *who, uint64_t tag)
+{
+	struct node *n = who;
+
+	(void)s;
+	(void)tag;
+	for (int i = 0; i < n->nprocs; i++)
+		proc_kill(n->procs[i]);
+}
+
+void
+faults_mismatch(struct proc *p)
+{
+	sim_trace(p->sim, p, "another configuration", "%s", "");
+	p->dying = true;
+	sim_at(p->sim, p->sim->now_us + rng_below(&p->sim->faults, SUPERVISE_US), end_all, p->node, 0);
 }
 
 void

@@ -21,6 +21,7 @@
 	X(LOST_REPLY, "lost-reply", 1, "one reply in 100 is lost")                                           \
 	X(SWAP_REPLIES, "swap-replies", 1, "two replies change places")                                      \
 	X(NO_SNAPSHOT_SYNC, "no-snapshot-sync", 1, "a snapshot is renamed before it is on the disk")         \
+	X(NO_HASH, "no-config-hash", 1, "HELLO says nothing of the configuration")                           \
 	X(QUORUM_OF_ONE, "quorum-of-one", 3, "each syncd takes itself for a quorum")                         \
 	X(ACK_BEFORE_WRITE, "ack-before-write", 3, "logd calls durable what it has only been given")         \
 	X(EPOCHS_UNSAID, "epochs-not-stored", 3, "logd says that epochs are stored and stores nothing")      \

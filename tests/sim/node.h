@@ -144,6 +144,7 @@ struct node {
 	struct sim *sim;
 	int sid;
 	bool off, down; /* the machine; zkd on it */
+	uint8_t config; /* number of the configuration that daemons are started with */
 	uint64_t rate;  /* its monotonic clock goes so many millionths of a second in a second */
 	/* For the checks: what its logd has called durable, its syncd committed, and handed to clientd last in this role. */
 	uint64_t acked, committed, delivered;

@@ -46,8 +46,9 @@ struct conn {
 	int places[2];    /* of each side; PLACE_NONE: not over the network */
 	struct pipe pipes[2];
 	bool held[2];
-	bool flips;      /* a bit may flip on it: its protocol has to bear that */
-	int64_t session; /* a client's connection: its session once it has one; for the checks */
+	bool flips;         /* a bit may flip on it: its protocol has to bear that */
+	int64_t session;    /* a client's connection: its session once it has one; for the checks */
+	uint8_t configs[2]; /* a link of the star: those that each side runs with; for the checks */
 };
 
 struct conn *conn_new(struct sim *s, uint64_t latency_min_us, uint64_t latency_max_us);

@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "base/buf.h"
 #include "base/mem.h"
+#include "node.h"
 #include "story.h"
 
 enum { WALL_START_MS = 1700000000 };
@@ -267,6 +268,7 @@ proc_start(struct proc *p)
 	p->alive = true;
 	p->dying = false;
 	p->life = ++p->sim->lives;
+	p->config = p->node == NULL ? 0 : p->node->config;
 	p->wake_us = NEVER;
 	p->paused_us = 0;
 	p->spent_us = 0;

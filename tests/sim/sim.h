@@ -84,6 +84,7 @@ struct proc {
 	bool alive;
 	bool dying;          /* dies at the end of this turn: nothing it does from here on happens */
 	uint64_t life;       /* number of its start */
+	uint8_t config;      /* number of the configuration that it was started with */
 	unsigned sends_left; /* it dies at that message; 0: it does not */
 	uint64_t paused_us, wake_us;
 	uint64_t spent_us;  /* time that this turn has taken so far, in calls of the disk */
@@ -199,6 +200,8 @@ bool sim_mutates(struct sim *s, enum mutation m, uint64_t once_in);
 void faults_begin(struct sim *s);
 /* A process has died. */
 void faults_died(struct proc *p);
+/* It has met a sibling of another configuration: all of its node are started anew. */
+void faults_mismatch(struct proc *p);
 /* The machine of n goes off, and on again later. */
 void faults_lose_power(struct node *n);
 /* The nodes in the set (a bit for each sid) are not heard by the others; nor do they hear them, unless one_way. */

@@ -10,11 +10,15 @@ enum { REDIAL_FIRST_US = 5 * MS, REDIAL_MAX_US = 50 * MS, LINK_MIN_US = 5, LINK_
 static struct hello_identity
 identity(const struct star *l)
 {
-	return (struct hello_identity){
+	struct hello_identity me = {
 		.daemon = l->ops->self,
 		.suite = "sim",
 		.incarnation = l->proc->life,
 	};
+
+	if (l->proc->sim->mutation != MUTATE_NO_HASH)
+		memset(me.config_hash, l->proc->config, sizeof me.config_hash);
+	return me;
 }
 
 static void
@@ -28,6 +32,7 @@ send_hello(struct star *l, struct conn *c)
 	hello_fill(&mine, &me);
 	l->ops->hello(l->proc, l, &mine);
 	proto_put(&b, MSG_HELLO, 0, 0, &mine.base);
+	c->configs[l->side] = l->proc->config;
 	conn_send(c, l->side, l->proc, buf_slice(&b), -1);
 	buf_free(&b);
 }
@@ -130,9 +135,10 @@ take_place(struct star *l)
 }
 
 static const char *
-take_hello(struct star *l, const struct frame *f)
+take_hello(struct star *l, const struct conn *c, const struct frame *f)
 {
 	struct hello_identity me = identity(l);
+	enum hello_verdict verdict;
 	const Zkd__Hello *theirs;
 	const char *why;
 
@@ -140,8 +146,14 @@ take_hello(struct star *l, const struct frame *f)
 	theirs = f->type == MSG_HELLO ? proto_take(&l->arena, &zkd__hello__descriptor, f->body) : NULL;
 	if (theirs == NULL)
 		return "no HELLO";
-	if (hello_check(theirs, &me, l->ops->peer, &why) != HELLO_WELCOME)
+	verdict = hello_check(theirs, &me, l->ops->peer, &why);
+	if (verdict == HELLO_MISMATCH)
+		faults_mismatch(l->proc);
+	if (verdict != HELLO_WELCOME)
 		return why;
+	if (c->configs[1 - l->side] != l->proc->config)
+		sim_fail(l->proc->sim, "%s works with a %s of another configuration", l->proc->name,
+			 l->ops->peer);
 	if (!l->dials) {
 		take_place(l);
 		send_hello(l, l->conn);
@@ -176,7 +188,7 @@ take_frame(struct star *l, struct conn *c)
 		l->fd = -1;
 	} else {
 		channel_drop(s, fd);
-		why = take_hello(l, &f);
+		why = take_hello(l, c, &f);
 	}
 	if (why != NULL && c == l->candidate) {
 		conn_close(c, l->side, false);
