@@ -133,20 +133,53 @@ seal_text(struct slice text, int *fd_out)
 	return 0;
 }
 
+/* Whether a daemon that reads this would start. */
+static bool
+is_good(struct slice text)
+{
+	struct config_report report;
+	struct config *c;
+	int error;
+
+	config_report_init(&report);
+	error = config_parse(text, "", NULL, 0, &c, &report);
+	config_report_free(&report);
+	if (error == 0)
+		config_free(c);
+	return error == 0;
+}
+
 int
 settings_seal(struct settings *s, const char *runtime_dir)
 {
 	struct buf text;
-	int error;
+	int error, fd = -1;
 
 	buf_init(&text, CONFIG_TEXT_MAX);
 	s->config->runtime_dir = runtime_dir;
 	config_print(s->config, true, &text);
-	error = text.overflow ? -EFBIG : seal_text(buf_slice(&text), &s->text_fd);
+	error = text.overflow               ? -EFBIG
+		: is_good(buf_slice(&text)) ? seal_text(buf_slice(&text), &fd)
+					    : -EINVAL;
 	buf_free(&text);
+	if (error == 0) {
+		if (s->text_fd >= 0)
+			close(s->text_fd);
+		s->text_fd = fd;
+	}
 	if (error != 0)
 		log_event(LOG_ERR, "cannot hand out the configuration", "error=\"%s\"", strerror(-error));
 	return error;
+}
+
+void
+settings_take_members(struct settings *s, const char *runtime_dir, const struct members *m)
+{
+	const struct config_server *own = members_find(m, s->config->myid);
+
+	config_set_members(s->config, m);
+	s->config->peer_type = own != NULL && own->observer ? CONFIG_OBSERVER : CONFIG_PARTICIPANT;
+	(void)settings_seal(s, runtime_dir);
 }
 
 void

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "config/config.h"
+#include "config/members.h"
 #include "io/user.h"
 #include "watch.h"
 
@@ -40,6 +41,8 @@ int settings_load(struct settings *s, const struct invocation *inv);
  * has to live as long as the settings. 0 or -errno, after a log line.
  */
 int settings_seal(struct settings *s, const char *runtime_dir);
+/* Another list of members (config/members.h): text_fd has it from now on, unless no daemon could start with it. */
+void settings_take_members(struct settings *s, const char *runtime_dir, const struct members *m);
 /* Finds the users. 0 or -ENOENT after a log line. */
 int settings_find_users(struct settings *s);
 void settings_free(struct settings *s);

@@ -2,18 +2,30 @@
 #include "signs.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum {
-	MESSAGE_BYTES = 4096,
-	/* sd_notify messages are shorter */ FDS_MAX = 16 /* that somebody may have attached */
+	MESSAGE_BYTES = 64 << 10, /* a list of 256 members takes less */
+	FDS_MAX = 16,             /* that somebody may have attached */
 };
+
+static bool
+take_key(struct slice line, const char *key, struct slice *value)
+{
+	size_t len = strlen(key);
+
+	if (line.len < len || memcmp(line.data, key, len) != 0)
+		return false;
+	*value = slice_of(line.data + len, line.len - len);
+	return true;
+}
 
 static void
 parse_line(struct slice line, struct sign *sign)
 {
-	static const struct slice status = { (const uint8_t *)"STATUS=", 7 };
+	struct slice rest;
 
 	if (slice_equal(line, SLICE_LIT("READY=1")))
 		sign->ready = true;
@@ -21,14 +33,16 @@ parse_line(struct slice line, struct sign *sign)
 		sign->alive = true;
 	else if (slice_equal(line, SLICE_LIT("STOPPING=1")))
 		sign->stopping = true;
-	else if (line.len >= status.len && memcmp(line.data, status.data, status.len) == 0)
-		sign->status = slice_of(line.data + status.len, line.len - status.len);
+	else if (take_key(line, "STATUS=", &rest))
+		sign->status = rest;
+	else if (take_key(line, "X_MEMBERS=", &rest))
+		sign->members = rest;
 }
 
 void
 signs_parse(struct slice text, struct sign *sign)
 {
-	*sign = (struct sign){ .status = SLICE_NULL };
+	*sign = (struct sign){ .status = SLICE_NULL, .members = SLICE_NULL };
 	while (text.len > 0) {
 		const uint8_t *end = memchr(text.data, '\n', text.len);
 		size_t len = end != NULL ? (size_t)(end - text.data) : text.len;
@@ -72,7 +86,7 @@ signs_drain(int fd, signs_heard *heard, void *owner)
 	for (int i = 0; i < SIGNS_TURN_MAX; i++) {
 		_Alignas(struct cmsghdr) char
 		    control[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(FDS_MAX * sizeof(int))];
-		uint8_t text[MESSAGE_BYTES];
+		static uint8_t text[MESSAGE_BYTES];
 		struct iovec iov = { .iov_base = text, .iov_len = sizeof text };
 		struct msghdr msg = { .msg_iov = &iov,
 				      .msg_iovlen = 1,

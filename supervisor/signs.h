@@ -13,7 +13,8 @@
 struct sign {
 	pid_t pid; /* of the sender */
 	bool ready, alive, stopping;
-	struct slice status; /* null when nothing was said; lives until the callback returns */
+	struct slice status;  /* null when nothing was said; lives until the callback returns */
+	struct slice members; /* likewise: X_MEMBERS, with commas for line ends */
 };
 
 enum { SIGNS_TURN_MAX = 1000 /* messages taken in one go; a flood must not keep us here */ };

@@ -14,6 +14,7 @@
 #include "base/assert.h"
 #include "io/clock.h"
 #include "io/log.h"
+#include "members_kept.h"
 #include "signs.h"
 
 static const char *
@@ -248,6 +249,8 @@ hear_sign(void *owner, const struct sign *sign)
 		if (sign->status.data != NULL)
 			snprintf(c->status, sizeof c->status, "%.*s", (int)sign->status.len,
 				 (const char *)sign->status.data);
+		if (d == WATCH_SYNCD && sign->members.data != NULL)
+			members_kept(&z->settings, &z->invocation, z->runtime.path, sign->members);
 		if (sign->alive)
 			zkd_tell(z, WATCH_EV_ALIVE, d);
 		if (sign->ready && z->watch.unit[d].state == WATCH_STARTING) {
@@ -347,14 +350,7 @@ same_own_addresses(const struct config *a, const struct config *b)
 		return false;
 	if (!config_is_ensemble(a) || x == NULL || y == NULL)
 		return x == y || !config_is_ensemble(a);
-	if (x->naddresses != y->naddresses)
-		return false;
-	for (size_t i = 0; i < x->naddresses; i++)
-		if (strcmp(x->addresses[i].host, y->addresses[i].host) != 0 ||
-		    x->addresses[i].quorum_port != y->addresses[i].quorum_port ||
-		    x->addresses[i].election_port != y->addresses[i].election_port)
-			return false;
-	return true;
+	return members_same_place(x, y);
 }
 
 /* Of admind's listeners. */

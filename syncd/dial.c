@@ -73,11 +73,10 @@ begin_connect(struct dial *d, const struct sockaddr_storage *to)
 static void
 tell_refusal(const struct dial *d, int error)
 {
-	const struct config_server_address *a = &d->server->addresses[d->next - 1];
+	const struct dial_address *a = &d->addresses[d->next - 1];
 
-	log_event(LOG_INFO, "leader not reached", "sid=%lld address=%s port=%u error=\"%s\"",
-		  (long long)d->server->sid, log_quote(slice_str(a->host)).text, a->quorum_port,
-		  strerror(error));
+	log_event(LOG_INFO, "leader not reached", "sid=%llu address=%s port=%u error=\"%s\"",
+		  (unsigned long long)d->sid, log_quote(slice_str(a->host)).text, a->port, strerror(error));
 }
 
 static void ask_next(struct dial *d);
@@ -104,7 +103,7 @@ static void
 on_found(struct resolver_query *q, const struct sockaddr_storage *found, size_t n)
 {
 	struct dial *d = container_of(q, struct dial, query);
-	uint16_t port = d->server->addresses[d->next - 1].quorum_port;
+	uint16_t port = d->addresses[d->next - 1].port;
 
 	for (size_t i = 0; i < n; i++) {
 		d->found[i] = found[i];
@@ -120,15 +119,15 @@ on_found(struct resolver_query *q, const struct sockaddr_storage *found, size_t 
 static void
 ask_next(struct dial *d)
 {
-	const struct config_server_address *a;
+	const struct dial_address *a;
 
 	d->nfound = d->tried = 0;
-	if (d->next == d->server->naddresses) {
+	if (d->next == d->naddresses) {
 		fail(d);
 		return;
 	}
-	a = &d->server->addresses[d->next++];
-	if (resolver_literal(a->host, a->quorum_port, &d->found[0])) {
+	a = &d->addresses[d->next++];
+	if (resolver_literal(a->host, a->port, &d->found[0])) {
 		d->nfound = 1;
 		try_next(d);
 	} else if (resolver_ask(&d->syncd->daemon->resolver, &d->query, a->host) != 0) {
@@ -189,19 +188,37 @@ dial_init(struct syncd *s)
 	d->connected.data = d->limit.data = d;
 }
 
+/* What the members in force say of it. */
+static void
+take_addresses(struct dial *d, const struct config_server *server)
+{
+	d->naddresses = 0;
+	for (size_t i = 0; i < server->naddresses && i < CONFIG_ADDRESSES_MAX; i++) {
+		const struct config_server_address *from = &server->addresses[i];
+		struct dial_address *to = &d->addresses[d->naddresses];
+
+		if (strlen(from->host) >= sizeof to->host)
+			continue; /* no name is so long */
+		strcpy(to->host, from->host);
+		to->port = from->quorum_port;
+		d->naddresses++;
+	}
+}
+
 void
 dial_begin(struct syncd *s, const struct zab_action *a)
 {
 	static const struct config_server nowhere;
-	const struct config_server *server = config_find_server(s->daemon->config, (int64_t)a->dial.sid);
+	const struct config_server *server = zab_find_server(&s->zab, a->dial.sid);
 	struct dial *d = &s->dial;
 
 	dial_stop(s);
 	d->attempt = a->dial.attempt;
-	d->server = server != NULL ? server : &nowhere;
+	d->sid = a->dial.sid;
 	d->next = d->nfound = d->tried = 0;
+	take_addresses(d, server != NULL ? server : &nowhere);
 	if (server == NULL)
-		log_event(LOG_WARNING, "leader unknown", "sid=%llu error=\"no server line names it\"",
+		log_event(LOG_WARNING, "leader unknown", "sid=%llu error=\"no server of the list\"",
 			  (unsigned long long)a->dial.sid);
 	set_limit(d, 0.);
 }

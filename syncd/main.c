@@ -2,6 +2,7 @@
  * syncd: the hub of the star. The daemon's life, and the core's actions carried out. Invariant: the core is not stepped
  * while its actions are being carried out.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -113,6 +114,26 @@ renew_status(struct syncd *s, uint64_t now_ms)
 	daemon_status(s->daemon, "%s", zab_describe(&s->zab, text, sizeof text));
 }
 
+/*
+ * The list of members in force is zkd's to keep. Those of the start it knows. Without a zkd, and without an ensemble whose
+ * list may change, nobody listens. What finds the socket full is said again at the next step.
+ */
+static void
+tell_members(struct syncd *s)
+{
+	uint64_t version = zab_members_version(&s->zab);
+	struct buf text;
+
+	if (version == s->members_told || !s->zab.config.reconfig)
+		return;
+	buf_init(&text, MEMBERS_TEXT_MAX);
+	zab_members_put(&s->zab, &text);
+	buf_put_u8(&text, '\0');
+	if (text.overflow || notify_members(&s->daemon->notify, (char *)text.data) != -EAGAIN)
+		s->members_told = version;
+	buf_free(&text);
+}
+
 static uint64_t
 earlier(uint64_t a, uint64_t b)
 {
@@ -129,6 +150,7 @@ syncd_step(struct daemon *d, uint64_t now_ms)
 	if (zab_deadline(&s->zab) <= now_ms)
 		shell_step(s, &tick);
 	peers_bury(s);
+	tell_members(s);
 	if (s->status_stale || s->status_phase != s->zab.phase ||
 	    (s->status_zxid != s->zab.committed && now_ms - s->status_ms >= STATUS_EVERY_MS))
 		renew_status(s, now_ms);
@@ -216,6 +238,7 @@ syncd_start(struct daemon *d)
 	loss_init(&s->loss);
 	c.filter = &s->loss.filter;
 	zab_init(&s->zab, &c);
+	s->members_told = zab_members_version(&s->zab);
 	buf_free(&text);
 	install_init(s);
 	dial_init(s);

@@ -37,12 +37,19 @@ struct peer {
 	char name[64]; /* ADDRESS:PORT, for the log */
 };
 
+/* Copied, for the list of members may change while names are looked up. */
+struct dial_address {
+	char host[RESOLVER_NAME_MAX + 1];
+	uint16_t port;
+};
+
 /* The connection to a leader that is being made: its addresses one after the other. */
 struct dial {
 	struct syncd *syncd;
 	struct resolver_query query;
-	const struct config_server *server;
-	size_t next; /* of the server's addresses */
+	uint64_t sid;
+	struct dial_address addresses[CONFIG_ADDRESSES_MAX];
+	size_t naddresses, next;
 	struct sockaddr_storage found[RESOLVER_ADDRESSES_MAX];
 	size_t nfound, tried; /* of what the present address stands for */
 	ev_io connected;
@@ -58,6 +65,7 @@ struct syncd {
 	struct loss loss;
 	bool sizes_known; /* logd has told these, for clientd */
 	uint64_t data_bytes, log_bytes;
+	uint64_t members_told;           /* version of those that zkd was told */
 	bool status_stale;               /* the role or a link has changed */
 	uint64_t status_zxid, status_ms; /* of the newest STATUS= */
 	enum zab_phase status_phase;     /* of clientd, then */

@@ -372,9 +372,19 @@ begin_step(struct zab *z, const struct zab_event *event)
 	arena_reset(&z->scratch);
 }
 
+/* A reconfiguration may have made a follower an observer, or the reverse: it connects anew as what it is now. */
+static void
+check_part(struct zab *z)
+{
+	if ((z->part == ZAB_FOLLOWER && z->config.observer) ||
+	    (z->part == ZAB_OBSERVER && !z->config.observer))
+		zab_look(z, "this server has another part now");
+}
+
 static void
 end_step(struct zab *z)
 {
+	check_part(z);
 	zab_trim_window(z);
 	zab_settle_peers(z);
 	zab_broadcast_tell_learners(z);

@@ -343,12 +343,14 @@ struct zab_learn {
 	uint64_t newleader;   /* last proposal before NEWLEADER */
 	uint64_t acked;       /* last proposal that needs no ack any more */
 	uint64_t heard_ms;    /* when the leader last sent bytes */
+	uint64_t offered;     /* version of the members in NEWLEADER; 0: none that is new */
 	uint64_t last_number; /* of clientd's questions in this role */
 	struct touches touches;
 	struct zab_ask *asks; /* oldest first */
 	size_t nasks, asks_cap;
 };
 
+struct config_server;
 struct members;
 struct snapshot_reader;
 struct zab_peer;
@@ -439,6 +441,13 @@ uint64_t zab_deadline(const struct zab *z);
 struct slice zab_peer_output(const struct zab *z, uint32_t peer);
 /* Frames for the channel of MSG_INSTALL. Valid until the next step. */
 struct slice zab_install_output(const struct zab *z);
+
+/* The version of the members in force; 0 where there are none. */
+uint64_t zab_members_version(const struct zab *z);
+/* Appends their text. */
+void zab_members_put(const struct zab *z, struct buf *out);
+/* The server as they list it, or NULL. Valid until the next step. */
+const struct config_server *zab_find_server(const struct zab *z, uint64_t sid);
 
 /* One sentence for people about what the node is doing; returns text. */
 const char *zab_describe(const struct zab *z, char *text, size_t size);

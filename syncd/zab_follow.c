@@ -60,10 +60,10 @@ commit_next(struct zab *z, uint64_t zxid)
 const char *
 zab_follow_commit(struct zab *z, struct zab_peer *p, const struct packet *k)
 {
-	(void)p;
-	if (z->part == ZAB_FOLLOWER)
-		commit_next(z, k->zxid);
-	return NULL;
+	if (z->part != ZAB_FOLLOWER)
+		return NULL;
+	commit_next(z, k->zxid);
+	return k->type == PACKET_COMMITANDACTIVATE ? zab_learn_designated(z, p, k->data) : NULL;
 }
 
 const char *
@@ -71,11 +71,10 @@ zab_follow_inform(struct zab *z, struct zab_peer *p, const struct packet *k)
 {
 	struct slice txn = k->data;
 
-	(void)p;
 	if (k->type == PACKET_INFORMANDACTIVATE) {
-		if (txn.len < 8)
+		if (txn.len < DESIGNATED_BYTES)
 			return "an INFORMANDACTIVATE that is too short";
-		txn = slice_of(txn.data + 8, txn.len - 8);
+		txn = slice_of(txn.data + DESIGNATED_BYTES, txn.len - DESIGNATED_BYTES);
 	}
 	if (zab_judge_txn(k->zxid, txn) != NULL)
 		return zab_judge_txn(k->zxid, txn);
@@ -85,7 +84,7 @@ zab_follow_inform(struct zab *z, struct zab_peer *p, const struct packet *k)
 	}
 	zab_accept(z, k->zxid, txn);
 	commit_next(z, k->zxid);
-	return NULL;
+	return k->type == PACKET_INFORMANDACTIVATE ? zab_learn_designated(z, p, k->data) : NULL;
 }
 
 const char *

@@ -30,6 +30,7 @@ enum {
 	TXN_HEADER_ZXID = 12,
 	TXN_HEADER_TYPE = 28,
 	PEER_KEEP_BYTES = 256 << 10, /* of a buffer that is empty */
+	DESIGNATED_BYTES = 8,        /* of COMMITANDACTIVATE and INFORMANDACTIVATE: who leads from now on */
 };
 
 /* How far a connection is. The first group are learners of ours, the second is our leader. */
@@ -192,10 +193,11 @@ void zab_members_init(struct zab *z);
 void zab_members_free(struct zab *z);
 /* Whether the server votes, in the configuration in force or in the pending one. */
 bool zab_is_voter(const struct zab *z, uint64_t sid);
-/* Of what is in force; 0 where there is none. */
-uint64_t zab_members_version(const struct zab *z);
 /* A text that the leader or a peer sent: it is in force if it is newer than ours. False where it makes no sense. */
 bool zab_adopt_members(struct zab *z, struct slice text);
+/* What NEWLEADER says is not in force before UPTODATE: until then both quorums count. False where it makes no sense. */
+bool zab_members_offered(struct zab *z, struct slice text);
+void zab_members_settled(struct zab *z);
 /* A proposed txn; and one that is committed. Where it is a reconfig, the quorums change. */
 void zab_members_proposed(struct zab *z, uint64_t zxid, struct slice txn);
 void zab_members_committed(struct zab *z, uint64_t zxid);
@@ -303,6 +305,8 @@ void zab_learn_beat(struct zab *z);
 void zab_learn_try_dial(struct zab *z);
 /* The log is where the leader's DIFF, TRUNC or SNAP wanted it. */
 void zab_learn_settled(struct zab *z, struct zab_peer *p);
+/* What COMMITANDACTIVATE and INFORMANDACTIVATE begin with. NULL, or what is wrong. */
+const char *zab_learn_designated(struct zab *z, struct zab_peer *p, struct slice data);
 packet_handler zab_learn_leaderinfo, zab_learn_diff, zab_learn_trunc, zab_learn_newleader, zab_learn_uptodate,
     zab_learn_sync_proposal, zab_learn_sync_commit, zab_learn_sync_inform, zab_learn_ignore;
 

@@ -266,15 +266,25 @@ zab_learn_sync_proposal(struct zab *z, struct zab_peer *p, const struct packet *
 }
 
 const char *
+zab_learn_designated(struct zab *z, struct zab_peer *p, struct slice data)
+{
+	if (data.len < DESIGNATED_BYTES)
+		return "a reconfiguration that names no leader";
+	/* The leader stops committing; whoever was named is to lead (ZooKeeper: QuorumPeer.processReconfig). */
+	if (!p->closed && z->config.reconfig && get_be64(data.data) != p->sid)
+		zab_look(z, "a reconfiguration has named another leader");
+	return NULL;
+}
+
+const char *
 zab_learn_sync_commit(struct zab *z, struct zab_peer *p, const struct packet *k)
 {
 	size_t next = window_after(&z->window, z->learn.committed);
 
-	(void)p;
 	if (next >= z->window.count || window_at(&z->window, next)->zxid != k->zxid)
 		return "a gap between commits";
 	z->learn.committed = k->zxid;
-	return NULL;
+	return k->type == PACKET_COMMITANDACTIVATE ? zab_learn_designated(z, p, k->data) : NULL;
 }
 
 const char *
@@ -284,12 +294,15 @@ zab_learn_sync_inform(struct zab *z, struct zab_peer *p, const struct packet *k)
 	const char *wrong;
 
 	if (k->type == PACKET_INFORMANDACTIVATE) {
-		if (k->data.len < 8)
+		if (k->data.len < DESIGNATED_BYTES)
 			return "an INFORMANDACTIVATE that is too short";
-		txn.data = slice_of(k->data.data + 8, k->data.len - 8);
+		txn.data = slice_of(k->data.data + DESIGNATED_BYTES, k->data.len - DESIGNATED_BYTES);
 	}
 	wrong = zab_learn_sync_proposal(z, p, &txn);
-	return wrong != NULL ? wrong : zab_learn_sync_commit(z, p, k);
+	if (wrong == NULL)
+		wrong = zab_learn_sync_commit(z, p, k);
+	return wrong == NULL && k->type == PACKET_INFORMANDACTIVATE ? zab_learn_designated(z, p, k->data)
+								    : wrong;
 }
 
 const char *
@@ -327,7 +340,7 @@ zab_learn_newleader(struct zab *z, struct zab_peer *p, const struct packet *k)
 {
 	if (k->zxid != epoch_start(z->learn.epoch))
 		return "a NEWLEADER of another epoch";
-	if (k->data.len > 1 && !zab_adopt_members(z, k->data))
+	if (!zab_members_offered(z, k->data))
 		trace(z->config.trace, TRACE_WARNING, "zab", "members not understood", "epoch=%u",
 		      z->learn.epoch);
 	p->state = LEADER_STORING;
@@ -345,6 +358,7 @@ zab_learn_uptodate(struct zab *z, struct zab_peer *p, const struct packet *k)
 	p->state = LEADER_LIVE;
 	z->epoch = z->learn.epoch;
 	z->learn.dials = 0;
+	zab_members_settled(z);
 	if (z->learn.committed > z->committed)
 		zab_commit(z, z->learn.committed);
 	z->stage = ZAB_BROADCAST;

@@ -76,7 +76,8 @@ send_look(struct zab *z)
 		.sid = z->config.sid,
 		.zxid = z->partial ? UINT64_MAX : z->durable,
 		.epoch = z->epochs.current,
-		.observer = z->config.observer,
+		/* A server that the list does not have, or not yet, only follows. */
+		.observer = z->config.observer || !zab_is_voter(z, z->config.sid),
 	};
 	trace(z->config.trace, TRACE_DEBUG, "zab", "look", "number=%llu zxid=0x%llx epoch=%u",
 	      (unsigned long long)z->election.number, (unsigned long long)a->look.zxid, a->look.epoch);
@@ -107,7 +108,7 @@ zab_on_result(struct zab *z, const struct zab_event *event)
 	if (!z->election.asked || event->frame.seq != z->election.number)
 		return NULL;
 	if (r->state == ZAB_LOOKING || leads != (r->leader == z->config.sid) ||
-	    (leads && (z->config.observer || z->partial)))
+	    (leads && (z->config.observer || z->partial || !zab_is_voter(z, z->config.sid))))
 		return "a result that makes no sense";
 	z->election.asked = false;
 	z->election.result = *r;

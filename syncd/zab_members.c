@@ -65,6 +65,19 @@ zab_members_version(const struct zab *z)
 }
 
 void
+zab_members_put(const struct zab *z, struct buf *out)
+{
+	if (z->members != NULL)
+		members_put(z->members, out);
+}
+
+const struct config_server *
+zab_find_server(const struct zab *z, uint64_t sid)
+{
+	return z->members == NULL || sid >= SID_LIMIT ? NULL : members_find(z->members, (int64_t)sid);
+}
+
+void
 zab_tell_members(struct zab *z, enum zab_link link)
 {
 	struct slice text;
@@ -74,6 +87,16 @@ zab_tell_members(struct zab *z, enum zab_link link)
 		return;
 	text = arena_copy(&z->scratch, write_text(z, z->members));
 	zab_send(z, link, MSG_CONFIG, 0, z->members->version, text);
+}
+
+/* Our own part; a server that is not listed any more goes on as it was, without a vote. */
+static void
+take_own_part(struct zab *z)
+{
+	const struct config_server *own = members_find(z->members, (int64_t)z->config.sid);
+
+	if (own != NULL)
+		z->config.observer = own->observer;
 }
 
 static void
@@ -86,6 +109,7 @@ put_in_force(struct zab *z, struct members *m)
 	members_free(z->members);
 	z->members = m;
 	count_voters(z);
+	take_own_part(z);
 	trace(z->config.trace, TRACE_NOTICE, "zab", "members", "version=0x%llx servers=%zu",
 	      (unsigned long long)m->version, m->nservers);
 	zab_tell_members(z, ZAB_ELECTIOND);
@@ -108,6 +132,46 @@ zab_adopt_members(struct zab *z, struct slice text)
 	return true;
 }
 
+/* What is proposed and not committed: both quorums count. */
+static void
+await(struct zab *z, struct members *m, uint64_t zxid)
+{
+	members_free(z->pending_members);
+	z->pending_members = m;
+	z->pending_zxid = zxid;
+	count_voters(z);
+}
+
+bool
+zab_members_offered(struct zab *z, struct slice text)
+{
+	struct members *m;
+
+	z->learn.offered = 0;
+	if (z->members == NULL || text.len <= 1)
+		return true;
+	if (members_parse(text, &m) != 0)
+		return false;
+	if (z->config.reconfig && m->version > z->members->version) {
+		z->learn.offered = m->version;
+		await(z, m, m->version);
+	} else {
+		members_free(m);
+	}
+	return true;
+}
+
+void
+zab_members_settled(struct zab *z)
+{
+	struct members *m = z->pending_members;
+
+	if (z->learn.offered == 0 || m == NULL || m->version != z->learn.offered)
+		return;
+	z->pending_members = NULL;
+	put_in_force(z, m);
+}
+
 void
 zab_members_proposed(struct zab *z, uint64_t zxid, struct slice txn)
 {
@@ -123,10 +187,7 @@ zab_members_proposed(struct zab *z, uint64_t zxid, struct slice txn)
 		      (unsigned long long)zxid);
 		return;
 	}
-	members_free(z->pending_members);
-	z->pending_members = m;
-	z->pending_zxid = zxid;
-	count_voters(z);
+	await(z, m, zxid);
 }
 
 void

@@ -260,7 +260,8 @@ void config_print(const struct config *c, bool secrets, struct buf *out);
 
 /*
  * BLAKE2b over the canonical text with secrets and without myid (which daemons other than logd may not be
- * able to read): equal hashes mean equal effective settings, wherever the file lay.
+ * able to read): equal hashes mean equal effective settings, wherever the file lay. With reconfigEnabled the list of
+ * servers is not in it: its versions come and go while the daemons run, and they tell each other.
  */
 void config_hash(const struct config *c, uint8_t hash[CONFIG_HASH_BYTES]);
 

@@ -95,7 +95,7 @@ const struct config_key config_keys[] = {
 	RINT("secureClientPort", 2, -1, 65535, NO_TLS),
 	RSTR("secureClientPortAddress", 2, NO_TLS),
 	SPECIAL("dynamicConfigFile", NULL, 2, "file with the server list, in place of one here; digits behind its last dot are the version"),
-	BOOL("reconfigEnabled", "false", 2, reconfig_enabled, "reconfig is refused as unimplemented, not as disabled"),
+	BOOL("reconfigEnabled", "false", 2, reconfig_enabled, "the list of servers is the ensemble's, and what comes into force is written down"),
 	SPECIAL("version", NULL, 3, "version of the server list, in hexadecimal digits"),
 	CHOICE("peerType", "participant", 2, peer_type, "participant|observer", "role of this server; the server list decides, and another word here is noticed"),
 	BOOL("quorumListenOnAllIPs", "false", 2, quorum_listen_on_all_ips, "listen for peers on all addresses"),

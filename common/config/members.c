@@ -234,25 +234,31 @@ copy_text(struct arena *a, const char *text)
 	return (const char *)copy.data;
 }
 
+static void
+copy_servers(struct arena *arena, const struct config_server *servers, size_t n, struct config_server *list)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct config_server_address *a = arena_array(arena, servers[i].naddresses, sizeof *a);
+
+		ASSERT(a != NULL);
+		list[i] = servers[i];
+		for (size_t k = 0; k < servers[i].naddresses; k++) {
+			a[k] = servers[i].addresses[k];
+			a[k].host = copy_text(arena, a[k].host);
+		}
+		list[i].addresses = a;
+		list[i].client.host = copy_text(arena, servers[i].client.host);
+		list[i].secure_client.host = copy_text(arena, servers[i].secure_client.host);
+	}
+}
+
 static struct members *
 copy_list(const struct config_server *servers, size_t n, bool hierarchical, uint64_t version)
 {
 	struct config_server *list;
 	struct members *m = make(n, &list);
 
-	for (size_t i = 0; i < n; i++) {
-		struct config_server_address *a = arena_array(&m->arena, servers[i].naddresses, sizeof *a);
-
-		ASSERT(a != NULL);
-		list[i] = servers[i];
-		for (size_t k = 0; k < servers[i].naddresses; k++) {
-			a[k] = servers[i].addresses[k];
-			a[k].host = copy_text(&m->arena, a[k].host);
-		}
-		list[i].addresses = a;
-		list[i].client.host = copy_text(&m->arena, servers[i].client.host);
-		list[i].secure_client.host = copy_text(&m->arena, servers[i].secure_client.host);
-	}
+	copy_servers(&m->arena, servers, n, list);
 	m->nservers = n;
 	m->hierarchical = hierarchical;
 	m->version = version;
@@ -269,6 +275,19 @@ struct members *
 members_with_version(const struct members *m, uint64_t version)
 {
 	return copy_list(m->servers, m->nservers, m->hierarchical, version);
+}
+
+void
+config_set_members(struct config *c, const struct members *m)
+{
+	struct config_server *list = arena_array(&c->arena, m->nservers, sizeof *list);
+
+	ASSERT(list != NULL);
+	copy_servers(&c->arena, m->servers, m->nservers, list);
+	c->servers = list;
+	c->nservers = m->nservers;
+	c->hierarchical = m->hierarchical;
+	c->servers_version = m->version;
 }
 
 /* Writing */

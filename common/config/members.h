@@ -44,6 +44,8 @@ struct members {
 int members_parse(struct slice text, struct members **m);
 /* What the configuration file says. c must have passed config_load. */
 struct members *members_from_config(const struct config *c);
+/* Puts m in place of c's list, with its version. What followed from the list at the start (clientPort) stays. */
+void config_set_members(struct config *c, const struct members *m);
 /* A copy under another version: what a leader whose list has none sends in NEWLEADER. */
 struct members *members_with_version(const struct members *m, uint64_t version);
 void members_free(struct members *m);

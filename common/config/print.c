@@ -239,11 +239,25 @@ put_key(struct buf *out, const struct config *c, const struct config_key *k, boo
 	}
 }
 
+/* Part of a list that servers may change while they run. */
+static bool
+is_of_list(const struct config_key *k)
+{
+	return strcmp(k->name, "peerType") == 0 ||
+	       (k->type == CONFIG_SPECIAL && strcmp(k->name, "4lw.commands.whitelist") != 0);
+}
+
+static bool
+is_hashed(const struct config *c, const struct config_key *k)
+{
+	return strcmp(k->name, "myid") != 0 && !(c->reconfig_enabled && is_of_list(k));
+}
+
 static void
-print(const struct config *c, bool secrets, bool with_myid, struct buf *out)
+print(const struct config *c, bool secrets, bool for_hash, struct buf *out)
 {
 	for (const struct config_key *k = config_keys; k < config_keys + config_nkeys; k++)
-		if (k->status == CONFIG_HONOURED && (with_myid || strcmp(k->name, "myid") != 0))
+		if (k->status == CONFIG_HONOURED && (!for_hash || is_hashed(c, k)))
 			put_key(out, c, k, secrets);
 	if (c->nignored > 0)
 		put_text(out, "# accepted, not honoured\n");
@@ -258,7 +272,7 @@ print(const struct config *c, bool secrets, bool with_myid, struct buf *out)
 void
 config_print(const struct config *c, bool secrets, struct buf *out)
 {
-	print(c, secrets, true, out);
+	print(c, secrets, false, out);
 }
 
 void
@@ -267,7 +281,7 @@ config_hash(const struct config *c, uint8_t hash[CONFIG_HASH_BYTES])
 	struct buf text;
 
 	buf_init(&text, TEXT_MAX);
-	print(c, true, false, &text);
+	print(c, true, true, &text);
 	ASSERT(!text.overflow);
 	crypto_generichash(hash, CONFIG_HASH_BYTES, buf_head(&text), buf_len(&text), NULL, 0);
 	buf_free(&text);

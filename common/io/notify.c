@@ -108,3 +108,19 @@ notify_status(const struct notify *n, const char *text)
 	line[len + 1] = '\0';
 	return notify_send(n, line);
 }
+
+int
+notify_members(const struct notify *n, const char *text)
+{
+	char *line;
+	int rc;
+
+	if (asprintf(&line, "X_MEMBERS=%s", text) < 0)
+		abort();
+	for (char *p = line; *p != '\0'; p++)
+		if (*p == '\n')
+			*p = ',';
+	rc = notify_send(n, line);
+	free(line);
+	return rc;
+}

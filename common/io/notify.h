@@ -28,4 +28,10 @@ int notify_stopping(const struct notify *n);
 /* One sentence for people; line ends in it become spaces. */
 int notify_status(const struct notify *n, const char *text);
 
+/*
+ * The text of the members in force (config/members.h), for zkd, which keeps it: X_MEMBERS= and the text with commas for line
+ * ends. systemd takes no notice of it. -EAGAIN where the socket is full: the caller has to say it again.
+ */
+int notify_members(const struct notify *n, const char *text);
+
 #endif

@@ -72,11 +72,15 @@ class ApacheNode:
     def hosts(self):
         return f"{self.host}:{self.port}"
 
-    def launch(self):
-        """Starts it and does not wait: a server of an ensemble serves when it has a quorum."""
+    def launch(self, write=True):
+        """
+        Starts it and does not wait: a server of an ensemble serves when it has a quorum. Without write its
+        configuration file is what it was.
+        """
         config = os.path.join(self.folder, "zoo.cfg")
-        with open(config, "w") as f:
-            f.writelines(f"{k}={v}\n" for k, v in self.keys.items() if v is not None)
+        if write:
+            with open(config, "w") as f:
+                f.writelines(f"{k}={v}\n" for k, v in self.keys.items() if v is not None)
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 self.wrap(

@@ -146,10 +146,14 @@ class Node:
 
     # life
 
-    def start(self, wait=True, extra=()):
-        """Starts zkd; with wait until it serves. extra: more arguments of its command line."""
-        with open(self.config_path, "w") as f:
-            f.writelines(f"{k}={v}\n" for k, v in self.keys.items() if v is not None)
+    def start(self, wait=True, extra=(), write=True):
+        """
+        Starts zkd; with wait until it serves. extra: more arguments of its command line. Without write its
+        configuration file is what it was.
+        """
+        if write:
+            with open(self.config_path, "w") as f:
+                f.writelines(f"{k}={v}\n" for k, v in self.keys.items() if v is not None)
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 self.wrap([os.path.join(self.build, "supervisor", "zkd"), "-c", self.config_path, *extra]),

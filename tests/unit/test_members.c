@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/config/dynamic.h"
 #include "common/config/members.h"
 #include "config_fixture.h"
 
@@ -143,6 +144,93 @@ START_TEST(of_a_file)
 }
 END_TEST
 
+/* As QuorumPeerConfig.writeDynamicConfig has it. */
+START_TEST(the_file_of_a_list)
+{
+	struct buf out;
+
+	read_text("server.10=j:1:2:participant;0.0.0.0:3\nserver.9=i:1:2:observer\ngroup.1=10\nweight.10="
+		  "2\nversion=ab");
+	buf_init(&out, MEMBERS_TEXT_MAX);
+	dynamic_put_list(m, &out);
+	buf_put_u8(&out, '\0');
+	ck_assert_str_eq(
+	    (const char *)buf_head(&out),
+	    "group.1=10\nserver.10=j:1:2:participant;0.0.0.0:3\nserver.9=i:1:2:observer\nweight.10=2\n");
+	buf_free(&out);
+}
+END_TEST
+
+/* before, whether the client's port goes, after. */
+static const struct edit {
+	const char *before;
+	bool erase;
+	const char *after;
+} edits[] = {
+	{ "", false, "" },
+	{ "tickTime=5", false, "tickTime=5\n" },
+	{ "# a\nserver.1=a:1:2\n  server.2 = b:1:2\n# b\ndataDir=/d\npeerType=observer\n", false,
+	  "# a\n# b\ndataDir=/d\n" },
+	{ "clientPort=1\nclientPortAddress=::1\nclientPortListenBacklog=5\nx=y\n", true,
+	  "clientPortListenBacklog=5\nx=y\n" },
+	{ "clientPort=1\ngroup.1=1:2\nweight.1=2\n", false, "clientPort=1\n" },
+	{ "a=b\\\n c\nserver.1=\\\n  a:1\\\n\t:2\nd=e\r\ndynamicConfigFile=/old\r\nf=g", false,
+	  "a=b\\\n c\nd=e\r\nf=g\n" },
+	{ "server.1=a:1:2\n#server.1=a:1:2\n\n! x", false, "#server.1=a:1:2\n\n! x\n" },
+};
+
+START_TEST(a_file_points_at_its_list)
+{
+	const struct edit *e = &edits[_i];
+	char want[256];
+	struct buf out;
+
+	buf_init(&out, 1024);
+	ck_assert_int_eq(
+	    dynamic_edit_static(slice_str(e->before), "/etc/z o.cfg\\.dynamic.7", e->erase, &out), 0);
+	buf_put_u8(&out, '\0');
+	snprintf(want, sizeof want, "%sdynamicConfigFile=/etc/z o.cfg\\\\.dynamic.7\n", e->after);
+	ck_assert_str_eq((const char *)buf_head(&out), want);
+	buf_free(&out);
+}
+END_TEST
+
+START_TEST(a_file_that_is_none)
+{
+	struct buf out;
+
+	buf_init(&out, 1024);
+	ck_assert_int_eq(dynamic_edit_static(SLICE_LIT("a=\\uxyz\n"), "/l", false, &out), -EINVAL);
+	buf_free(&out);
+}
+END_TEST
+
+START_TEST(a_configuration_takes_another_list)
+{
+	uint8_t before[CONFIG_HASH_BYTES], after[CONFIG_HASH_BYTES];
+
+	must_parse("dataDir=/d\nclientPort=1\ninitLimit=1\nsyncLimit=1\nreconfigEnabled=true\n"
+		   "server.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2\n");
+	config_hash(config, before);
+	read_text("server.1=a:1:2:observer;9\nserver.7=g:3:4:participant\nversion=5");
+	config_set_members(config, m);
+	forget();
+	ck_assert_uint_eq(config->nservers, 2);
+	ck_assert_uint_eq(config->servers_version, 5);
+	ck_assert_str_eq(config_find_server(config, 7)->addresses[0].host, "g");
+	ck_assert(config_find_server(config, 1)->observer);
+	/* Daemons of before and after meet. */
+	config_hash(config, after);
+	ck_assert_mem_eq(before, after, CONFIG_HASH_BYTES);
+	/* Where the list is the operator's it is part of what they must agree on. */
+	config->reconfig_enabled = false;
+	config_hash(config, before);
+	config->servers_version = 6;
+	config_hash(config, after);
+	ck_assert_mem_ne(before, after, CONFIG_HASH_BYTES);
+}
+END_TEST
+
 START_TEST(what_is_no_such_text)
 {
 	static const char *const texts[] = {
@@ -191,6 +279,10 @@ main(void)
 	tcase_add_test(t, a_table_grows_past_three_quarters);
 	tcase_add_test(t, equality_and_versions);
 	tcase_add_test(t, of_a_file);
+	tcase_add_test(t, the_file_of_a_list);
+	tcase_add_loop_test(t, a_file_points_at_its_list, 0, COUNT(edits));
+	tcase_add_test(t, a_file_that_is_none);
+	tcase_add_test(t, a_configuration_takes_another_list);
 	tcase_add_test(t, what_is_no_such_text);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);

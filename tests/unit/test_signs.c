@@ -30,7 +30,11 @@ START_TEST(each_line_is_understood)
 	s = parse("STATUS=serving zxid=0x1\nREADY=1\nWATCHDOG=1");
 	ck_assert(s.ready && s.alive);
 	ck_assert(slice_equal(s.status, SLICE_LIT("serving zxid=0x1")));
+	s = parse("X_MEMBERS=server.1=a:1:2:participant,version=7\nWATCHDOG=1");
+	ck_assert(s.alive && s.status.data == NULL);
+	ck_assert(slice_equal(s.members, SLICE_LIT("server.1=a:1:2:participant,version=7")));
 	s = parse("STATUS=");
+	ck_assert(s.members.data == NULL);
 	ck_assert(s.status.data != NULL && s.status.len == 0);
 }
 END_TEST
@@ -134,7 +138,7 @@ END_TEST
 
 START_TEST(a_message_that_is_too_long_is_dropped)
 {
-	static char text[9000];
+	static char text[70000];
 	pid_t self = getpid();
 	int pair[2];
 

@@ -1230,6 +1230,68 @@ START_TEST(a_leader_reconfigures)
 }
 END_TEST
 
+/* From follower to observer and back; and out of the list, where it follows without a vote. */
+START_TEST(a_reconfig_changes_our_part)
+{
+	static const char *const lists[] = {
+		"server.1=a:1:2:observer\nserver.2=b:1:2:participant\nversion=100000001",
+		"server.1=a:1:2:participant\nserver.2=b:1:2:participant\nversion=200000001",
+		"server.2=b:1:2:participant\nversion=200000002",
+	};
+	uint8_t body[1024 + 8] = { [7] = 2 };
+
+	net.fake[2] = true;
+	with_members(1, members_0);
+	net_start(1);
+	net_elect(2);
+	net_run();
+	peer = net.dialled;
+	say_data(PACKET_LEADERINFO, ZXID(1, 0), "\0\1\0\0", 4);
+	say(PACKET_DIFF, 0);
+	say(PACKET_NEWLEADER, ZXID(1, 0));
+	say(PACKET_UPTODATE, PACKET_NO_ZXID);
+	net_packet(1, peer, PACKET_PROPOSAL, ZXID(1, 1),
+		   slice_of(body, reconfig_body(body, ZXID(1, 1), lists[0])));
+	ck_assert(net_serves(1));
+	say_data(PACKET_COMMITANDACTIVATE, ZXID(1, 1), "\0\0\0\0\0\0\0\2", 8);
+	ck_assert_str_eq(NODE->closed, "this server has another part now");
+	ck_assert(NODE->looking && NODE->look.observer);
+	ck_assert_ptr_nonnull(zab_find_server(&NODE->zab, 2));
+	ck_assert_ptr_null(zab_find_server(&NODE->zab, 3));
+
+	net_heard();
+	net_elect(2);
+	net_run();
+	peer = net.dialled;
+	ck_assert_str_eq(net_heard(), "OBSERVERINFO 100000000 +20");
+	say_data(PACKET_LEADERINFO, ZXID(2, 0), "\0\1\0\0", 4);
+	say(PACKET_DIFF, ZXID(1, 1));
+	say(PACKET_NEWLEADER, ZXID(2, 0));
+	say(PACKET_UPTODATE, PACKET_NO_ZXID);
+	ck_assert_int_eq(NODE->role.role, ZAB_OBSERVER);
+	net_packet(1, peer, PACKET_INFORMANDACTIVATE, ZXID(2, 1),
+		   slice_of(body, 8 + reconfig_body(body + 8, ZXID(2, 1), lists[1])));
+	ck_assert(NODE->looking && !NODE->look.observer);
+
+	net_heard();
+	net_elect(2);
+	net_run();
+	peer = net.dialled;
+	ck_assert_str_eq(net_heard(), "FOLLOWERINFO 200000000 +20");
+	say_data(PACKET_LEADERINFO, ZXID(2, 0), "\0\1\0\0", 4);
+	say(PACKET_DIFF, ZXID(2, 1));
+	say(PACKET_NEWLEADER, ZXID(2, 0));
+	say(PACKET_UPTODATE, PACKET_NO_ZXID);
+	net_packet(1, peer, PACKET_PROPOSAL, ZXID(2, 2),
+		   slice_of(body, reconfig_body(body, ZXID(2, 2), lists[2])));
+	say_data(PACKET_COMMITANDACTIVATE, ZXID(2, 2), "\0\0\0\0\0\0\0\2", 8);
+	ck_assert(net_serves(1));
+	net_cut(1, 0);
+	net_run();
+	ck_assert(NODE->looking && NODE->look.observer);
+}
+END_TEST
+
 /* Whoever leads with a reconfig at the end of its log completes it. */
 START_TEST(a_reconfig_in_the_initial_history)
 {
@@ -1623,9 +1685,13 @@ START_TEST(a_reconfig_that_is_overtaken)
 	say_data(PACKET_LEADERINFO, ZXID(2, 0), "\0\1\0\0", 4);
 	say(PACKET_DIFF, ZXID(1, 1));
 	say_data(PACKET_NEWLEADER, ZXID(2, 0), later, sizeof later - 1);
+	/* Nobody has agreed to it yet. */
+	ck_assert(q->has_pending);
+	ck_assert_uint_eq(q->current.nvoters, 2);
+	ck_assert_uint_eq(q->pending.nvoters, 3);
+	say(PACKET_UPTODATE, PACKET_NO_ZXID);
 	ck_assert(!q->has_pending);
 	ck_assert_uint_eq(q->current.nvoters, 3);
-	say(PACKET_UPTODATE, PACKET_NO_ZXID);
 	ck_assert(net_serves(1));
 	/* Older than what is in force: a txn like any other. */
 	net_packet(1, peer, PACKET_PROPOSAL, ZXID(2, 1),
@@ -1736,6 +1802,7 @@ make_suite(void)
 	tcase_add_test(c, file_says_who_takes_part);
 	tcase_add_test(c, members_from_a_peer_of_the_election);
 	tcase_add_test(c, a_leader_reconfigures);
+	tcase_add_test(c, a_reconfig_changes_our_part);
 	tcase_add_test(c, a_reconfig_in_the_initial_history);
 	tcase_add_test(c, log_and_memory_meet);
 	tcase_add_test(c, log_decides);

@@ -284,7 +284,7 @@ END_TEST
 
 START_TEST(informs_may_come_in_a_synchronisation)
 {
-	char body[8 + NET_TXN_BYTES] = { 0 };
+	char body[8 + NET_TXN_BYTES] = { [7] = LEADER };
 
 	discover(1);
 	say(PACKET_DIFF, ZXID(1, 2));
@@ -883,7 +883,7 @@ observe(void)
 
 START_TEST(observer_in_its_role)
 {
-	char body[8 + NET_TXN_BYTES] = { 0 };
+	char body[8 + NET_TXN_BYTES] = { [7] = LEADER };
 
 	observe();
 	discover(1);
@@ -907,6 +907,46 @@ START_TEST(observer_in_its_role)
 	ck_assert_uint_eq(NODE->ndurable, 3);
 	say_txn(PACKET_INFORM, ZXID(1, 5));
 	expect("OBSERVERINFO 100000000 +20"); /* a gap */
+}
+END_TEST
+
+/* The leader of a reconfiguration says who leads from then on (ZooKeeper: QuorumPeer.processReconfig). */
+START_TEST(another_leader_is_designated)
+{
+	char body[8 + NET_TXN_BYTES] = { [7] = 3 };
+
+	follow(1);
+	say_txn(PACKET_PROPOSAL, ZXID(1, 1));
+	say_data(PACKET_COMMITANDACTIVATE, ZXID(1, 1), "\0\0\0\0\0\0\0\2", 8);
+	ck_assert(net_serves(1));
+	say_txn(PACKET_PROPOSAL, ZXID(1, 2));
+	say_data(PACKET_COMMITANDACTIVATE, ZXID(1, 2), "\0\0\0\0\0\0\0\3", 8);
+	expect_looking("a reconfiguration has named another leader");
+	ck_assert_uint_eq(NODE->applied, ZXID(1, 2));
+	setup();
+	follow(1);
+	say_txn(PACKET_PROPOSAL, ZXID(1, 1));
+	say_data(PACKET_COMMITANDACTIVATE, ZXID(1, 1), "1234567", 7);
+	expect_looking("a reconfiguration that names no leader");
+	observe();
+	follow(1);
+	memcpy(body + 8, txn(ZXID(1, 1)).data, NET_TXN_BYTES);
+	say_data(PACKET_INFORMANDACTIVATE, ZXID(1, 1), body, sizeof body);
+	expect_looking("a reconfiguration has named another leader");
+	/* Before it is in sync too. */
+	setup();
+	discover(1);
+	say(PACKET_DIFF, ZXID(1, 1));
+	say_txn(PACKET_PROPOSAL, ZXID(1, 1));
+	say_data(PACKET_COMMITANDACTIVATE, ZXID(1, 1), "\0\0\0\0\0\0\0\3", 8);
+	expect_looking("a reconfiguration has named another leader");
+	/* Whoever takes no part in reconfigurations stays where it is. */
+	setup();
+	NODE->zab.config.reconfig = false;
+	follow(1);
+	say_txn(PACKET_PROPOSAL, ZXID(1, 1));
+	say_data(PACKET_COMMITANDACTIVATE, ZXID(1, 1), "\0\0\0\0\0\0\0\3", 8);
+	ck_assert(net_serves(1));
 }
 END_TEST
 
@@ -1409,6 +1449,7 @@ make_suite(void)
 	tcase_add_test(c, clientd_is_reborn_in_the_role);
 	tcase_add_test(c, clientd_is_reborn_with_questions_under_way);
 	tcase_add_test(c, observer_in_its_role);
+	tcase_add_test(c, another_leader_is_designated);
 	tcase_add_test(c, informs_that_make_no_sense);
 	tcase_add_test(c, what_a_vote_needs);
 	tcase_add_test(c, results_that_make_no_sense);
