@@ -5,7 +5,7 @@ BUILD_PACKAGES="autoconf automake make gcc libc6-dev pkg-config libev-dev libsod
 	libedit-dev libmicrohttpd-dev"
 TEST_PACKAGES="check gcovr clang libclang-rt-14-dev binutils python3 python3-pytest python3-kazoo
 	zookeeper zookeeper-bin libsnappy-java libzookeeper-mt-dev libcurator-recipes-java mandoc manpages manpages-dev groff git strace zsh jq iproute2
-	nftables util-linux procps
+	nftables util-linux mount e2fsprogs procps
 	systemd xz-utils bsdextrautils prometheus"
 command -v javac >/dev/null || TEST_PACKAGES="$TEST_PACKAGES default-jdk-headless"
 

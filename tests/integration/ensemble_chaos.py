@@ -1,35 +1,40 @@
 #!/usr/bin/python3
 """Hurts the servers of an ensemble and the wires between them at random, under clients that check every promise.
 
-usage: ensemble_chaos.py [--servers zkd,zkd,zkd] [--observers 4,...] [--seconds N] [--seed S] [--only KIND,...]
+usage: ensemble_chaos.py [--servers zkd,zkd,zkd,zkd:observer] [--seconds N] [--seed S] [--only KIND,...]
 
-Each server runs on a machine of its own (a network namespace, see tests/lib/netlab.py). Writers, readers, lock holders
-and watchers (tests/lib/ensemble_load.py) come back to whichever server takes them. Faults: SIGKILL and SIGSTOP of every
-daemon, of whole servers, of all; partitions, full, one way, with the leader in the minority, and as a bridge; lost
-packets; a full disk; a disk wiped. After each fault the ensemble must take writes again within a limit. At the end the
-history of all calls is checked (tests/lib/history.py), and every server is read.
+Each server runs on a machine of its own (tests/lib/netlab.py, machine.py): its wires, its disk and its wall clock are
+nobody else's. Writers, readers, lock holders and watchers (tests/lib/ensemble_load.py) come back to whichever server
+takes them. Faults: SIGKILL and SIGSTOP of every daemon, of whole servers, of all; partitions, full, one way, with the
+leader in the minority, and as a bridge; lost packets and slow wires; a disk that is full, whose calls fail for a while,
+that goes read-only, that is wiped; a wall clock that jumps. After each fault the ensemble must take writes again within
+a limit. At the end the history of all calls is checked (tests/lib/history.py), and every server is read.
 
---servers names the kind of each, zkd or apache: the same test runs on Apache ZooKeeper and on mixtures. Where an Apache
-server takes part a broken sync is shown and not counted: theirs do not wait for a quorum, and break it by themselves. The plan of
-faults follows from the seed alone. The last line is "N passed, N failed"; the status is 1 if any failed, 77 where there
-can be no network namespaces.
+--servers names the kind of each, zkd or apache, and those that only observe: the same test runs on Apache ZooKeeper and
+on mixtures. Where an Apache server takes part a broken sync is shown and not counted: theirs do not wait for a quorum,
+and break it by themselves. The plan of faults follows from the seed alone. The last line is "N passed, N failed"; the
+status is 1 if any failed, 77 where there can be no namespaces. SIGINT ends the faults early, not the checks; a second
+one ends all.
 """
 
 import argparse
 import asyncio
 import collections
+import contextlib
 import itertools
 import os
 import random
 import shutil
 import signal
 import statistics
+import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
 
 import ensemble_load as load  # noqa: E402
+import machine  # noqa: E402
 import netlab  # noqa: E402
 import zkd_node  # noqa: E402
 import zkpipe as zk  # noqa: E402
@@ -40,6 +45,15 @@ from history import History  # noqa: E402
 SKIPPED = 77
 BACK_SECONDS = 15.0  # until writes are answered again after everything is healed
 SETTLE_SECONDS = 40.0  # until every server serves again
+# So small that a disk is full at once, and that logs are purged, within a test.
+KEYS = {
+    "zkd": {"preAllocSize": 64, "snapCount": 20000, "autopurge.purgeInterval": "1m", "diskReserve": 8192},
+    "apache": {"preAllocSize": 64, "snapCount": 20000},
+}
+# Of a fault, on average and at most; syncLimit is 2.5 s.
+HOLD_SECONDS, HOLD_SECONDS_MAX = 1.2, 5.0
+CLOCK_STEP_MS = 26 * 3600 * 1000  # at most, either way
+DISK_CALLS = "fdatasync,fsync,pwrite64"
 PROMISES = {
     "order": "replies come in the order of requests",
     "zxid": "the zxids a session sees never fall",
@@ -68,7 +82,9 @@ class Chaos:
     def __init__(self, args):
         self.args = args
         self.judge = Judge()
-        self.ensemble = Ensemble(args.servers, observers=args.observers)
+        self.ensemble = Ensemble(args.servers, observers=args.observers, own_disks=args.own_disks)
+        for server in self.ensemble.servers if args.own_disks else []:
+            server.node.keys.update(KEYS[server.kind])
         self.machine = Machine(self.ensemble.folder)
         self.history = History(self.judge)
         addresses = self.ensemble.addresses()
@@ -80,6 +96,7 @@ class Chaos:
         self.rivals = [load.Rival(i, addresses, self.judge, self.lock) for i in range(4)]
         self.away = collections.defaultdict(list)  # kind -> longest time without a write
         self.faults = 0
+        self.interrupted = False
         self.kinds_seen = set(args.servers)
 
     def forgiving(self):
@@ -98,7 +115,7 @@ class Chaos:
         return servers[fault.dice % len(servers)]
 
     def majority(self):
-        return self.ensemble.count // 2 + 1
+        return len(self.ensemble.voters()) // 2 + 1
 
     # faults: each hurts, waits for fault.hold, and heals
 
@@ -135,7 +152,8 @@ class Chaos:
 
     async def kill_most(self, fault):
         """So many that no quorum is left; the rest must not go on alone."""
-        victims = random.Random(fault.dice).sample(self.ensemble.servers, self.majority())
+        victims = random.Random(fault.dice).sample(self.ensemble.voters(), self.majority())
+        victims = [self.ensemble.server(n) for n in victims]
         for server in victims:
             await self.in_thread(server.kill)
         await asyncio.sleep(fault.hold)
@@ -159,11 +177,11 @@ class Chaos:
         server.launch()
 
     def split(self, fault, role=None):
-        """A minority with the picked server in it, and the rest."""
+        """The picked server with as many as make no quorum, and the rest, which is one."""
         first = self.pick(fault, role).number
-        others = [n for n in self.ensemble.numbers() if n != first]
-        random.Random(fault.dice).shuffle(others)
-        minority = {first, *others[: self.ensemble.count - self.majority() - 1]}
+        voters = [n for n in self.ensemble.voters() if n != first]
+        random.Random(fault.dice).shuffle(voters)
+        minority = {first, *voters[self.majority() :]}
         return minority, set(self.ensemble.numbers()) - minority
 
     async def part(self, fault, role=None):
@@ -197,6 +215,67 @@ class Chaos:
         await asyncio.sleep(fault.hold)
         self.ensemble.lab.heal()
 
+    async def slow_wires(self, fault):
+        """One machine is far away, or all are."""
+        victims = self.ensemble.numbers() if fault.dice & 8 else [self.pick(fault).number]
+        most = 2 + fault.dice // 16 % 150
+        for n in victims:
+            await self.in_thread(lambda n=n: self.ensemble.lab.delay(n, most / 4, most))
+        await asyncio.sleep(fault.hold)
+        self.ensemble.lab.heal()
+
+    async def revive(self, server):
+        """Its own supervisor starts a server again that gave up for the sake of its disk."""
+        if server.ended():
+            server.node.process = None
+            server.launch()
+
+    async def fill_disks(self, servers, fault):
+        for server in servers:
+            await self.in_thread(server.disk.fill)
+        await asyncio.sleep(fault.hold)
+        for server in servers:
+            server.disk.free()
+            await self.revive(server)
+
+    async def full_disk(self, fault):
+        await self.fill_disks([self.pick(fault, "leader" if fault.dice & 8 else None)], fault)
+
+    async def full_disks(self, fault):
+        """Nobody can write anything down: nothing may be acknowledged."""
+        await self.fill_disks(self.ensemble.servers, fault)
+
+    async def failing_disk(self, fault):
+        """Calls that change the disk fail with EIO, and then no longer."""
+        server = self.pick(fault, "leader" if fault.dice & 8 else None)
+        pids = [word for pid in server.pids_of_log() for word in ("-p", str(pid))]
+        if not pids:
+            return
+        command = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={DISK_CALLS}"]
+        strace = subprocess.Popen(
+            [*command, "-e", f"inject={DISK_CALLS}:error=EIO", *pids], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        await asyncio.sleep(fault.hold)
+        strace.terminate()
+        await self.in_thread(strace.wait)
+        await self.revive(server)
+
+    async def read_only_disk(self, fault):
+        """The kernel found an error; the operator checks the file system, mounts it, and starts the server."""
+        server = self.pick(fault, "leader" if fault.dice & 8 else None)
+        server.disk.fail()
+        await asyncio.sleep(fault.hold)
+        await self.in_thread(server.kill)
+        await self.in_thread(server.disk.repair)
+        server.launch()
+
+    async def step_clock(self, fault):
+        """One wall clock jumps, or all do, each elsewhere; now and then back to where it should be."""
+        dice = random.Random(fault.dice)
+        for server in self.ensemble.servers if fault.dice & 8 else [self.pick(fault)]:
+            server.clock.step(dice.choice((0, dice.randint(-CLOCK_STEP_MS, CLOCK_STEP_MS), dice.randint(-3000, 3000))))
+        await asyncio.sleep(fault.hold)
+
     async def in_thread(self, call):
         return await asyncio.get_running_loop().run_in_executor(None, call)
 
@@ -215,7 +294,14 @@ class Chaos:
         "deafen": (deafen, 2),
         "bridge": (bridge, 2),
         "lose packets": (lose_packets, 1),
+        "slow wires": (slow_wires, 2),
+        "full disk": (full_disk, 2),
+        "full disks": (full_disks, 1),
+        "failing disk": (failing_disk, 2),
+        "read-only disk": (read_only_disk, 2),
+        "step clock": (step_clock, 2),
     }
+    HARDWARE = ("full disk", "full disks", "failing disk", "read-only disk", "step clock")
 
     # the course of the test
 
@@ -283,12 +369,23 @@ class Chaos:
     def plan(self):
         rng = random.Random(self.args.seed)
         kinds = [k for k in self.KINDS if not self.args.only or k in self.args.only]
+        if not self.args.own_disks:
+            kinds = [k for k in kinds if k not in self.HARDWARE]
         weights = [self.KINDS[k][1] for k in kinds]
         while True:
             kind = rng.choices(kinds, weights)[0]
-            yield Fault(kind, rng.uniform(0.2, 1.5), rng.uniform(0.3, 5.0), rng.randrange(1 << 30))
+            hold = min(HOLD_SECONDS_MAX, 0.3 + rng.expovariate(1 / HOLD_SECONDS))
+            yield Fault(kind, rng.uniform(0.1, 1.0), hold, rng.randrange(1 << 30))
+
+    def interrupt(self):
+        if self.interrupted:
+            raise KeyboardInterrupt
+        print("interrupted: the faults end, the checks begin", flush=True)
+        self.interrupted = True
 
     async def run(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self.interrupt)
         self.ensemble.start()
         await self.in_thread(self.ensemble.wait_serving)
         tasks = [asyncio.ensure_future(self.machine.watch_loop())]
@@ -299,7 +396,7 @@ class Chaos:
         tasks.append(asyncio.ensure_future(self.report()))
         end = time.monotonic() + self.args.seconds
         for fault in self.plan():
-            if time.monotonic() >= end:
+            if time.monotonic() >= end or self.interrupted:
                 break
             await asyncio.sleep(fault.pause)
             if self.args.verbose:
@@ -381,15 +478,20 @@ def server_address(server):
 def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--servers", type=lambda s: s.split(","), default=["zkd"] * 3, help="the kind of each")
-    parser.add_argument("--observers", type=lambda s: [int(n) for n in s.split(",")], default=[])
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     parser.add_argument("--only", type=lambda s: s.split(","), default=None, help="kinds of faults")
     parser.add_argument("--keep-logs", metavar="FOLDER", help="copy the servers' logs there at the end")
     parser.add_argument("--verbose", action="store_true", help="a line for each fault")
     args = parser.parse_args(argv)
+    args.observers = [n for n, s in enumerate(args.servers, 1) if s.endswith(":observer")]
+    args.servers = [s.removesuffix(":observer") for s in args.servers]
     if any(s not in KINDS for s in args.servers):
-        parser.error(f"a server is one of {', '.join(KINDS)}")
+        parser.error(f"a server is one of {', '.join(KINDS)}, with :observer behind it if it does not vote")
+    lacking = machine.lacks_disks()
+    args.own_disks = lacking is None
+    if lacking is not None:
+        print(f"NOT TESTED: {', '.join(Chaos.HARDWARE)}: {lacking}")
     if args.only and any(k not in Chaos.KINDS for k in args.only):
         parser.error(f"a fault is one of {', '.join(Chaos.KINDS)}")
     return args

@@ -40,7 +40,7 @@ PROMISES = {
 
 class Rolling(chaos.Chaos):
     def __init__(self, args):
-        args.only, args.verbose, args.observers = None, False, []
+        args.only, args.verbose, args.observers, args.own_disks = None, False, [], False
         super().__init__(args)
         self.rows = []
         self.kinds_seen |= {args.to}

@@ -6,22 +6,42 @@
     e.server(2).signal("syncd", signal.SIGKILL); e.server(2).kill(); e.server(2).start()
     e.addresses()                        [("10.77.0.1", 2181), ...]
 
-The program must have entered a network namespace of its own (netlab.enter).
+With own_disks=True each has a disk (server.disk) and a wall clock (server.clock) of its own to be hurt, see machine.py.
+The program must have entered namespaces of its own (netlab.enter). What an ensemble that was killed has left on disk
+is removed by the next.
 """
 
 import contextlib
+import fcntl
+import glob
 import os
 import shutil
 import signal
 import tempfile
 
 import apache_node
+import machine
 import netlab
 import zkd_node
 from zkd_node import NodeError, wait_until
 
 CLIENT_PORT, QUORUM_PORT, ELECTION_PORT = 2181, 2888, 3888
 KINDS = ("zkd", "apache")
+PREFIX = "zkd-ensemble-"
+LIFE = "life"  # a file in the folder, locked as long as the folder is somebody's
+
+
+def make_folder():
+    """A new one, when those that nobody has any more are gone."""
+    for old in glob.glob(os.path.join(tempfile.gettempdir(), PREFIX + "*")):
+        with contextlib.suppress(OSError), open(os.path.join(old, LIFE)) as f:
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(old, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=PREFIX)
+    os.chmod(folder, 0o755)
+    life = open(os.path.join(folder, LIFE), "w")  # noqa: SIM115
+    fcntl.flock(life, fcntl.LOCK_EX)
+    return folder, life
 
 
 class Server:
@@ -30,8 +50,18 @@ class Server:
     def __init__(self, ensemble, number, kind, role=""):
         self.ensemble, self.number, self.role = ensemble, number, role
         self.folder = os.path.join(ensemble.folder, str(number))
-        self.node = None
+        self.node = self.disk = self.clock = None
+        if ensemble.own_disks:
+            self.add_hardware()
         self.make(kind)
+
+    def add_hardware(self):
+        os.makedirs(self.folder, exist_ok=True)
+        self.disk = machine.Disk(f"{self.folder}.disk", os.path.join(self.folder, "data"))
+        self.clock = machine.Clock(self.folder)
+
+    def wrap(self, command):
+        return self.ensemble.lab.wrap(self.number, self.clock.wrap(command) if self.clock else command)
 
     def make(self, kind):
         """The node that runs on this machine from now on; the folder is the one before's."""
@@ -41,7 +71,7 @@ class Server:
             "folder": self.folder,
             "port": CLIENT_PORT,
             "host": lab.address(self.number),
-            "wrap": lambda command: lab.wrap(self.number, command),
+            "wrap": self.wrap,
         }
         keys = {**self.ensemble.keys, "admin.enableServer": "false", **self.ensemble.server_lines()}
         if self.role == "observer":
@@ -51,10 +81,15 @@ class Server:
         self.node = node(keys=keys, **common)
         with open(os.path.join(self.node.data, "myid"), "w") as f:
             f.write(f"{self.number}\n")
+        os.sync()  # as whoever sets up a server leaves it, before anything happens to its disk
 
     @property
     def running(self):
         return self.node.process is not None
+
+    def ended(self):
+        """Whether it ended by itself: what its own supervisor would start again."""
+        return self.running and self.node.process.poll() is not None
 
     def launch(self):
         if self.kind == "zkd":
@@ -81,6 +116,17 @@ class Server:
                 name = os.path.basename(f.read().split(b"\0")[0].decode())
                 if name in (*zkd_node.DAEMONS, "zkd"):
                     found.setdefault(name, pid)  # a helper child comes after its parent
+        return found
+
+    def pids_of_log(self):
+        """Of the processes that write the log."""
+        if self.kind != "zkd":
+            return self.pids()
+        found = []
+        for pid in self.pids():
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as f:
+                if os.path.basename(f.read().split(b"\0")[0]) == b"logd":
+                    found.append(pid)
         return found
 
     def signal_all(self, number):
@@ -122,10 +168,10 @@ class Server:
 
 
 class Ensemble:
-    def __init__(self, kinds, keys=None, observers=()):
+    def __init__(self, kinds, keys=None, observers=(), own_disks=False):
         """kinds: of servers 1, 2, ...; observers: the numbers of those that only observe."""
-        self.folder = tempfile.mkdtemp(prefix="zkd-ensemble-")
-        os.chmod(self.folder, 0o755)
+        self.folder, self.life = make_folder()
+        self.own_disks = own_disks
         self.lab = netlab.Lab(len(kinds))
         self.keys = {"tickTime": 500, "initLimit": 20, "syncLimit": 5, **(keys or {})}
         self.observers = set(observers)
@@ -135,6 +181,9 @@ class Ensemble:
 
     def numbers(self):
         return range(1, self.count + 1)
+
+    def voters(self):
+        return [n for n in self.numbers() if n not in self.observers]
 
     def server_lines(self):
         ports = f"{QUORUM_PORT}:{ELECTION_PORT}"
@@ -173,5 +222,8 @@ class Ensemble:
             with contextlib.suppress(Exception):
                 s.signal_all(signal.SIGCONT)
                 s.kill()
+            if s.disk is not None:
+                s.disk.close()
         self.lab.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.life.close()
