@@ -64,6 +64,7 @@ finish(struct election *e, const struct vote *v)
 						   : VOTE_FOLLOWING;
 	e->serial++;
 	e->finalize_ms = 0;
+	election_doubt_begin(e, true);
 	election_trace(e, TRACE_NOTICE, "elected", "leader=%lld state=%s round=%lld epoch=%lld zxid=0x%llx",
 		       (long long)e->vote.leader, vote_state_name(e->vote.state), (long long)e->vote.round,
 		       (long long)e->vote.epoch, (long long)e->vote.zxid);
@@ -137,6 +138,7 @@ on_role(struct election *e, const struct election_event *ev)
 	e->phase = ELECTION_SETTLED;
 	e->vote = ev->vote;
 	e->serial++;
+	election_doubt_begin(e, false);
 	if (e->round < ev->vote.round)
 		e->round = ev->vote.round;
 	election_answer_calls(e);
@@ -150,6 +152,7 @@ on_epoch(struct election *e, const struct election_event *ev)
 		return;
 	e->vote.epoch = ev->vote.epoch;
 	e->serial++;
+	election_doubt_begin(e, false);
 }
 
 static void
@@ -313,6 +316,14 @@ on_non_voter(struct election *e, const struct election_event *ev)
 }
 
 static void
+on_late_vote(struct election *e, int64_t sid, const struct vote *v)
+{
+	election_doubt(e, sid, v);
+	if (v->state == VOTE_LOOKING)
+		election_answer(e, sid);
+}
+
+static void
 on_notification(struct election *e, const struct election_event *ev)
 {
 	static void (*const count[VOTE_STATES])(struct election *, int64_t, const struct vote *) = {
@@ -343,8 +354,8 @@ on_notification(struct election *e, const struct election_event *ev)
 		on_non_voter(e, ev);
 	else if (e->phase == ELECTION_LOOKING)
 		count[v->state](e, ev->peer, v);
-	else if (v->state == VOTE_LOOKING)
-		election_answer(e, ev->peer);
+	else
+		on_late_vote(e, ev->peer, v);
 }
 
 void

@@ -32,7 +32,8 @@
  *   back-off;
  * - who looks while this server is idle is heard when that ends, and need not ask again;
  * - a peer that went down is no witness that it leads;
- * - a server of weight 0 gives up its own vote for any that can win.
+ * - a server of weight 0 gives up its own vote for any that can win;
+ * - who has settled goes on listening, and says so when voters turn away: who was elected need not wait initLimit for them.
  * The oracle of two-server ensembles is not there.
  */
 #ifndef ELECTIOND_ELECTION_H
@@ -111,11 +112,14 @@ enum election_action_type {
 	ELECTION_RESULT,
 	/* To syncd: a peer has a newer configuration, notification.config. ELECTION_MEMBERS adopts it. */
 	ELECTION_NEWER_CONFIG,
+	/* To syncd: since the result another voter has turned to another leader or looks in a later round; with `lost`
+	 * the rest is no quorum, or the leader itself is among them. Not after ELECTION_EPOCH. */
+	ELECTION_DOUBT,
 };
 
 struct election_action {
 	enum election_action_type type;
-	bool replace;
+	bool replace, lost;
 	int64_t peer;
 	struct vote vote; /* of ELECTION_RESULT */
 	struct notification notification;
@@ -160,6 +164,8 @@ struct election {
 
 	struct election_votes received; /* of this round */
 	struct election_votes outside;  /* of servers that do not look, whatever their round */
+	bool unsure;                    /* settled, and not known to be in sync with the leader yet */
+	struct sid_set against;         /* then: voters that hold with another leader or round by now */
 	struct election_peer peers[ELECTION_PEERS];
 	uint32_t interval_ms;
 	uint64_t resend_ms;   /* end of the present interval */

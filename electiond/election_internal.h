@@ -1,5 +1,5 @@
 /* What the files of the election core share: election.c (events), election_peers.c (what is said to whom), election_count.c
- * (votes). Not for anybody else. */
+ * (votes), election_doubt.c (votes that come late). Not for anybody else. */
 #ifndef ELECTIOND_ELECTION_INTERNAL_H
 #define ELECTIOND_ELECTION_INTERNAL_H
 
@@ -29,6 +29,12 @@ void election_peer_refused(struct election *e, const struct election_event *ev);
 void election_peer_reset(struct election *e, const struct election_event *ev);
 void election_peer_closed(struct election *e, const struct election_event *ev);
 void election_peer_lost(struct election *e, const struct election_event *ev);
+
+/* election_doubt.c */
+/* We have settled, or (not unsure) are in sync with the leader. */
+void election_doubt_begin(struct election *e, bool unsure);
+/* A voter has spoken after that. */
+void election_doubt(struct election *e, int64_t sid, const struct vote *v);
 
 /* election_count.c */
 void election_votes_put(struct election_votes *votes, int64_t sid, const struct vote *v);

@@ -36,14 +36,19 @@ do_newer_config(struct electiond *e, const struct election_action *a)
 	star_newer_config(e, a->notification.config);
 }
 
+static void
+do_doubt(struct electiond *e, const struct election_action *a)
+{
+	star_doubt(e, a->lost);
+}
+
 void
 electiond_tell(struct electiond *e, struct election_event *ev)
 {
 	static void (*const doers[])(struct electiond *, const struct election_action *) = {
-		[ELECTION_SEND] = do_send,
-		[ELECTION_CONNECT] = do_connect,
-		[ELECTION_RESULT] = do_result,
-		[ELECTION_NEWER_CONFIG] = do_newer_config,
+		[ELECTION_SEND] = do_send,     [ELECTION_CONNECT] = do_connect,
+		[ELECTION_RESULT] = do_result, [ELECTION_NEWER_CONFIG] = do_newer_config,
+		[ELECTION_DOUBT] = do_doubt,
 	};
 	const struct election_action *actions;
 	size_t n;

@@ -27,6 +27,7 @@ void star_listen(struct electiond *e, int listener);
 /* RESULT and CONFIG, to syncd. */
 void star_result(struct electiond *e, const struct vote *v);
 void star_newer_config(struct electiond *e, struct slice text);
+void star_doubt(struct electiond *e, bool lost);
 
 /* main.c */
 /* Hands the core an event and does what it answers. */

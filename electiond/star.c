@@ -197,6 +197,14 @@ star_result(struct electiond *e, const struct vote *v)
 }
 
 void
+star_doubt(struct electiond *e, bool lost)
+{
+	struct frame f = { .type = MSG_DOUBT, .flags = lost ? DOUBT_LOST : 0, .seq = e->look_seq };
+
+	link_send(&e->syncd, &f);
+}
+
+void
 star_newer_config(struct electiond *e, struct slice text)
 {
 	struct frame f = { .type = MSG_CONFIG, .body = text };

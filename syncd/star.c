@@ -228,6 +228,7 @@ static const struct link_message clientd_messages[] = {
 static const struct link_message electiond_messages[] = {
 	MESSAGE(MSG_RESULT, "RESULT", on_result),
 	MESSAGE(MSG_CONFIG, "CONFIG", on_frame),
+	MESSAGE(MSG_DOUBT, "DOUBT", on_frame),
 };
 
 static void

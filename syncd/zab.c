@@ -49,6 +49,7 @@ static const struct rule {
 	{ ZAB_LOGD, MSG_INSTALL, 0, 0, zab_on_installed },
 	{ ZAB_ELECTIOND, MSG_RESULT, 0, 0, zab_on_result },
 	{ ZAB_ELECTIOND, MSG_CONFIG, 0, 0, zab_on_config },
+	{ ZAB_ELECTIOND, MSG_DOUBT, 0, 0, zab_on_doubt },
 };
 
 static const char *const link_names[ZAB_LINKS] = { "logd", "clientd", "electiond" };
@@ -345,6 +346,8 @@ on_tick(struct zab *z, const struct zab_event *event)
 		zab_look(z, "clientd is away");
 	if (z->now_ms >= z->learn.redial_ms)
 		zab_learn_try_dial(z);
+	if (z->now_ms >= zab_lead_doubt_deadline(z))
+		zab_look(z, "a voter looks again, and too few have come to follow");
 	if (z->now_ms >= zab_read_only_deadline(z))
 		zab_become(z, ZAB_READONLY);
 }
@@ -352,8 +355,9 @@ on_tick(struct zab *z, const struct zab_event *event)
 uint64_t
 zab_deadline(const struct zab *z)
 {
-	const uint64_t due[] = { logd_deadline(z), clientd_deadline(z), z->learn.redial_ms,
-				 zab_read_only_deadline(z), z->config.standalone ? UINT64_MAX : z->beat_ms };
+	const uint64_t due[] = { logd_deadline(z),           clientd_deadline(z),
+				 z->learn.redial_ms,         zab_read_only_deadline(z),
+				 zab_lead_doubt_deadline(z), z->config.standalone ? UINT64_MAX : z->beat_ms };
 	uint64_t first = UINT64_MAX;
 
 	for (size_t i = 0; i < sizeof due / sizeof due[0]; i++)

@@ -318,6 +318,7 @@ struct zab_lead {
 	uint64_t history;      /* last zxid of the initial history */
 	/* When the step began, or a learner last took bytes or acked NEWLEADER. That learners come again is no progress. */
 	uint64_t progress_ms;
+	bool doubted, lost;     /* a voter looks again; so many that the rest is no quorum */
 	struct zab_wait *waits; /* in the order of their zxids */
 	size_t nwaits, waits_cap;
 	struct zab_learners told;

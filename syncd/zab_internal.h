@@ -186,7 +186,7 @@ void zab_electiond_gone(struct zab *z);
 void zab_electiond_came(struct zab *z);
 /* Tells electiond what this server's part is. */
 void zab_tell_electiond(struct zab *z);
-zab_handler zab_on_result;
+zab_handler zab_on_result, zab_on_doubt;
 
 /* zab_members.c */
 void zab_members_init(struct zab *z);
@@ -237,6 +237,8 @@ void zab_bury(struct zab *z);
 void zab_lead(struct zab *z);
 packet_handler zab_lead_info, zab_lead_ackepoch, zab_lead_ack_newleader, zab_lead_ack;
 void zab_lead_epochs_stored(struct zab *z);
+/* When a leader that a voter has turned away from gives up; UINT64_MAX: not as things are. */
+uint64_t zab_lead_doubt_deadline(const struct zab *z);
 void zab_lead_peer_gone(struct zab *z, struct zab_peer *p);
 /* Whether the history of our predecessors is committed, and ours goes on. */
 static inline bool
@@ -295,6 +297,8 @@ void zab_request_peer_gone(struct zab *z, struct zab_peer *p);
 void zab_learn(struct zab *z);
 event_handler zab_on_dial_failed;
 struct zab_peer *zab_leader_peer(const struct zab *z);
+/* Whether a leader has told its epoch, so that it had a quorum a moment ago. */
+bool zab_learn_is_led(const struct zab *z);
 void zab_learn_opened(struct zab *z, struct zab_peer *p);
 /* The same leader once more, without an election. */
 void zab_learn_again(struct zab *z, const char *reason);

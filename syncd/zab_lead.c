@@ -23,6 +23,8 @@ enum {
 	/* An accepted epoch so far above ours comes from no election of this ensemble. */
 	EPOCH_LEAP_MAX = 1 << 10,
 	NOT_COUNTED = -1,
+	/* Those who elected us as well are on their way; a voter that looks again may come later. */
+	DOUBT_MS = 200,
 };
 
 static bool
@@ -140,6 +142,7 @@ zab_lead(struct zab *z)
 	l->own = z->epochs;
 	l->history = z->proposed;
 	l->progress_ms = z->now_ms;
+	l->doubted = l->lost = false;
 	l->nwaits = 0;
 	if (l->max_accepted < z->epochs.accepted)
 		l->max_accepted = z->epochs.accepted;
@@ -295,6 +298,27 @@ zab_lead_ack(struct zab *z, struct zab_peer *p, const struct packet *k)
 	acks_put(&z->acks, p->sid, k->zxid);
 	zab_try_commit(z);
 	return NULL;
+}
+
+/* Whether enough learners are here, however far they are. */
+static bool
+has_learners(const struct zab *z)
+{
+	struct sid_set set = { { 0 } };
+
+	sid_set_add(&set, z->config.sid);
+	for (size_t i = 0; i < z->npeers; i++)
+		if (z->peers[i]->voter && z->peers[i]->state > PEER_NEW && z->peers[i]->doomed == NULL)
+			sid_set_add(&set, z->peers[i]->sid);
+	return is_quorum(z, &set);
+}
+
+uint64_t
+zab_lead_doubt_deadline(const struct zab *z)
+{
+	if (z->part != ZAB_LEADER || zab_lead_is_on(z) || !z->lead.doubted || has_learners(z))
+		return UINT64_MAX;
+	return z->lead.lost ? 0 : z->lead.progress_ms + DOUBT_MS;
 }
 
 void

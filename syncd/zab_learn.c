@@ -24,6 +24,14 @@ zab_leader_peer(const struct zab *z)
 	return NULL;
 }
 
+bool
+zab_learn_is_led(const struct zab *z)
+{
+	const struct zab_peer *p = zab_leader_peer(z);
+
+	return z->learn.repairing || (p != NULL && p->state > LEADER_INFO);
+}
+
 /* Dialling */
 
 void

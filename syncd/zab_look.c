@@ -124,6 +124,31 @@ zab_on_result(struct zab *z, const struct zab_event *event)
 	return NULL;
 }
 
+/*
+ * Who was elected and is not there yet need not wait initLimit for those who have changed their minds. A leader looks whether
+ * they come all the same; a learner goes where its leader has not answered it yet.
+ */
+const char *
+zab_on_doubt(struct zab *z, const struct zab_event *event)
+{
+	bool lost = (event->frame.flags & DOUBT_LOST) != 0;
+
+	if ((event->frame.flags & ~DOUBT_LOST) != 0)
+		return "doubt with unknown flags";
+	if (event->frame.seq != z->election.number || z->part == ZAB_LOOKING || z->stage == ZAB_BROADCAST)
+		return NULL;
+	if (z->part != ZAB_LEADER) {
+		if (lost && !zab_learn_is_led(z))
+			zab_look(z, "the voters have turned away from the leader");
+		return NULL;
+	}
+	z->lead.doubted = true;
+	z->lead.lost = z->lead.lost || lost;
+	if (z->now_ms >= zab_lead_doubt_deadline(z))
+		zab_look(z, "the voters have turned away, and too few have come to follow");
+	return NULL;
+}
+
 void
 zab_tell_electiond(struct zab *z)
 {

@@ -145,6 +145,12 @@ enum msg_type {
 	 * that has changed since a look a while ago. It means nothing to the order of anything.
 	 */
 	MSG_SIZES = 26,
+	/*
+	 * electiond -> syncd: since RESULT another voter has turned to another leader, or looks in a later round. seq = that
+	 * of LOOK. flags DOUBT_LOST: the rest is no quorum, or the elected server is itself among them. Only who is not in
+	 * sync yet takes notice.
+	 */
+	MSG_DOUBT = 27,
 
 	/* Bulk channels (a socketpair, not a star link). */
 	/* A snapshot follows, exact at zxid (fuzzy where another server wrote it). A second one means: start again. */
@@ -180,5 +186,7 @@ enum msg_type {
 enum { LOAD_HAVE_TREE = 1, LOAD_LEARNER = 2, LOAD_SNAPSHOT = 4 };
 /* Flags of logd's answers to TRUNCATE, EPOCHS and INSTALL. */
 enum { STORE_REFUSED = 1 };
+/* Of DOUBT. */
+enum { DOUBT_LOST = 1 };
 
 #endif

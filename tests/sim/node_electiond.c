@@ -95,6 +95,14 @@ newer_config(struct electiond *d, const struct election_action *a)
 		star_send(&d->syncd, &f, -1);
 }
 
+static void
+doubt(struct electiond *d, const struct election_action *a)
+{
+	struct frame f = { .type = MSG_DOUBT, .flags = a->lost ? DOUBT_LOST : 0, .seq = d->look };
+
+	star_send(&d->syncd, &f, -1);
+}
+
 /* A socket takes a notification at once; the core is told when the step's actions are done. */
 static void
 step(struct electiond *d, const struct election_event *event)
@@ -104,6 +112,7 @@ step(struct electiond *d, const struct election_event *event)
 		[ELECTION_CONNECT] = dial,
 		[ELECTION_RESULT] = tell_result,
 		[ELECTION_NEWER_CONFIG] = newer_config,
+		[ELECTION_DOUBT] = doubt,
 	};
 	struct election_event e = *event;
 	bool sent[NODES_MAX + 1] = { false };

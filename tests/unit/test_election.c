@@ -106,6 +106,9 @@ say_action(const struct election_action *a)
 		say("=");
 		say_vote(&a->vote);
 		break;
+	case ELECTION_DOUBT:
+		say(a->lost ? "lost" : "doubt");
+		break;
 	case ELECTION_NEWER_CONFIG:
 		say("newer %lld", (long long)a->peer);
 		break;
@@ -690,6 +693,59 @@ START_TEST(answers_who_looks)
 }
 END_TEST
 
+/* Who was elected hears when those who elected it change their minds. */
+START_TEST(second_thoughts_of_voters)
+{
+	begin_of(5, 1);
+	connect_to(5);
+	look(5, 1);
+	hear(2, 'L', 1, 5, 1, 1);
+	EXPECT(hear(3, 'L', 1, 5, 1, 1), "");
+	EXPECT(pass(200), "=D1/5/1/1");
+	/* Votes that give way to ours, or do not know of it. */
+	EXPECT(hear(4, 'L', 4, 4, 1, 1), "4<D1/5/1/1");
+	EXPECT(hear(5, 'L', 5, 9, 0, 1), "5<D1/5/1/1");
+	EXPECT(hear(2, 'F', 1, 5, 1, 1), "");
+	EXPECT(hear(3, 'L', -1, VOTE_ZXID_NONE, 7, 1), "3<D1/5/1/1");
+	/* A better one; a later round; another leader: each once. */
+	EXPECT(hear(5, 'L', 5, 9, 1, 1), "doubt");
+	EXPECT(hear(5, 'L', 5, 9, 1, 1), "");
+	EXPECT(hear(2, 'L', 2, 4, 2, 1), "doubt 2<D1/5/1/1");
+	EXPECT(hear(4, 'F', 5, 9, 1, 1), "lost");
+	/* One that thinks better of it. */
+	EXPECT(hear(2, 'F', 1, 5, 1, 1), "");
+	now += ELECTION_ANSWER_GAP_MS;
+	EXPECT(hear(2, 'L', 2, 4, 2, 1), "lost 2<D1/5/1/1");
+	/* All that is forgotten in the next election. */
+	look(5, 1);
+	hear(2, 'L', 1, 5, 2, 1);
+	hear(3, 'L', 1, 5, 2, 1);
+	EXPECT(pass(200), "=D1/5/2/1");
+	EXPECT(hear(4, 'F', 5, 9, 1, 1), "doubt");
+}
+END_TEST
+
+START_TEST(the_elected_leader_itself_looks_again)
+{
+	begin_of(3, 1);
+	connect_to(3);
+	look(5, 1);
+	hear(2, 'L', 2, 5, 1, 1);
+	EXPECT(pass(200), "=F2/5/1/1");
+	/* It settles a little later, and says so again meanwhile. */
+	EXPECT(hear(2, 'L', 2, 5, 1, 1), "2<F2/5/1/1");
+	EXPECT(hear(2, 'D', 2, 5, 1, 1), "");
+	/* Born again it begins with the first round. */
+	EXPECT(hear(2, 'L', 2, 5, 0, 1), "lost");
+	EXPECT(hear(2, 'D', 2, 5, 1, 1), "");
+	EXPECT(hear(2, 'F', 3, 6, 1, 1), "lost");
+	EXPECT(hear(3, 'D', 3, 6, 1, 1), "lost");
+	/* In sync it will hear so from the leader. */
+	step(&(struct election_event){ .type = ELECTION_EPOCH, .vote.epoch = 2 });
+	EXPECT(hear(2, 'L', 2, 5, 2, 1), "2<F2/5/1/2");
+}
+END_TEST
+
 START_TEST(epoch_is_of_no_use_while_looking)
 {
 	begin_of(3, 1);
@@ -1226,6 +1282,8 @@ main(void)
 		elected_by_those_that_were_faster,
 		observers_words_are_ignored,
 		answers_who_looks,
+		second_thoughts_of_voters,
+		the_elected_leader_itself_looks_again,
 		epoch_is_of_no_use_while_looking,
 		idle_speaks_to_nobody,
 		a_role_without_an_election,

@@ -340,6 +340,8 @@ do_action(int i, const struct election_action *a)
 		x->synced = x->established = false;
 		check_result(i, &a->vote);
 		break;
+	case ELECTION_DOUBT:
+		break; /* its syncd has patience, but not much */
 	case ELECTION_NEWER_CONFIG:
 		ck_abort_msg("no configuration is newer");
 	}

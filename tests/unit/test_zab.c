@@ -416,7 +416,7 @@ START_TEST(foreign_messages_end_the_link)
 			       MSG_TRUNCATE, MSG_INSTALL },
 		[ZAB_CLIENTD] = { MSG_ROLE_ACK, MSG_LOAD, MSG_READY, MSG_PROPOSE, MSG_DROP, MSG_SYNC,
 				  MSG_REVALIDATE },
-		[ZAB_ELECTIOND] = { MSG_RESULT, MSG_CONFIG },
+		[ZAB_ELECTIOND] = { MSG_RESULT, MSG_CONFIG, MSG_DOUBT },
 	};
 
 	for (uint16_t type = 0; type < 70; type++) {

@@ -500,6 +500,58 @@ START_TEST(nobody_comes_or_nobody_goes_on)
 }
 END_TEST
 
+static void
+doubt(int sid, uint16_t flags)
+{
+	net_frame(sid, ZAB_ELECTIOND, MSG_DOUBT, flags, net.nodes[sid].look_number, 0, SLICE_NULL);
+	net_run();
+}
+
+/* Voters that turn away before anything has begun are not waited for. */
+START_TEST(voters_turn_away)
+{
+	const char *reason = "the voters have turned away, and too few have come to follow";
+
+	elect();
+	net_frame(1, ZAB_ELECTIOND, MSG_DOUBT, DOUBT_LOST, NODE->look_number - 1, 0, SLICE_NULL);
+	ck_assert(!NODE->looking);
+	doubt(1, DOUBT_LOST);
+	ck_assert(NODE->looking);
+	ck_assert_str_eq(NODE->zab.left, reason);
+	/* One alone may have been too early, and comes. */
+	net_elect(1);
+	net_run();
+	doubt(1, 0);
+	net_pass(150);
+	ck_assert(!NODE->looking);
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 2, 0, 0);
+	net_pass(500);
+	doubt(1, DOUBT_LOST);
+	ck_assert(!NODE->looking);
+	/* Or it goes again. */
+	net_cut(1, 0);
+	net_run();
+	net_pass(10);
+	ck_assert(NODE->looking);
+	/* Nobody comes at all. */
+	setup();
+	elect();
+	doubt(1, 0);
+	net_pass(190);
+	ck_assert(!NODE->looking);
+	net_pass(20);
+	ck_assert(NODE->looking);
+	/* An established leader is told by its followers. */
+	setup();
+	lead();
+	doubt(1, DOUBT_LOST);
+	ck_assert(net_serves(1));
+	doubt(1, 2);
+	ck_assert_str_eq(NODE->ended, "doubt with unknown flags");
+}
+END_TEST
+
 /* Connections of a time when nobody knew who leads. */
 START_TEST(held_connections)
 {
@@ -1777,6 +1829,7 @@ make_suite(void)
 	tcase_add_test(c, silent_learners_go);
 	tcase_add_test(c, a_proposal_that_is_not_acked);
 	tcase_add_test(c, nobody_comes_or_nobody_goes_on);
+	tcase_add_test(c, voters_turn_away);
 	tcase_add_test(c, held_connections);
 	tcase_add_test(c, garbage_before_it_is_live);
 	tcase_add_test(c, requests_go_to_clientd_and_come_back_as_txns);

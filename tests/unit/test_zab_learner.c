@@ -391,6 +391,24 @@ START_TEST(dials_nobody_waits_for)
 }
 END_TEST
 
+/* The leader that was elected looks again itself: who waits for it does, too. */
+START_TEST(leader_turns_away)
+{
+	elect();
+	expect("FOLLOWERINFO 0 +20");
+	net_frame(1, ZAB_ELECTIOND, MSG_DOUBT, 0, NODE->look_number, 0, SLICE_NULL);
+	ck_assert(!NODE->looking);
+	net_frame(1, ZAB_ELECTIOND, MSG_DOUBT, DOUBT_LOST, NODE->look_number, 0, SLICE_NULL);
+	expect_looking("the voters have turned away from the leader");
+	/* One that had a quorum to make an epoch with says itself when it goes. */
+	net_elect(LEADER);
+	net_run();
+	say_data(PACKET_LEADERINFO, ZXID(1, 0), "\0\1\0\0", 4);
+	net_frame(1, ZAB_ELECTIOND, MSG_DOUBT, DOUBT_LOST, NODE->look_number, 0, SLICE_NULL);
+	ck_assert(!NODE->looking);
+}
+END_TEST
+
 START_TEST(leader_falls_silent)
 {
 	/* In its role after syncLimit ticks, before that after initLimit ticks. */
@@ -1431,6 +1449,7 @@ make_suite(void)
 	tcase_add_test(c, a_repair_that_fails_is_an_election);
 	tcase_add_test(c, dials_are_tried_five_times);
 	tcase_add_test(c, dials_nobody_waits_for);
+	tcase_add_test(c, leader_turns_away);
 	tcase_add_test(c, leader_falls_silent);
 	tcase_add_test(c, time_in_which_we_stood_still_is_nobodys_silence);
 	tcase_add_test(c, leader_hangs_up);
