@@ -250,44 +250,6 @@ syncd_start(struct daemon *d)
 	return 0;
 }
 
-/* Txns proposed and not committed yet. */
-static uint64_t
-uncommitted(const struct zab *z)
-{
-	return z->proposed >> 32 == z->committed >> 32 && z->proposed > z->committed
-		   ? z->proposed - z->committed
-		   : z->open_txns;
-}
-
-static void
-syncd_status(struct daemon *d, struct status_writer *w)
-{
-	static const char *const roles[] = { "looking", "leader", "follower", "observer", "read-only" };
-	static const char *const names[ZAB_LINKS] = { "logd", "clientd", "electiond" };
-	const struct syncd *s = d->room;
-	const struct zab *z = &s->zab;
-	char text[200];
-
-	status_text(w, "%s", zab_describe(z, text, sizeof text));
-	status_fact(w, "role", "%s", roles[z->role]);
-	status_fact(w, "standalone", "%d", z->config.standalone);
-	status_fact(w, "epoch", "%u", z->epoch);
-	status_fact(w, "proposed_zxid", "0x%llx", (unsigned long long)z->proposed);
-	status_fact(w, "committed_zxid", "0x%llx", (unsigned long long)z->committed);
-	status_fact(w, "durable_zxid", "0x%llx", (unsigned long long)z->durable);
-	for (int i = 0; i < ZAB_LINKS; i++)
-		status_fact(w, names[i], "%s", z->links[i].up ? "up" : "down");
-	status_fact(w, "serving", "%d", z->role != ZAB_LOOKING && z->phase == ZAB_READY);
-	status_fact(w, "disk", "%s", z->disk_failed ? z->disk_error : "ok");
-	status_fact(w, "credit_txns", "%u of %u", z->open_txns, z->config.window_txns);
-	status_fact(w, "credit_bytes", "%llu of %llu", (unsigned long long)z->open_bytes,
-		    (unsigned long long)z->config.window_bytes);
-	status_queue(w, z->role == ZAB_LOOKING ? 0 : uncommitted(z));
-	status_fact(w, "window_txns", "%zu", z->window.count);
-	status_fact(w, "window_bytes", "%zu", z->window.held);
-	loss_tell(&s->loss, w);
-}
-
 static int
 answer_lose(void *owner, struct control_conn *c, const struct frame *f)
 {
@@ -325,7 +287,7 @@ static const struct daemon_spec spec = {
 	.open = syncd_open,
 	.start = syncd_start,
 	.step = syncd_step,
-	.status = syncd_status,
+	.status = shell_status,
 	.questions = questions,
 	.nquestions = sizeof questions / sizeof questions[0],
 	.stop = syncd_stop,

@@ -1,6 +1,6 @@
 /*
  * syncd's shell: what turns the events of libev into events of the zab core, and the core's actions into system calls;
- * it decides nothing. main.c holds the daemon's life and carries out the actions, star.c the links to the siblings,
+ * it decides nothing. main.c holds the daemon's life and carries out the actions, status.c what it says of itself, star.c the links to the siblings,
  * peers.c the connections on the quorum port, dial.c the one that this server makes, channels.c the bulk channels of
  * logd that peers are fed from and that a leader's snapshot goes to, loss.c what is lost on purpose. One thread, one loop.
  */
@@ -85,6 +85,9 @@ struct syncd {
 void shell_step(struct syncd *s, struct zab_event *e);
 /* The same for an event of a link; returns why that link has to end, or NULL. */
 const char *shell_step_link(struct syncd *s, struct zab_event *e, enum zab_link link);
+
+/* status.c: the answer to MSG_STATUS. */
+void shell_status(struct daemon *d, struct status_writer *w);
 
 /* star.c */
 void star_start(struct syncd *s);

@@ -450,6 +450,20 @@ void zab_members_put(const struct zab *z, struct buf *out);
 /* The server as they list it, or NULL. Valid until the next step. */
 const struct config_server *zab_find_server(const struct zab *z, uint64_t sid);
 
+/* A connection to a leader, as people want to know of it. */
+struct zab_learner {
+	uint32_t peer; /* the shell's number */
+	bool known;    /* it has said who it is: what follows means something */
+	uint64_t sid;
+	bool observer, voter;
+	const char *state; /* joining, waiting (for its turn to get a snapshot), syncing, synced */
+	/* Last txn; an observer acks nothing: what it was told to be committed. */
+	uint64_t sent, acked;
+	uint64_t silent_ms;
+};
+/* The i-th, from 0; false where there are no more, or this server does not lead. */
+bool zab_learner_at(const struct zab *z, size_t i, struct zab_learner *out);
+
 /* One sentence for people about what the node is doing; returns text. */
 const char *zab_describe(const struct zab *z, char *text, size_t size);
 

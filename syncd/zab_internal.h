@@ -15,6 +15,7 @@
  *	zab_learn.c	a learner on its way: dial, epochs, DIFF, TRUNC, NEWLEADER, UPTODATE
  *	zab_install.c	a learner's SNAP
  *	zab_follow.c	a learner in its role
+ *	zab_tell.c	how learners are, for people
  *
  * A peer that is closed stays in memory until the next step begins, for actions may point into it.
  */

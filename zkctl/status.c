@@ -2,8 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "health.h"
 #include "command.h"
+#include "ensemble.h"
+#include "health.h"
 #include "json.h"
 #include "term.h"
 
@@ -64,6 +65,7 @@ say_role(const struct node_status *s)
 {
 	const Zkd__Status *syncd = node_status_of(s, NODE_SYNCD);
 	const char *role = node_find_fact(syncd, "role"), *epoch = node_find_fact(syncd, "epoch");
+	const char *leader = node_find_fact(syncd, "leader");
 	const char *mode = node_find_fact(node_status_of(s, NODE_CLIENTD), "mode");
 	const char *address = node_find_fact(node_status_of(s, NODE_ZKD), "client");
 
@@ -73,6 +75,8 @@ say_role(const struct node_status *s)
 	       strcmp(role, "looking") == 0 ? "" : role);
 	if (mode != NULL && strcmp(mode, "standalone") == 0)
 		fputs(" of one (standalone)", stdout);
+	else if (leader != NULL && role[0] != 'l')
+		printf(" of server %s", leader);
 	if (epoch != NULL)
 		printf(" in epoch %s", epoch);
 	if (address != NULL)
@@ -139,8 +143,10 @@ print_program(const struct question *q, const Zkd__DaemonStatus *d, bool facts)
 		print_facts(s);
 }
 
+/* The node first: it has answered. The others may take their time. */
 static void
-print_people(const struct node *n, const struct node_status *s, const struct health *h, bool facts)
+print_people(const struct node *n, const struct node_status *s, const struct health *h, bool facts,
+	     struct ensemble *e, int64_t limit_ms)
 {
 	if (h->nproblems == 0)
 		printf("The node in %s is well%s.\n", n->path,
@@ -154,6 +160,11 @@ print_people(const struct node *n, const struct node_status *s, const struct hea
 	say_line("Data: ", data_sayings, sizeof data_sayings / sizeof data_sayings[0], s);
 	say_line("Clients: ", client_sayings, sizeof client_sayings / sizeof client_sayings[0], s);
 	putchar('\n');
+	if (e != NULL) {
+		ensemble_ask(e, limit_ms);
+		ensemble_print(e);
+		putchar('\n');
+	}
 	for (int i = 0; i < NODE_PROGRAMS; i++)
 		if (node_has(s, i) && (i != NODE_ZKD || !h->split))
 			print_program(&s->all[i],
@@ -178,7 +189,8 @@ program_json(const struct question *q)
 }
 
 static void
-print_json(const struct node *n, const struct node_status *s, const struct health *h)
+print_json(const struct node *n, const struct node_status *s, const struct health *h, struct ensemble *e,
+	   int64_t limit_ms)
 {
 	json_t *problems = json_array(), *daemons = json_array();
 
@@ -187,8 +199,11 @@ print_json(const struct node *n, const struct node_status *s, const struct healt
 	for (int i = 0; i < NODE_PROGRAMS; i++)
 		if (node_has(s, i) && (i != NODE_ZKD || !h->split))
 			json_array_append_new(daemons, program_json(&s->all[i]));
-	json_print(json_pack("{s:o, s:b, s:o, s:o}", "runtime_dir", json_text(n->path), "well",
-			     h->nproblems == 0, "problems", problems, "daemons", daemons));
+	if (e != NULL)
+		ensemble_ask(e, limit_ms);
+	json_print(json_pack("{s:o, s:b, s:o, s:o, s:o}", "runtime_dir", json_text(n->path), "well",
+			     h->nproblems == 0, "problems", problems, "daemons", daemons, "ensemble",
+			     e == NULL ? json_null() : ensemble_json(e)));
 }
 
 int
@@ -197,7 +212,10 @@ command_status(const struct options *o, int argc, char **argv)
 	struct node n;
 	struct node_status s;
 	struct health h;
+	struct ensemble e;
+	int64_t limit_ms = o->timeout_ms < 0 ? ENSEMBLE_LIMIT_MS : o->timeout_ms;
 	int status = node_open(o, &n);
+	bool member;
 
 	(void)argc;
 	(void)argv;
@@ -205,15 +223,17 @@ command_status(const struct options *o, int argc, char **argv)
 		return status;
 	node_ask_all(&n, &s, ASK_LIMIT_MS);
 	health_judge(&s, &h);
+	member = ensemble_begin(&e, &s);
 	if (h.answered == 0)
 		status = complain(ZKCTL_NO_ANSWER,
 				  "zkd %s (asked in %s); start zkd, or name another folder with "
 				  "--runtime DIR",
 				  ask_error_text(s.all[NODE_ZKD].error), n.path);
 	else if (o->json)
-		print_json(&n, &s, &h);
+		print_json(&n, &s, &h, member ? &e : NULL, limit_ms);
 	else
-		print_people(&n, &s, &h, GIVEN(o, FACTS));
+		print_people(&n, &s, &h, GIVEN(o, FACTS), member ? &e : NULL, limit_ms);
+	ensemble_free(&e);
 	node_close(&n);
 	if (status == ZKCTL_OK && h.nproblems > 0)
 		status = ZKCTL_UNWELL;

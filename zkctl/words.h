@@ -12,7 +12,23 @@ enum { WORD_MS = 5000, WORD_ANSWER_MAX = 256 << 20 };
  */
 int word_ask(const struct zk_server *server, const char word[4], char **answer);
 
-/* The same of the node whose control socket is open: whatever its whitelist says. */
+/* One server among several that are asked at once. */
+struct word_question {
+	struct zk_server server;
+	/* Filled in: the answer, to be released with mem_free, or NULL and why there is none, a constant. */
+	char *answer;
+	const char *why;
+};
+
+/*
+ * Asks all n at once; what has no answer after limit_ms is given up, also where it is the name's look-up that hangs. Each
+ * is asked by a child of its own, for a look-up cannot be waited for otherwise. Complains of nothing. An answer is cut
+ * at WORD_SHORT_MAX.
+ */
+enum { WORD_SHORT_MAX = 16 << 10 };
+void words_ask_all(struct word_question *q, size_t n, const char word[4], int64_t limit_ms);
+
+/* A word to the node whose control socket is open: whatever its whitelist says. */
 struct node;
 int word_ask_node(struct node *n, const char *word, char **answer);
 
