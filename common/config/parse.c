@@ -295,7 +295,7 @@ take_words(struct parser *p)
 	const struct setting *s = find_setting(p, k->name, k);
 	const char *list = s == NULL ? k->def : s->value;
 	struct config *c = p->c;
-	const char **words = arena_array(&c->arena, strlen(list) / 2 + 2, sizeof *words);
+	const char **words = arena_array(&c->arena, strlen(list) / 2 + 3, sizeof *words);
 
 	ASSERT(words != NULL);
 	c->words = words;
@@ -312,6 +312,8 @@ take_words(struct parser *p)
 	}
 	if (c->read_only_mode_enabled)
 		add_word(c, words, "isro");
+	/* zkServer.sh lives by it, and so does zkctl status (ZooKeeper: FourLetterCommands.isEnabled). */
+	add_word(c, words, "srvr");
 }
 
 /* Who loads the file reads the list that it names; once it has, nothing is left to be read. */

@@ -238,6 +238,12 @@ def test_whitelist(make_node):
         assert node.word("stat") == "stat is not executed because it is not in the whitelist.\n"
 
 
+def test_srvr_is_on_every_whitelist(make_node):
+    with make_node(**{"4lw.commands.whitelist": "ruok"}) as node, apache_node.ApacheNode(keys={"4lw.commands.whitelist": "ruok"}) as theirs:
+        for n in (node, theirs):
+            assert "Mode: standalone" in n.word("srvr") and "not in the whitelist" in n.word("stat")
+
+
 # CVE-2017-5637: wchp and wchc cost what all watches cost, and anybody may ask, again and again.
 
 WATCHES, ASKERS, SECONDS = 100_000, 3, 3

@@ -153,39 +153,36 @@ def test_a_server_that_does_not_serve_is_told_from_one_that_is_down():
 
 @pytest.mark.skipif(not apache_node.installed(), reason="Apache ZooKeeper is not installed")
 def test_beside_apache_zookeeper():
-    hidden = {3: {"4lw.commands.whitelist": "ruok,mntr"}}
-    e = loopback.Ensemble(["zkd", "apache", "apache"], keys={"tickTime": 500}, each=hidden)
-    try:
-        for n in e.nodes:
-            e.launch(n)
-        wait_until(lambda: all(loopback.mode(e.nodes[n]) for n in (1, 2)), 60, "they serve")
+    with loopback.Ensemble(["zkd", "apache", "apache"], keys={"tickTime": 500, "4lw.commands.whitelist": "mntr"}) as e:
         node = e.nodes[1]
-        hint = "4lw.commands.whitelist=srvr allows it"
-        wait_until(lambda: hint in (status(node)[0][3]["why"] or ""), 30, "the third hides")
-        servers, whole = status(node)
-        assert servers[2]["version"] == "ZooKeeper 3.8.0" and servers[2]["state"] == "in sync"
-        assert servers[3]["state"] == "unknown" and max(map(len, zkctl(node, "status").stdout.splitlines())) <= 80
-    finally:
-        e.close()
+        wait_until(lambda: status(node)[1]["voters_in_sync"] == 3, 30, "all are in sync")
+        text = zkctl(node, "status").stdout
+        assert max(map(len, text.splitlines())) <= 80
+        for n in (2, 3):
+            assert rows(text)[n][-1] == "ZooKeeper 3.8.0" and rows(text)[n][1] == "in sync"
+        assert zkctl(node, "election").stdout.count("looking") + zkctl(node, "election").stdout.count("following") >= 2
 
 
 def test_a_leader_knows_of_learners_that_hide():
-    """Their client ports say nothing; their acks do."""
-    e = loopback.Ensemble(["zkd"] * 3, keys={"tickTime": 200, "4lw.commands.whitelist": "mntr"})
+    """Nobody knows their client ports; but they ack."""
+    e = loopback.Ensemble(["zkd"] * 3, keys={"tickTime": 200})
     try:
+        for n in e.nodes.values():
+            for k in [k for k in n.keys if k.startswith("server.")]:
+                n.keys[k] = n.keys[k].partition(";")[0]
+            n.keys.update({"clientPort": n.port, "clientPortAddress": "127.0.0.1"})
         for n in e.nodes:
             e.launch(n)
-
-        def all_in_sync():
-            return all(n.zkctl("wait", "ready", check=False) is not None for n in e.nodes.values()) and max(
-                status(n)[1]["voters_in_sync"] for n in e.nodes.values()
-            ) == 3
-
-        wait_until(all_in_sync, 30, "the leader sees all")
-        leader = next(n for n in e.nodes.values() if status(n)[1]["voters_in_sync"] == 3)
+        e.wait_serving()
+        leader = e.nodes[e.leader()]
+        wait_until(lambda: status(leader)[1]["voters_in_sync"] == 3, 30, "the leader sees all")
         servers, whole = status(leader)
         assert whole["quorum"] and whole["may_fail"] == 1
         for v in servers.values():
-            assert v["this"] or (v["state"] == "in sync" and "srvr is not allowed" in v["why"] and v["version"] is None)
+            assert v["this"] or (v["state"], v["version"], v["asked"]) == ("in sync", None, None)
+            assert v["this"] or "its client port is not known" in v["why"]
+        # A follower is not told by anybody, and says so.
+        servers, whole = status(e.nodes[e.followers()[0]])
+        assert [v["state"] for v in servers.values() if not v["this"]] == ["unknown", "unknown"]
     finally:
         e.close()

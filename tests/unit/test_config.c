@@ -150,14 +150,14 @@ START_TEST(the_whitelist_is_read_as_zookeeper_reads_it)
 	must_parse("dataDir=/d\n4lw.commands.whitelist= stat, ruok ,,nonsense\n");
 	ck_assert(config_word_allowed(config, "stat"));
 	ck_assert(config_word_allowed(config, "ruok"));
-	ck_assert(!config_word_allowed(config, "srvr"));
+	ck_assert(config_word_allowed(config, "srvr"));
 	ck_assert(!config_word_allowed(config, "nons"));
 	ck_assert(!config_word_allowed(config, "isro"));
 	must_parse("dataDir=/d\n4lw.commands.whitelist=*\n");
 	ck_assert(config_word_allowed(config, "dump"));
 	must_parse("dataDir=/d\n4lw.commands.whitelist=\nreadonlymode.enabled=true\n");
 	ck_assert(config_word_allowed(config, "isro"));
-	ck_assert(!config_word_allowed(config, "srvr"));
+	ck_assert(config_word_allowed(config, "srvr"));
 }
 END_TEST
 
