@@ -14,13 +14,13 @@
 
 /* The lines of the members' text, "server.1=...": each a fact. */
 static void
-tell_members(const struct members *m, struct status_writer *w)
+tell_members(const struct zab *z, struct status_writer *w)
 {
 	struct buf text;
 	char *line, *rest;
 
 	buf_init(&text, MEMBERS_TEXT_MAX);
-	members_put(m, &text);
+	zab_members_put(z, &text);
 	buf_put_u8(&text, '\0');
 	rest = (char *)buf_head(&text);
 	while (!text.overflow && (line = strsep(&rest, "\n")) != NULL) {
@@ -60,7 +60,7 @@ tell_ensemble(struct syncd *s, struct status_writer *w)
 		status_fact(w, "leader", "%" PRIu64,
 			    z->part == ZAB_LEADER ? z->config.sid : z->election.result.leader);
 	if (z->members != NULL)
-		tell_members(z->members, w);
+		tell_members(z, w);
 	for (size_t i = 0; zab_learner_at(z, i, &l); i++)
 		if (l.known)
 			tell_learner(s, &l, w);

@@ -263,8 +263,10 @@ judge_quorum(struct ensemble *e)
 	e->voters = q.current.nvoters;
 	for (size_t i = 0; i < e->nservers; i++)
 		e->voters_in_sync += !e->servers[i].member->observer && in_sync(&e->servers[i]);
-	e->quorum = reached(e, &q.current, NULL);
-	if (!e->quorum)
+	e->counted = e->quorum = reached(e, &q.current, NULL);
+	for (size_t i = 0; i < e->nservers; i++)
+		e->quorum |= e->servers[i].own && e->servers[i].state == SERVER_SERVES;
+	if (!e->counted)
 		return;
 	if (!q.current.hierarchical) {
 		e->spare = (unsigned)(e->voters_in_sync - (e->voters / 2 + 1));

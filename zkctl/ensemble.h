@@ -45,7 +45,8 @@ struct ensemble {
 	int64_t leader; /* sid, -1: not known */
 	uint32_t epoch;
 	size_t voters, voters_in_sync;
-	bool quorum;    /* those in sync are one */
+	bool quorum;    /* those in sync are one, or this server would not serve */
+	bool counted;   /* it is the former */
 	unsigned spare; /* so many of them may fail, whichever these are */
 };
 

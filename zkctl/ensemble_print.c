@@ -20,6 +20,10 @@ ensemble_describe(const struct ensemble *e, char *text, size_t size)
 	if (!e->quorum)
 		snprintf(text, size, "%zu of %zu voters are in sync: NO QUORUM, nothing can be written", in,
 			 all);
+	else if (!e->counted)
+		snprintf(text, size,
+			 "%zu of %zu voters are known to be in sync; there is a quorum all the same", in,
+			 all);
 	else if (e->spare == 0)
 		snprintf(text, size, "%zu of %zu voters are in sync: enough, but none more may fail", in,
 			 all);
@@ -97,8 +101,9 @@ ensemble_json(const struct ensemble *e)
 
 	for (size_t i = 0; i < e->nservers; i++)
 		json_array_append_new(servers, server_json(&e->servers[i]));
-	return json_pack("{s:o, s:I, s:b, s:I, s:I, s:I, s:o}", "leader",
+	return json_pack("{s:o, s:I, s:b, s:I, s:I, s:o, s:o}", "leader",
 			 e->leader < 0 ? json_null() : json_integer(e->leader), "epoch", (json_int_t)e->epoch,
 			 "quorum", e->quorum, "voters", (json_int_t)e->voters, "voters_in_sync",
-			 (json_int_t)e->voters_in_sync, "may_fail", (json_int_t)e->spare, "servers", servers);
+			 (json_int_t)e->voters_in_sync, "may_fail",
+			 e->quorum && !e->counted ? json_null() : json_integer(e->spare), "servers", servers);
 }

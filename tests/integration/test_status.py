@@ -184,5 +184,6 @@ def test_a_leader_knows_of_learners_that_hide():
         # A follower is not told by anybody, and says so.
         servers, whole = status(e.nodes[e.followers()[0]])
         assert [v["state"] for v in servers.values() if not v["this"]] == ["unknown", "unknown"]
+        assert whole["quorum"] and whole["may_fail"] is None  # or it would not serve
     finally:
         e.close()
