@@ -74,26 +74,16 @@ packet_parse(struct slice in, struct packet *p)
 }
 
 void
-packet_put_parts(struct buf *out, enum packet_type type, uint64_t zxid, struct slice head, struct slice tail,
-		 struct slice authinfo)
+packet_put(struct buf *out, enum packet_type type, uint64_t zxid, struct slice data, struct slice authinfo)
 {
-	bool null = head.data == NULL && tail.data == NULL;
-
 	buf_put_be32(out, type);
 	buf_put_be64(out, zxid);
-	buf_put_be32(out, null ? UINT32_MAX : (uint32_t)(head.len + tail.len));
-	buf_put_slice(out, head);
-	buf_put_slice(out, tail);
+	buf_put_be32(out, data.data == NULL ? UINT32_MAX : (uint32_t)data.len);
+	buf_put_slice(out, data);
 	if (authinfo.data == NULL)
 		buf_put_be32(out, UINT32_MAX);
 	else
 		buf_put_slice(out, authinfo);
-}
-
-void
-packet_put(struct buf *out, enum packet_type type, uint64_t zxid, struct slice data, struct slice authinfo)
-{
-	packet_put_parts(out, type, zxid, data, SLICE_NULL, authinfo);
 }
 
 void

@@ -64,9 +64,6 @@ int64_t packet_parse(struct slice in, struct packet *p);
 /* Appends a packet. A null authinfo slice stands for the null vector. */
 void packet_put(struct buf *out, enum packet_type type, uint64_t zxid, struct slice data,
 		struct slice authinfo);
-/* The same in parts: data are head and tail together. */
-void packet_put_parts(struct buf *out, enum packet_type type, uint64_t zxid, struct slice head,
-		      struct slice tail, struct slice authinfo);
 
 /* How many bytes the vector<Id> at the front of in takes; 0 when more are needed, -EPROTO. */
 int64_t packet_authinfo_size(struct slice in);

@@ -258,7 +258,7 @@ on_frame(struct zab *z, const struct zab_event *event)
 static uint64_t
 logd_deadline(const struct zab *z)
 {
-	if (z->absence_told || zab_is_up(z, ZAB_LOGD))
+	if (z->absence_told)
 		return UINT64_MAX;
 	return z->links[ZAB_LOGD].since_ms + ZAB_LOGD_ABSENT_MS;
 }

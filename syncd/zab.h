@@ -391,7 +391,7 @@ struct zab {
 
 	bool disk_failed, disk_told; /* as logd says; as clientd was told in its role */
 	char disk_error[ZAB_ERROR_BYTES];
-	bool absence_told; /* logd's present absence */
+	bool absence_told; /* logd's present absence; or it is there */
 	uint64_t now_ms;
 
 	/* Of an ensemble. */

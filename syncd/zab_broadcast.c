@@ -92,7 +92,7 @@ has_quorum(const struct zab *z)
 
 	sid_set_add(&set, z->config.sid);
 	for (size_t i = 0; i < z->npeers; i++)
-		if (z->peers[i]->voter && z->peers[i]->state >= PEER_SYNCED && z->peers[i]->doomed == NULL)
+		if (z->peers[i]->voter && z->peers[i]->state >= PEER_SYNCED)
 			sid_set_add(&set, z->peers[i]->sid);
 	return quorum_pair_reached(q, q->has_pending ? UINT64_MAX : 0, &set);
 }

@@ -90,7 +90,7 @@ zab_follow_inform(struct zab *z, struct zab_peer *p, const struct packet *k)
 const char *
 zab_follow_ping(struct zab *z, struct zab_peer *p, const struct packet *k)
 {
-	zab_put_parts(z, p, PACKET_PING, k->zxid, touches_bytes(&z->learn.touches), SLICE_NULL, k->authinfo);
+	zab_put_for(z, p, PACKET_PING, k->zxid, touches_bytes(&z->learn.touches), k->authinfo);
 	touches_reset(&z->learn.touches);
 	return NULL;
 }
@@ -212,9 +212,9 @@ send_request(struct zab *z, const struct frame *f)
 	if (size <= 0 || rest.len - (size_t)size < REQUEST_MIN_BYTES || rest.len > PACKET_DATA_MAX)
 		return "malformed body";
 	if (p != NULL)
-		zab_put_parts(z, p, PACKET_REQUEST, PACKET_NO_ZXID,
-			      slice_of(rest.data + size, rest.len - (size_t)size), SLICE_NULL,
-			      slice_of(rest.data, (size_t)size));
+		zab_put_for(z, p, PACKET_REQUEST, PACKET_NO_ZXID,
+			    slice_of(rest.data + size, rest.len - (size_t)size),
+			    slice_of(rest.data, (size_t)size));
 	return NULL;
 }
 

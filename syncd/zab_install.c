@@ -34,7 +34,8 @@ flush(struct zab *z)
 {
 	struct zab_snap *s = &z->snap;
 
-	if (!s->open || s->flushing || buf_len(&s->out) == 0)
+	ASSERT(s->open && buf_len(&s->out) > 0);
+	if (s->flushing)
 		return;
 	s->flushing = true;
 	zab_act(z, ZAB_INSTALL_FLUSH, ZAB_LOGD);
@@ -139,7 +140,7 @@ feed_stream(struct zab *z, struct zab_peer *p)
 	buf_consume(&p->in, (size_t)taken);
 	s->whole = snapshot_reader_done(s->reader);
 	flush(z);
-	if (buf_len(&s->out) > OUT_PAUSE && !s->whole)
+	if (buf_len(&s->out) > OUT_PAUSE)
 		zab_pause(z, p);
 	return NULL;
 }

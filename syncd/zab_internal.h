@@ -214,8 +214,8 @@ event_handler zab_on_peer_opened, zab_on_peer_input, zab_on_peer_wrote, zab_on_p
 struct zab_peer *zab_find_peer(const struct zab *z, uint32_t id);
 /* Puts a packet into its output; too much of it closes it at the end of the step. */
 void zab_put(struct zab *z, struct zab_peer *p, enum packet_type type, uint64_t zxid, struct slice data);
-void zab_put_parts(struct zab *z, struct zab_peer *p, enum packet_type type, uint64_t zxid, struct slice head,
-		   struct slice tail, struct slice authinfo);
+void zab_put_for(struct zab *z, struct zab_peer *p, enum packet_type type, uint64_t zxid, struct slice data,
+		 struct slice authinfo);
 /* Something lies in its output. */
 void zab_touch_peer(struct zab *z, struct zab_peer *p);
 void zab_close_peer(struct zab *z, struct zab_peer *p, const char *reason);

@@ -18,10 +18,10 @@ enum {
 struct zab_peer *
 zab_leader_peer(const struct zab *z)
 {
-	for (size_t i = 0; i < z->npeers; i++)
-		if (z->peers[i]->outbound)
-			return z->peers[i];
-	return NULL;
+	struct zab_peer *p = z->npeers == 0 ? NULL : z->peers[0];
+
+	ASSERT(p == NULL || p->outbound);
+	return p;
 }
 
 bool
@@ -40,8 +40,6 @@ zab_learn_try_dial(struct zab *z)
 	struct zab_learn *l = &z->learn;
 	struct zab_action *a;
 
-	if (z->now_ms < l->redial_ms)
-		return;
 	l->redial_ms = UINT64_MAX;
 	l->dialling = true;
 	l->dials++;
@@ -57,7 +55,6 @@ start_dialling(struct zab *z)
 
 	z->stage = ZAB_DISCOVERY;
 	l->dials = 0;
-	l->redial_ms = z->now_ms;
 	l->heard_ms = z->now_ms;
 	l->committed = l->newleader = l->acked = 0;
 	l->nasks = 0;
@@ -78,12 +75,9 @@ zab_learn(struct zab *z)
 void
 zab_learn_again(struct zab *z, const char *reason)
 {
-	struct zab_peer *p = zab_leader_peer(z);
-
 	trace(z->config.trace, TRACE_WARNING, "zab", "synchronise again", "reason=\"%s\" zxid=0x%llx", reason,
 	      (unsigned long long)z->proposed);
-	if (p != NULL)
-		zab_drop_peer(z, p, reason);
+	zab_drop_peer(z, zab_leader_peer(z), reason);
 	zab_install_abandon(z);
 	z->learn.repairing = z->role != ZAB_LOOKING;
 	start_dialling(z);
@@ -208,12 +202,13 @@ zab_learn_diff(struct zab *z, struct zab_peer *p, const struct packet *k)
 {
 	trace(z->config.trace, TRACE_NOTICE, "zab", "diff", "zxid=0x%llx from=0x%llx",
 	      (unsigned long long)k->zxid, (unsigned long long)z->proposed);
-	if (z->learn.wiped && z->proposed != 0 && !zab_is_up(z, ZAB_LOGD))
-		return "our logd is away when a DIFF from nothing comes";
-	if (z->learn.wiped && z->proposed != 0)
-		zab_install_empty(z, p);
-	else
+	if (!z->learn.wiped) {
 		zab_learn_settled(z, p);
+		return NULL;
+	}
+	if (!zab_is_up(z, ZAB_LOGD))
+		return "our logd is away when a DIFF from nothing comes";
+	zab_install_empty(z, p);
 	return NULL;
 }
 

@@ -3,6 +3,7 @@
  * left but the log and what is known to be committed; electiond is asked only when the log is at rest, so that what the
  * vote says of it is on disk and stays true; a result counts only for the question asked last.
  */
+#include "base/assert.h"
 #include "zab_internal.h"
 
 void
@@ -40,8 +41,10 @@ zab_look(struct zab *z, const char *reason)
 static bool
 is_log_at_rest(const struct zab *z)
 {
-	return zab_is_up(z, ZAB_LOGD) && z->log_known && !z->log_unknown && z->task.type == ZAB_NO_TASK &&
-	       z->durable == z->proposed;
+	if (!zab_is_up(z, ZAB_LOGD))
+		return false;
+	ASSERT(z->log_known && !z->log_unknown);
+	return z->task.type == ZAB_NO_TASK && z->durable == z->proposed;
 }
 
 /*

@@ -30,11 +30,9 @@ static void
 count_voters(struct zab *z)
 {
 	members_quorums(z->members, z->pending_members, &z->config.quorums);
-	for (size_t i = 0; i < z->npeers; i++) {
-		struct zab_peer *p = z->peers[i];
-		if (!p->outbound && p->state > PEER_NEW)
-			p->voter = !p->observer && zab_is_voter(z, p->sid);
-	}
+	/* Of one that has not said who it is nobody asks. */
+	for (size_t i = 0; i < z->npeers; i++)
+		z->peers[i]->voter = !z->peers[i]->observer && zab_is_voter(z, z->peers[i]->sid);
 }
 
 void

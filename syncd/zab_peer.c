@@ -172,8 +172,7 @@ zab_close_peer(struct zab *z, struct zab_peer *p, const char *reason)
 void
 zab_doom_peer(struct zab *z, struct zab_peer *p, const char *reason)
 {
-	if (p->doomed == NULL)
-		p->doomed = reason;
+	p->doomed = reason;
 	zab_touch_peer(z, p);
 }
 
@@ -221,7 +220,8 @@ zab_on_peer_closed(struct zab *z, const struct zab_event *event)
 void
 zab_touch_peer(struct zab *z, struct zab_peer *p)
 {
-	if (!p->closed && list_empty(&p->dirty))
+	/* One that is closed is among the dead. */
+	if (list_empty(&p->dirty))
 		list_append(&z->dirty, &p->dirty);
 }
 
@@ -236,19 +236,19 @@ is_lost(const struct zab *z, const struct zab_peer *p, int32_t type, uint64_t zx
 }
 
 void
-zab_put_parts(struct zab *z, struct zab_peer *p, enum packet_type type, uint64_t zxid, struct slice head,
-	      struct slice tail, struct slice authinfo)
+zab_put_for(struct zab *z, struct zab_peer *p, enum packet_type type, uint64_t zxid, struct slice data,
+	    struct slice authinfo)
 {
 	if (is_lost(z, p, type, zxid))
 		return;
-	packet_put_parts(&p->out, type, zxid, head, tail, authinfo);
+	packet_put(&p->out, type, zxid, data, authinfo);
 	zab_touch_peer(z, p);
 }
 
 void
 zab_put(struct zab *z, struct zab_peer *p, enum packet_type type, uint64_t zxid, struct slice data)
 {
-	zab_put_parts(z, p, type, zxid, data, SLICE_NULL, SLICE_NULL);
+	zab_put_for(z, p, type, zxid, data, SLICE_NULL);
 }
 
 static void

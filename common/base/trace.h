@@ -9,6 +9,8 @@
 #define BASE_TRACE_H
 
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 enum trace_level {
 	TRACE_DEBUG,   /* each decision; off unless asked for */
@@ -26,11 +28,17 @@ struct trace {
 void trace_line(struct trace *t, enum trace_level level, const char *room, const char *event, const char *fmt,
 		...) __attribute__((format(printf, 5, 6)));
 
+static inline bool
+trace_wants(const struct trace *t, enum trace_level level)
+{
+	return t != NULL && level >= t->least;
+}
+
 /* The test is inline, so that a trace that is off costs a compare. */
 #define trace(t, level, room, event, ...)                                                                    \
 	do {                                                                                                 \
 		struct trace *trace_to = (t);                                                                \
-		if (trace_to != NULL && (level) >= trace_to->least)                                          \
+		if (trace_wants(trace_to, (level)))                                                          \
 			trace_line(trace_to, (level), (room), (event), __VA_ARGS__);                         \
 	} while (0)
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ear.h"
 #include "electiond/election.h"
 
 static struct election e;
@@ -24,6 +25,7 @@ static void
 keep_trace(struct trace *t, enum trace_level level, const char *room, const char *event, const char *text)
 {
 	(void)t;
+	ear_judge(event, text);
 	if (level >= TRACE_NOTICE)
 		snprintf(last_trace, sizeof last_trace, "%s %s %s", room, event, text);
 }

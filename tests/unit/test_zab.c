@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "ear.h"
 #include "syncd/zab.h"
 
 enum { TXN_BYTES = 40, ROLE_BASE = 100 };
@@ -23,6 +24,7 @@ keep_trace(struct trace *t, enum trace_level level, const char *room, const char
 {
 	(void)t;
 	(void)room;
+	ear_judge(event, text);
 	if (level >= TRACE_WARNING)
 		snprintf(traced, sizeof traced, "%s: %s", event, text);
 }

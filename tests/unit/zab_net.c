@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "disk/snapshot.h"
+#include "ear.h"
 #include "ipc/frame.h"
 #include "syncd/packet.h"
 
@@ -19,6 +20,7 @@ print_trace(struct trace *t, enum trace_level level, const char *room, const cha
 {
 	(void)level;
 	(void)room;
+	ear_judge(event, text);
 	if (getenv("ZAB_NET_TRACE") == NULL)
 		return;
 	fprintf(stderr, "%6llu n%d %-20s %s\n", (unsigned long long)net.now_ms,
