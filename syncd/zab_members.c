@@ -80,8 +80,7 @@ zab_tell_members(struct zab *z, enum zab_link link)
 {
 	struct slice text;
 
-	if (z->members == NULL || z->members->version == z->first_version || !zab_is_up(z, link) ||
-	    (link == ZAB_CLIENTD && z->phase == ZAB_UNTOLD))
+	if (z->members == NULL || z->members->version == z->first_version || !zab_is_up(z, link))
 		return;
 	text = arena_copy(&z->scratch, write_text(z, z->members));
 	zab_send(z, link, MSG_CONFIG, 0, z->members->version, text);

@@ -76,7 +76,8 @@ broadcast_in_turn(struct zab *z, size_t from, size_t to)
 		uint64_t due = zab_request_due(z);
 		size_t end = window_after(&z->window, due);
 
-		end = end <= from ? from + 1 : end > to ? to : end;
+		ASSERT(end > from); /* what it waits for was not committed */
+		end = end > to ? to : end;
 		zab_broadcast_commits(z, from, end);
 		zab_request_committed(z, window_at(&z->window, end - 1)->zxid);
 		from = end;

@@ -288,10 +288,10 @@ zab_on_peer_wrote(struct zab *z, const struct zab_event *event)
 	}
 	if (p->outbound)
 		return;
-	/* Taking a snapshot may last; what counts is that it goes on. */
-	if (p->state < PEER_SYNCED)
+	/* Taking a snapshot may last; what counts is that it goes on. Behind NEWLEADER its ACK counts, not that it takes PINGs. */
+	if (p->state < PEER_NEWLEADER)
 		p->heard_ms = z->now_ms;
-	if (p->state < PEER_SYNCED && z->lead.step == ZAB_LEAD_SYNC)
+	if (p->state < PEER_NEWLEADER && z->lead.step == ZAB_LEAD_SYNC)
 		z->lead.progress_ms = z->now_ms;
 	zab_channel_wrote(z, p);
 	zab_sync_go_on(z, p);

@@ -40,19 +40,18 @@ send_diff(struct zab *z, struct zab_peer *p)
 	zab_sync_decide(z, p, PACKET_DIFF, zab_sync_limit(z), p->zxid);
 }
 
-/* The learner's zxid lies between the first and the last committed one in memory, but is none of them. */
+/*
+ * The learner's zxid lies between the first and the last committed one in memory, but is none of them. Nothing in memory
+ * has a gap within an epoch, so it has txns that we do not have, or is the start of an epoch.
+ */
 static void
 decide_between(struct zab *z, struct zab_peer *p)
 {
 	const struct window *w = &z->window;
-	size_t n = window_after(w, p->zxid);
-	uint64_t before = n == 0 ? w->base : window_at(w, n - 1)->zxid, next = window_at(w, n)->zxid;
-	bool same_epoch = epoch_of(next) == epoch_of(p->zxid);
+	uint64_t next = window_at(w, window_after(w, p->zxid))->zxid;
 
-	if ((uint32_t)p->zxid == 0 && same_epoch)
+	if (p->zxid == epoch_start(epoch_of(next)))
 		send_diff(z, p); /* the start of an epoch is no txn: it has all before that epoch */
-	else if ((uint32_t)p->zxid != 0 && same_epoch)
-		zab_sync_decide(z, p, PACKET_TRUNC, before, before);
 	else
 		zab_channel_ask(z, p, LOAD_SNAPSHOT);
 }

@@ -114,7 +114,7 @@ zab_on_epochs(struct zab *z, const struct zab_event *event)
 	if (z->task.epochs.accepted == z->task.epochs.current)
 		z->partial = false;
 	z->epochs = z->task.epochs;
-	if (z->part == ZAB_LEADER && z->stage != ZAB_ELECTION)
+	if (z->part == ZAB_LEADER)
 		zab_lead_epochs_stored(z);
 	else if (z->part != ZAB_LOOKING)
 		zab_learn_epochs_stored(z);

@@ -9,55 +9,12 @@
 
 #include "base/bytes.h"
 #include "syncd/packet.h"
-#include "zab_net.h"
-
-#define ZXID(epoch, n) ((uint64_t)(epoch) << 32 | (n))
-#define NODE           (&net.nodes[1])
-
-static uint32_t peer; /* the test's connection */
-
-static void
-say_data(int type, uint64_t zxid, const char *data, size_t len)
-{
-	net_packet(1, peer, type, zxid, slice_of(data, len));
-}
-
-static void
-say(int type, uint64_t zxid)
-{
-	net_packet(1, peer, type, zxid, SLICE_NULL);
-}
-
-static void
-expect(const char *heard)
-{
-	ck_assert_str_eq(net_heard(), heard);
-}
-
-static void
-say_info(int type, int64_t sid, uint32_t accepted, uint64_t version)
-{
-	struct learner_info info = { .sid = sid, .protocol = PACKET_PROTOCOL, .config_version = version };
-	uint8_t body[LEARNER_INFO_BYTES];
-
-	learner_info_put(body, &info);
-	net_packet(1, peer, type, ZXID(accepted, 0), slice_of(body, sizeof body));
-}
-
-static void
-say_ackepoch(int32_t epoch, uint64_t zxid)
-{
-	uint8_t body[4];
-
-	put_be32(body, (uint32_t)epoch);
-	net_packet(1, peer, PACKET_ACKEPOCH, zxid, slice_of(body, sizeof body));
-}
+#include "zab_talk.h"
 
 static void
 setup(void)
 {
-	net_init(3, 3);
-	net.nodes[2].alive = net.nodes[3].alive = false;
+	talk_init(3, 3);
 }
 
 static void
@@ -66,48 +23,10 @@ teardown(void)
 	net_free();
 }
 
-static void
-elect(void)
-{
-	net_start(1);
-	net_run();
-	net_elect(1);
-	net_run();
-}
-
-/* A leader of epoch 2 with 1:1 to 1:5, whose one follower the test is, as server 2. */
-static void
-lead(void)
-{
-	net_fill(1, 1, 1, 5);
-	elect();
-	peer = net_connect(1);
-	say_info(PACKET_FOLLOWERINFO, 2, 1, 0);
-	say_ackepoch(1, ZXID(1, 5));
-	say(PACKET_ACK, ZXID(2, 0));
-	net_heard();
-	say(PACKET_ACK, ZXID(2, 0)); /* behind UPTODATE, as Java's do */
-	ck_assert(net_serves(1));
-}
-
-static void
-expect_closed(const char *why)
-{
-	ck_assert_str_eq(NODE->closed, why);
-}
-
-static void
-expect_gone(const char *why)
-{
-	expect_closed(why);
-	ck_assert_uint_eq(zab_peer_output(&NODE->zab, peer).len, 0);
-	ck_assert_ptr_null(net_find_pipe(1, 0));
-}
-
 START_TEST(one_course_of_everything)
 {
 	net_fill(1, 1, 1, 5);
-	elect();
+	elect(1);
 	ck_assert_int_eq(NODE->role.role, ZAB_LOOKING);
 	peer = net_connect(1);
 	say_info(PACKET_FOLLOWERINFO, 2, 7, 0);
@@ -139,7 +58,7 @@ END_TEST
 
 START_TEST(epoch_is_announced_when_it_is_on_disk)
 {
-	elect();
+	elect(1);
 	peer = net_connect(1);
 	NODE->logd_stuck = true;
 	say_info(PACKET_FOLLOWERINFO, 2, 0, 0);
@@ -176,7 +95,7 @@ START_TEST(learners_that_are_none_of_ours)
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		setup();
-		elect();
+		elect(1);
 		peer = net_connect(1);
 		say_info(rows[i].type, rows[i].sid, rows[i].accepted, rows[i].version);
 		expect_gone(rows[i].why);
@@ -209,7 +128,7 @@ START_TEST(ackepochs)
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		setup();
 		net_fill(1, 1, 1, 5);
-		elect();
+		elect(1);
 		peer = net_connect(1);
 		say_info(PACKET_FOLLOWERINFO, 2, 1, 0);
 		net_heard();
@@ -219,7 +138,7 @@ START_TEST(ackepochs)
 			expect_gone("it knows more than we do");
 	}
 	setup();
-	elect();
+	elect(1);
 	peer = net_connect(1);
 	say_info(PACKET_FOLLOWERINFO, 2, 1, 0);
 	say_data(PACKET_ACKEPOCH, 0, "123", 3);
@@ -233,7 +152,7 @@ START_TEST(latecomers_and_those_that_do_not_count)
 	uint32_t first;
 
 	net_fill(1, 1, 1, 5);
-	elect();
+	elect(1);
 	first = peer = net_connect(1);
 	say_info(PACKET_FOLLOWERINFO, 3, 1, 0);
 	say_ackepoch(-1, ZXID(1, 5));
@@ -305,7 +224,7 @@ START_TEST(acks_that_make_no_sense)
 	expect_gone("an ACK of what was never proposed to it");
 	setup();
 	net_fill(1, 1, 1, 5);
-	elect();
+	elect(1);
 	peer = net_connect(1);
 	say_info(PACKET_FOLLOWERINFO, 2, 1, 0);
 	say_ackepoch(1, ZXID(1, 5));
@@ -478,7 +397,7 @@ END_TEST
 
 START_TEST(nobody_comes_or_nobody_goes_on)
 {
-	elect();
+	elect(1);
 	net_pass((NET_INIT - 1) * NET_TICK_MS);
 	ck_assert(!NODE->looking);
 	net_pass(3 * NET_TICK_MS);
@@ -595,7 +514,7 @@ START_TEST(garbage_before_it_is_live)
 {
 	static char junk[1000];
 
-	elect();
+	elect(1);
 	peer = net_connect(1);
 	/* A packet that promises 50 MB. */
 	net_input(1, peer, SLICE_LIT("\0\0\0\013\0\0\0\0\0\0\0\0\3\0\0\0"));
@@ -828,7 +747,7 @@ END_TEST
 START_TEST(epochs_cannot_be_stored)
 {
 	NODE->refuse_epochs = true;
-	elect();
+	elect(1);
 	peer = net_connect(1);
 	say_info(PACKET_FOLLOWERINFO, 2, 1, 0);
 	ck_assert_str_eq(NODE->zab.left, "the epochs could not be stored");
@@ -848,30 +767,6 @@ ask_for_snapshot(void)
 	say_info(PACKET_FOLLOWERINFO, 3, 2, 0);
 	say_ackepoch(1, ZXID(1, 2));
 	net_heard();
-}
-
-static void
-open_channel(void)
-{
-	struct zab_event e = { .type = ZAB_FRAME,
-			       .link = ZAB_LOGD,
-			       .fd = 15,
-			       .frame = { .type = MSG_LOAD_CHANNEL, .seq = NODE->zab.load_seq } };
-
-	NODE->channels[15] = (struct net_channel){ .open = true };
-	net_step(1, &e);
-}
-
-static void
-bulk(uint16_t type, uint64_t zxid, const char *body, size_t len)
-{
-	struct zab_event e = { .type = ZAB_CHANNEL_FRAME,
-			       .fd = -1,
-			       .peer = peer,
-			       .frame = { .type = type, .zxid = zxid, .body = slice_of(body, len) } };
-
-	net_step(1, &e);
-	net_run();
 }
 
 START_TEST(channels_that_lie)
@@ -1134,19 +1029,6 @@ END_TEST
 
 /* Members */
 
-static const char members_0[] = "server.1=a:1:2:participant\nserver.2=b:1:2:participant\nversion=0";
-
-static void
-with_members(int sid, const char *text)
-{
-	struct net_node *n = &net.nodes[sid];
-
-	zab_free(&n->zab);
-	n->config.members = slice_str(text);
-	n->config.reconfig = true;
-	zab_init(&n->zab, &n->config);
-}
-
 /* Without reconfigEnabled each goes by its file, and a version that a leader made up is soon forgotten. */
 START_TEST(file_says_who_takes_part)
 {
@@ -1213,22 +1095,6 @@ START_TEST(members_from_a_peer_of_the_election)
 	expect_gone("it has a later configuration than we have");
 }
 END_TEST
-
-/* A reconfig of a leader: from its proposal on both quorums count, from its commit on the new one. */
-static size_t
-reconfig_body(uint8_t *body, uint64_t zxid, const char *text)
-{
-	size_t len = strlen(text);
-
-	memset(body, 0, 32);
-	put_be64(body + 12, zxid);
-	put_be32(body + 28, 16);
-	put_be32(body + 32, 0);
-	put_be32(body + 36, (uint32_t)len);
-	memcpy(body + 40, text, len);
-	put_be32(body + 40 + len, 0);
-	return 44 + len;
-}
 
 START_TEST(a_leader_reconfigures)
 {
@@ -1397,15 +1263,6 @@ ask_for_log(uint64_t has)
 	net_heard();
 }
 
-static void
-bulk_txn(uint64_t zxid)
-{
-	char body[NET_TXN_BYTES] = { 0 };
-
-	put_be64((uint8_t *)body + 12, zxid);
-	bulk(MSG_BULK_TXN, zxid, body, sizeof body);
-}
-
 START_TEST(log_and_memory_meet)
 {
 	uint32_t learner, follower;
@@ -1569,7 +1426,7 @@ END_TEST
 
 START_TEST(early_observers_and_strangers_do_not_count)
 {
-	elect();
+	elect(1);
 	peer = net_connect(1);
 	say_info(PACKET_OBSERVERINFO, 4, 9, 0);
 	peer = net_connect(1);
@@ -1595,7 +1452,7 @@ START_TEST(early_observers_and_strangers_do_not_count)
 	net_heard();
 	/* Too late for a vote, too early for a new epoch. */
 	setup();
-	elect();
+	elect(1);
 	peer = net_connect(1);
 	say_info(PACKET_FOLLOWERINFO, 2, 0, 0);
 	peer = net_connect(1);
@@ -1621,7 +1478,7 @@ END_TEST
 START_TEST(siblings_away_while_it_is_established)
 {
 	/* logd when the epoch is to be stored, electiond and clientd all the time. */
-	elect();
+	elect(1);
 	net_link_down(1, ZAB_LOGD);
 	net_link_down(1, ZAB_ELECTIOND);
 	net_link_down(1, ZAB_CLIENTD);

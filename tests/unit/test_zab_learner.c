@@ -9,10 +9,7 @@
 #include "base/bytes.h"
 #include "disk/snapshot.h"
 #include "syncd/packet.h"
-#include "zab_net.h"
-
-#define ZXID(epoch, n) ((uint64_t)(epoch) << 32 | (n))
-#define NODE           (&net.nodes[1])
+#include "zab_talk.h"
 
 enum { LEADER = 2 };
 
@@ -28,95 +25,15 @@ txn(uint64_t zxid)
 }
 
 static void
-say(int type, uint64_t zxid)
-{
-	net_packet(1, net.dialled, type, zxid, SLICE_NULL);
-}
-
-static void
-say_txn(int type, uint64_t zxid)
-{
-	net_packet(1, net.dialled, type, zxid, txn(zxid));
-}
-
-static void
-say_data(int type, uint64_t zxid, const char *data, size_t len)
-{
-	net_packet(1, net.dialled, type, zxid, slice_of(data, len));
-}
-
-static void
-expect(const char *heard)
-{
-	ck_assert_str_eq(net_heard(), heard);
-}
-
-static void
 setup(void)
 {
-	net_init(3, 3);
-	net.fake[LEADER] = true;
-	net.nodes[2].alive = net.nodes[3].alive = false;
+	talk_init(3, 3);
 }
 
 static void
 teardown(void)
 {
 	net_free();
-}
-
-/* Elects the leader that the test is. */
-static void
-elect(void)
-{
-	net_start(1);
-	net_run();
-	ck_assert(NODE->looking);
-	net_elect(LEADER);
-	net_run();
-}
-
-/* To where DIFF, TRUNC or SNAP is to come. */
-static void
-discover(uint32_t epoch)
-{
-	char want[64];
-
-	elect();
-	snprintf(want, sizeof want, "%s %llx +20", NODE->config.observer ? "OBSERVERINFO" : "FOLLOWERINFO",
-		 (unsigned long long)ZXID(NODE->epochs.accepted, 0));
-	expect(want);
-	say_data(PACKET_LEADERINFO, ZXID(epoch, 0), "\0\1\0\0", 4);
-	snprintf(want, sizeof want, "ACKEPOCH %llx +4", (unsigned long long)NODE->zab.proposed);
-	expect(want);
-	ck_assert_uint_eq(NODE->epochs.accepted, epoch);
-}
-
-static void
-follow(uint32_t epoch)
-{
-	discover(epoch);
-	say(PACKET_DIFF, NODE->zab.proposed);
-	say(PACKET_NEWLEADER, ZXID(epoch, 0));
-	say(PACKET_UPTODATE, PACKET_NO_ZXID);
-	net_heard();
-	ck_assert(net_serves(1));
-}
-
-static void
-hang_up(void)
-{
-	net_cut(1, 0);
-	net_run();
-}
-
-static void
-expect_looking(const char *why)
-{
-	ck_assert_str_eq(NODE->closed, why);
-	ck_assert(NODE->looking);
-	ck_assert_int_eq(NODE->role.role, ZAB_LOOKING);
-	ck_assert_ptr_null(net_find_pipe(1, 0));
 }
 
 START_TEST(one_course_of_everything)
@@ -185,7 +102,7 @@ END_TEST
 
 START_TEST(accepted_epoch_is_stored_before_it_is_promised)
 {
-	elect();
+	elect(LEADER);
 	net_heard();
 	NODE->logd_stuck = true;
 	say_data(PACKET_LEADERINFO, ZXID(1, 0), "\0\1\0\0", 4);
@@ -199,14 +116,14 @@ END_TEST
 START_TEST(epochs_that_were_promised_or_passed)
 {
 	NODE->epochs = (struct zab_epochs){ .accepted = 5, .current = 3 };
-	elect();
+	elect(LEADER);
 	expect("FOLLOWERINFO 500000000 +20");
 	say_data(PACKET_LEADERINFO, ZXID(5, 0), "\0\1\0\0", 4);
 	ck_assert_str_eq(net_heard(), "ACKEPOCH 0 +4");
 	ck_assert_int_eq(NODE->zab.task.type, ZAB_NO_TASK); /* nothing to store: -1 is said */
 	setup();
 	NODE->epochs = (struct zab_epochs){ .accepted = 5, .current = 3 };
-	elect();
+	elect(LEADER);
 	say_data(PACKET_LEADERINFO, ZXID(4, 0), "\0\1\0\0", 4);
 	expect_looking("the leader's epoch is below the one we have accepted");
 }
@@ -215,7 +132,7 @@ END_TEST
 START_TEST(epochs_cannot_be_stored)
 {
 	NODE->refuse_epochs = true;
-	elect();
+	elect(LEADER);
 	say_data(PACKET_LEADERINFO, ZXID(1, 0), "\0\1\0\0", 4);
 	expect_looking("the epochs could not be stored");
 }
@@ -240,7 +157,7 @@ START_TEST(packets_that_make_no_sense_end_the_connection)
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		setup();
-		elect();
+		elect(LEADER);
 		say_data(rows[i].type, rows[i].zxid, rows[i].data, rows[i].len);
 		expect_looking(rows[i].why);
 	}
@@ -354,7 +271,7 @@ START_TEST(dials_are_tried_five_times)
 	unsigned dials;
 
 	net.fake[LEADER] = false;
-	elect();
+	elect(LEADER);
 	ck_assert(!NODE->looking);
 	dials = NODE->zab.learn.attempt;
 	ck_assert_uint_eq(dials, 1);
@@ -483,7 +400,7 @@ END_TEST
 
 START_TEST(logd_dies_while_an_epoch_is_stored)
 {
-	elect();
+	elect(LEADER);
 	net_heard();
 	NODE->logd_stuck = true;
 	say_data(PACKET_LEADERINFO, ZXID(1, 0), "\0\1\0\0", 4);
@@ -1259,7 +1176,7 @@ START_TEST(logd_answers_when_the_role_is_over)
 		ck_assert_uint_eq(NODE->look.zxid, rows[i].end);
 	}
 	setup();
-	elect();
+	elect(LEADER);
 	NODE->logd_stuck = true;
 	say_data(PACKET_LEADERINFO, ZXID(1, 0), "\0\1\0\0", 4);
 	hang_up();
@@ -1276,7 +1193,7 @@ START_TEST(says_how_it_is)
 
 	ck_assert_str_eq(zab_describe(&NODE->zab, text, sizeof text),
 			 "waiting for logd to tell what is on disk");
-	elect();
+	elect(LEADER);
 	ck_assert_str_eq(zab_describe(&NODE->zab, text, sizeof text), "joining the leader");
 	setup();
 	follow(1);
@@ -1342,7 +1259,7 @@ START_TEST(no_dial_without_a_role)
 	uint32_t dials;
 
 	net.fake[LEADER] = false;
-	elect();
+	elect(LEADER);
 	dials = NODE->zab.learn.attempt;
 	net_link_down(1, ZAB_LOGD);
 	NODE->disk_failed = true;

@@ -18,9 +18,7 @@ struct net net;
 static void
 print_trace(struct trace *t, enum trace_level level, const char *room, const char *event, const char *text)
 {
-	(void)level;
-	(void)room;
-	ear_judge(event, text);
+	ear.emit(&ear, level, room, event, text);
 	if (getenv("ZAB_NET_TRACE") == NULL)
 		return;
 	fprintf(stderr, "%6llu n%d %-20s %s\n", (unsigned long long)net.now_ms,
@@ -776,6 +774,7 @@ net_free(void)
 	}
 	buf_free(&net.heard);
 	memset(&net, 0, sizeof net);
+	ear_forget();
 }
 
 static void
