@@ -27,8 +27,7 @@ teardown(void)
 static void
 wrote(size_t count)
 {
-	net_step(1,
-		 &(struct zab_event){ .type = ZAB_PEER_WROTE, .fd = -1, .peer = peer, .count = count });
+	net_step(1, &(struct zab_event){ .type = ZAB_PEER_WROTE, .fd = -1, .peer = peer, .count = count });
 	net_run();
 }
 
@@ -198,7 +197,8 @@ START_TEST(memory_decides)
 	} rows[] = {
 		{ ZXID(1, 5), "DIFF 800000002, PROPOSAL 800000001 +48, COMMIT 800000001, "
 			      "PROPOSAL 800000002 +48, COMMIT 800000002, NEWLEADER 800000000" },
-		{ ZXID(8, 1), "DIFF 800000002, PROPOSAL 800000002 +48, COMMIT 800000002, NEWLEADER 800000000" },
+		{ ZXID(8, 1),
+		  "DIFF 800000002, PROPOSAL 800000002 +48, COMMIT 800000002, NEWLEADER 800000000" },
 		{ ZXID(8, 2), "DIFF 800000002, NEWLEADER 800000000" },
 		{ ZXID(8, 3), "TRUNC 800000002, NEWLEADER 800000000" },
 		{ ZXID(8, 0), "DIFF 800000002, PROPOSAL 800000001 +48, COMMIT 800000001, "
@@ -239,8 +239,10 @@ START_TEST(disk_decides)
 		uint64_t has, log, next;
 		const char *heard;
 	} rows[] = {
-		{ ZXID(1, 5), ZXID(1, 5), ZXID(3, 1), "DIFF 300000005, PROPOSAL 300000001 +48, COMMIT 300000001" },
-		{ ZXID(3, 0), ZXID(1, 5), ZXID(3, 1), "DIFF 300000005, PROPOSAL 300000001 +48, COMMIT 300000001" },
+		{ ZXID(1, 5), ZXID(1, 5), ZXID(3, 1),
+		  "DIFF 300000005, PROPOSAL 300000001 +48, COMMIT 300000001" },
+		{ ZXID(3, 0), ZXID(1, 5), ZXID(3, 1),
+		  "DIFF 300000005, PROPOSAL 300000001 +48, COMMIT 300000001" },
 		{ ZXID(2, 0), ZXID(1, 5), ZXID(3, 1), "" }, /* other epochs: a snapshot */
 		{ ZXID(2, 4), ZXID(1, 5), ZXID(3, 1), "" },
 	};

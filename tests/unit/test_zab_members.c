@@ -170,8 +170,7 @@ propose_reconfig(uint64_t zxid, const char *text)
 {
 	uint8_t body[1024];
 
-	net_frame(1, ZAB_CLIENTD, MSG_PROPOSE, 0, 0, zxid,
-		  slice_of(body, reconfig_body(body, zxid, text)));
+	net_frame(1, ZAB_CLIENTD, MSG_PROPOSE, 0, 0, zxid, slice_of(body, reconfig_body(body, zxid, text)));
 	net_run();
 }
 
@@ -229,7 +228,8 @@ END_TEST
 /* The same where the reconfig is the first txn that memory holds, and the old quorum is not enough for it. */
 START_TEST(a_reconfig_comes_first)
 {
-	static const char other[] = "server.1=a:1:2:participant\nserver.4=d:1:2:participant\nversion=200000001";
+	static const char other[] =
+	    "server.1=a:1:2:participant\nserver.4=d:1:2:participant\nversion=200000001";
 	uint32_t two = lead_with_members();
 
 	propose_reconfig(ZXID(2, 1), other);
