@@ -142,8 +142,8 @@ struct config {
 	int64_t purge_interval_ms; /* 0: no purge */
 	int snap_retain_count;
 	int64_t disk_reserve_bytes;
-	int64_t scrub_interval_ms;   /* 0: no scrub */
-	int64_t scrub_rate_bytes;    /* a second */
+	int64_t scrub_interval_ms; /* 0: no scrub */
+	int64_t scrub_rate_bytes;  /* a second */
 	double snapshot_size_factor; /* as ZooKeeper: below 0 none, above 1 counts as 0.33 */
 
 	/* The ensemble. */

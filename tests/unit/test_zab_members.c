@@ -88,6 +88,7 @@ START_TEST(siblings_away_when_members_change)
 	say_data(PACKET_LEADERINFO, ZXID(1, 0), "\0\1\0\0", 4);
 	say(PACKET_DIFF, 0);
 	say_data(PACKET_NEWLEADER, ZXID(1, 0), early, sizeof early - 1);
+	say(PACKET_UPTODATE, PACKET_NO_ZXID);
 	ck_assert_uint_eq(quorums()->current.nvoters, 3);
 	ck_assert_ptr_null(net_asked(1, MSG_CONFIG));
 	net_link_up(1, ZAB_CLIENTD);
