@@ -311,7 +311,7 @@ END_TEST
 /* The leader that was elected looks again itself: who waits for it does, too. */
 START_TEST(leader_turns_away)
 {
-	elect();
+	elect(LEADER);
 	expect("FOLLOWERINFO 0 +20");
 	net_frame(1, ZAB_ELECTIOND, MSG_DOUBT, 0, NODE->look_number, 0, SLICE_NULL);
 	ck_assert(!NODE->looking);
