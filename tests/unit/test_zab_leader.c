@@ -431,7 +431,7 @@ START_TEST(voters_turn_away)
 {
 	const char *reason = "the voters have turned away, and too few have come to follow";
 
-	elect();
+	elect(1);
 	net_frame(1, ZAB_ELECTIOND, MSG_DOUBT, DOUBT_LOST, NODE->look_number - 1, 0, SLICE_NULL);
 	ck_assert(!NODE->looking);
 	doubt(1, DOUBT_LOST);
@@ -455,7 +455,7 @@ START_TEST(voters_turn_away)
 	ck_assert(NODE->looking);
 	/* Nobody comes at all. */
 	setup();
-	elect();
+	elect(1);
 	doubt(1, 0);
 	net_pass(190);
 	ck_assert(!NODE->looking);
