@@ -42,6 +42,11 @@ struct store_disk_ops {
 	int64_t (*next_data)(struct store_disk *d, int handle, uint64_t offset);
 	/* All of it or an error, after which the content of that range is unknown. */
 	int (*write)(struct store_disk *d, int handle, uint64_t offset, const void *data, size_t len);
+	/*
+	 * The disk has been given that range, so that a sync has less to wait for; that it keeps it is not promised. An
+	 * error counts as one of sync.
+	 */
+	int (*write_back)(struct store_disk *d, int handle, uint64_t offset, uint64_t len);
 	/* Content and size are on the disk (fdatasync). After an error what was not synced is lost or not: unknown. */
 	int (*sync)(struct store_disk *d, int handle);
 	int (*truncate)(struct store_disk *d, int handle, uint64_t size);

@@ -27,6 +27,8 @@ enum {
 	LOADS_MAX = 16,     /* more are refused by closing their channel: clientd's, and learners' */
 	OUT_FULL = 1 << 20, /* produced ahead of what the reader took */
 	IN_BYTES = 256 << 10,
+	SNAPSHOT_RATE =
+	    64 << 20,  /* bytes a second of the own tree, so that requests have the disk and the processors */
 	BEAT_MS = 300, /* shows that it lives while there is nothing to do */
 };
 
@@ -46,6 +48,7 @@ struct intake {
 	struct snapfile *file; /* NULL before its BULK_SNAPSHOT */
 	enum snapfile_form form;
 	uint64_t zxid, bytes, number, keep_free;
+	uint64_t resume_us; /* nothing is read before; 0: at once */
 	struct buf in;
 };
 
@@ -276,6 +279,8 @@ advance_intake(struct child *c, struct intake *k)
 		return;
 	}
 	buf_commit(&k->in, (size_t)got);
+	if (k->kind == HELPER_SNAPSHOT)
+		k->resume_us = clock_mono_us() + (uint64_t)got * 1000000 / SNAPSHOT_RATE;
 	ret = take_frames(c, k);
 	if (ret > 0)
 		end_intake(c, k, 0, NULL);
@@ -471,19 +476,29 @@ loading(const struct child *c)
 	return false;
 }
 
-/* How long may be waited for a socket: a purge goes on at once, a scrub in its time; nothing of both beside a load. */
+static int
+until(uint64_t then_ms, uint64_t now_ms, int most)
+{
+	return then_ms <= now_ms ? 0 : then_ms - now_ms < (uint64_t)most ? (int)(then_ms - now_ms) : most;
+}
+
+/*
+ * How long may be waited for a socket: a purge goes on at once, a scrub and the own snapshot in their time; no purge and
+ * no scrub beside a load.
+ */
 static int
 patience(const struct child *c)
 {
-	uint64_t now_ms = clock_mono_ms();
+	uint64_t now_us = clock_mono_us();
+	int wait = BEAT_MS;
 
+	if (c->snapshot.fd >= 0 && c->snapshot.resume_us > now_us)
+		wait = until((c->snapshot.resume_us + 999) / 1000, now_us / 1000, wait);
 	if (loading(c))
-		return BEAT_MS;
+		return wait;
 	if (c->purge_due)
 		return 0;
-	if (c->scrub == NULL || c->scrub_ms > now_ms + BEAT_MS)
-		return BEAT_MS;
-	return c->scrub_ms > now_ms ? (int)(c->scrub_ms - now_ms) : 0;
+	return c->scrub == NULL ? wait : until(c->scrub_ms, now_us / 1000, wait);
 }
 
 static void
@@ -491,7 +506,7 @@ turn(struct child *c)
 {
 	struct pollfd p[3 + LOADS_MAX] = {
 		{ .fd = c->fd, .events = POLLIN },
-		{ .fd = c->snapshot.fd, .events = POLLIN },
+		{ .fd = c->snapshot.resume_us > clock_mono_us() ? -1 : c->snapshot.fd, .events = POLLIN },
 		{ .fd = c->install.fd, .events = POLLIN },
 	};
 

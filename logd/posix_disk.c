@@ -155,6 +155,15 @@ disk_write(struct store_disk *d, int handle, uint64_t offset, const void *data, 
 }
 
 static int
+disk_write_back(struct store_disk *d, int handle, uint64_t offset, uint64_t len)
+{
+	enter(d);
+	return leave(d, sync_file_range(handle, (off_t)offset, (off_t)len,
+					SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+					    SYNC_FILE_RANGE_WAIT_AFTER));
+}
+
+static int
 disk_sync(struct store_disk *d, int handle)
 {
 	enter(d);
@@ -257,6 +266,7 @@ static const struct store_disk_ops ops = {
 	.read = disk_read,
 	.next_data = disk_next_data,
 	.write = disk_write,
+	.write_back = disk_write_back,
 	.sync = disk_sync,
 	.truncate = disk_truncate,
 	.allocate = disk_allocate,

@@ -11,8 +11,11 @@
 #include "disk/snapshot.h"
 
 enum {
-	SYNC_STEP_BYTES =
-	    8 << 20, /* not more dirty pages than this, so that the log's syncs do not wait behind them */
+	/*
+	 * Not more dirty pages than this, for the log's syncs wait behind them; written back and not synced, for each sync
+	 * of a file that grows is a commit of the file system's journal, behind which they would wait too.
+	 */
+	BACK_STEP_BYTES = 1 << 20,
 	WRITE_STEP_BYTES = 256 << 10,
 };
 
@@ -20,7 +23,7 @@ struct snapfile {
 	struct store_disk *disk;
 	int handle;
 	enum snapfile_form form;
-	uint64_t written, synced, keep_free;
+	uint64_t written, given, keep_free; /* given: up to there written back */
 	char name[DISK_NAME_BYTES], temporary[SNAPFILE_NAME_BYTES];
 	struct snapshot_reader reader;
 	struct gzip *gzip;     /* GZ */
@@ -118,13 +121,15 @@ write_out(struct snapfile *f)
 		return ret;
 	f->written += len;
 	buf_reset(&f->out, SIZE_MAX);
-	if (f->written - f->synced < SYNC_STEP_BYTES)
+	if (f->written - f->given < BACK_STEP_BYTES)
 		return 0;
-	f->synced = f->written;
 	ret = d->ops->space(d, STORE_SNAP, &free_bytes);
 	if (ret == 0 && free_bytes < f->keep_free)
 		return -ENOSPC;
-	return ret == 0 ? d->ops->sync(d, f->handle) : ret;
+	if (ret == 0)
+		ret = d->ops->write_back(d, f->handle, f->given, f->written - f->given);
+	f->given = f->written;
+	return ret;
 }
 
 int

@@ -323,6 +323,17 @@ keep_some(struct fake_disk *f, struct fake_file *p)
 	}
 }
 
+/* What has been written back counts as much as what has not. */
+static int
+fake_write_back(struct store_disk *d, int handle, uint64_t offset, uint64_t len)
+{
+	(void)d;
+	(void)handle;
+	(void)offset;
+	(void)len;
+	return 0;
+}
+
 static int
 fake_sync(struct store_disk *d, int handle)
 {
@@ -458,6 +469,7 @@ static const struct store_disk_ops fake_ops = {
 	.read = fake_read,
 	.next_data = fake_next_data,
 	.write = fake_write,
+	.write_back = fake_write_back,
 	.sync = fake_sync,
 	.truncate = fake_truncate,
 	.allocate = fake_allocate,
