@@ -44,9 +44,9 @@ class Writer(threading.Thread):
     """Sets its znode to 1, 2, 3, ..., whatever becomes of its connections."""
 
     def __init__(self, port, k):
-        super().__init__()
+        super().__init__(daemon=True)
         self.port, self.path, self.acked, self.value, self.wrong = port, f"/w{k}", 0, 0, None
-        self.over = False
+        self.over, self.goal = False, WRITES
 
     def session(self):
         """A connection, and the znode's value on it."""
@@ -63,9 +63,9 @@ class Writer(threading.Thread):
         return w
 
     def run(self):
-        while self.acked < WRITES and self.wrong is None and not self.over:
+        while self.acked < self.goal and self.wrong is None and not self.over:
             with contextlib.suppress(OSError, TimeoutError, AttributeError, z.Short), self.session() as w:
-                while self.acked < WRITES and self.wrong is None and not self.over:
+                while self.acked < self.goal and self.wrong is None and not self.over:
                     reply = w.call(z.SET_DATA, z.set_data(self.path, b"%d" % (self.acked + 1)))[1]
                     if reply is None or reply.err != 0:
                         break
