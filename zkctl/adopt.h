@@ -17,6 +17,8 @@
 #ifndef ZKCTL_ADOPT_H
 #define ZKCTL_ADOPT_H
 
+#include <stdio.h>
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "census.h"

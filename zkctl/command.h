@@ -48,6 +48,7 @@
 	X(PEER, 0, "peer", "SID", "only what is sent to this server")                                        \
 	X(MS, 0, "ms", "N", "so many milliseconds")                                                          \
 	X(OUTPUT, 'o', "output", "FILE", "into this file, or as zoo.cfg into this folder")                   \
+	X(MIGRATION, 0, "migration", NULL, "of a ZooKeeper ensemble, before zkd takes its place")            \
 	X(FORCE, 0, "force", NULL, "write over a file that is there")                                        \
 	X(WITHOUT, 0, "without", "KEY,...", "leave these keys out, such as ssl.*")
 

@@ -60,9 +60,9 @@ read_all(int fd, struct buf *in)
 }
 
 int
-word_ask(const struct zk_server *s, const char word[4], char **answer)
+word_fetch(const struct zk_server *s, const char word[4], char **answer, char why[ZK_WHY_BYTES])
 {
-	int fd = dial(s), r = fd;
+	int fd = dial(s), r = fd, status = ZKCTL_OK;
 	struct buf in;
 
 	buf_init(&in, WORD_ANSWER_MAX);
@@ -72,20 +72,33 @@ word_ask(const struct zk_server *s, const char word[4], char **answer)
 	}
 	*answer = mem_strndup(buf_head(&in), buf_len(&in));
 	buf_free(&in);
-	if (r < 0)
-		r = complain(ZKCTL_NO_ANSWER, "%s:%s does not answer %.4s: %s", s->host, s->port, word,
-			     strerror(-r));
-	else if (strstr(*answer, "is not in the whitelist") != NULL)
-		r = complain(ZKCTL_NOT_ALLOWED,
-			     "%s:%s does not answer %.4s; let it: 4lw.commands.whitelist=srvr,cons,dump",
-			     s->host, s->port, word);
-	else if (strstr(*answer, "not currently serving requests") != NULL || (*answer)[0] == '\0')
-		r = complain(ZKCTL_NO_ANSWER, "%s:%s does not serve now", s->host, s->port);
-	if (r != 0) {
+	if (r < 0) {
+		status = ZKCTL_NO_ANSWER;
+		snprintf(why, ZK_WHY_BYTES, "%s:%s does not answer %.4s: %s", s->host, s->port, word,
+			 strerror(-r));
+	} else if (strstr(*answer, "is not in the whitelist") != NULL) {
+		status = ZKCTL_NOT_ALLOWED;
+		snprintf(why, ZK_WHY_BYTES,
+			 "%s:%s does not answer %.4s; let it: 4lw.commands.whitelist=srvr,cons,dump", s->host,
+			 s->port, word);
+	} else if (strstr(*answer, "not currently serving requests") != NULL || (*answer)[0] == '\0') {
+		status = ZKCTL_NO_ANSWER;
+		snprintf(why, ZK_WHY_BYTES, "%s:%s does not serve now", s->host, s->port);
+	}
+	if (status != ZKCTL_OK) {
 		mem_free(*answer);
 		*answer = NULL;
 	}
-	return r;
+	return status;
+}
+
+int
+word_ask(const struct zk_server *s, const char word[4], char **answer)
+{
+	char why[ZK_WHY_BYTES];
+	int status = word_fetch(s, word, answer, why);
+
+	return status == ZKCTL_OK ? ZKCTL_OK : complain(status, "%s", why);
 }
 
 /* ---- Several at once ---- */

@@ -12,6 +12,9 @@ enum { WORD_MS = 5000, WORD_ANSWER_MAX = 256 << 20 };
  */
 int word_ask(const struct zk_server *server, const char word[4], char **answer);
 
+/* The same without a complaint: why there is no answer goes into why. */
+int word_fetch(const struct zk_server *server, const char word[4], char **answer, char why[ZK_WHY_BYTES]);
+
 /* One server among several that are asked at once. */
 struct word_question {
 	struct zk_server server;

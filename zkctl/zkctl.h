@@ -16,7 +16,7 @@
 	X(UNWELL, 1, "answered, but not as hoped: not well, not in time, refused, a bad file")               \
 	X(USAGE, 2, "wrong invocation or configuration, or a file cannot be opened")                         \
 	X(NO_ANSWER, 3, "no such node or server, or it does not answer")                                     \
-	X(RESERVED, 4, "good but for a torn tail (log verify), a decision (adopt)")                          \
+	X(RESERVED, 4, "good, with a torn tail (log verify), a question (adopt, doctor)")                          \
 	X(NO_NODE, 5, "there is no such znode, or no such session")                                          \
 	X(CONFLICT, 6, "the znode (or file) is there already, has children, or another version")             \
 	X(NOT_ALLOWED, 7, "an ACL, a quota or a credential stands against it")                               \
@@ -56,6 +56,7 @@ struct options {
 #define GIVEN(o, id) (((o)->given & BIT(id)) != 0)
 
 int command_election(const struct options *o, int argc, char **argv);
+int command_doctor(const struct options *o, int argc, char **argv);
 int command_ps(const struct options *o, int argc, char **argv);
 int command_status(const struct options *o, int argc, char **argv);
 int command_wait(const struct options *o, int argc, char **argv);
