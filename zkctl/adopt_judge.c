@@ -142,7 +142,7 @@ adopt_is_secret(const struct adopt_setting *s)
 	return config_key_is_secret(s->key == NULL ? &none : s->key, s->written);
 }
 
-static struct adopt_finding *
+static struct adopt_finding *__attribute__((format(printf, 4, 0)))
 add(struct adoption *a, enum adopt_class class, const char *subject, const char *format, va_list ap)
 {
 	struct adopt_finding *f = &a->findings[a->nfindings];

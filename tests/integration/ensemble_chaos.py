@@ -12,7 +12,8 @@ a limit. At the end the history of all calls is checked (tests/lib/history.py), 
 
 --servers names the kind of each, zkd or apache, and those that only observe: the same test runs on Apache ZooKeeper and
 on mixtures. Where an Apache server takes part a broken sync is shown and not counted: theirs do not wait for a quorum,
-and break it by themselves. The plan of faults follows from the seed alone. The last line is "N passed, N failed"; the
+and break it by themselves. Nor is an Apache server's disk made to fail: it appends behind a failed append, comes back
+with a log with holes (zkctl log verify), and then lacks acknowledged writes. The plan of faults follows from the seed alone. The last line is "N passed, N failed"; the
 status is 1 if any failed, 77 where there can be no namespaces. SIGINT ends the faults early, not the checks; a second
 one ends all.
 """
@@ -104,10 +105,12 @@ class Chaos:
 
     # whom it hits
 
-    def pick(self, fault, role=None):
-        """A server: by the dice, or the leader, or one that follows."""
-        servers = [s for s in self.ensemble.servers if s.running]
+    def pick(self, fault, role=None, kind=None):
+        """A server: by the dice, or the leader, or one that follows; of that kind."""
+        servers = [s for s in self.ensemble.servers if s.running and kind in (None, s.kind)]
         leader = self.ensemble.leader()
+        if kind is not None and leader not in servers:
+            return servers[fault.dice % len(servers)]
         if role == "leader" and leader is not None:
             return leader
         if role == "follower" and leader is not None:
@@ -224,11 +227,8 @@ class Chaos:
         await asyncio.sleep(fault.hold)
         self.ensemble.lab.heal()
 
-    async def revive(self, server):
-        """Its own supervisor starts a server again that gave up for the sake of its disk."""
-        if server.ended():
-            server.node.process = None
-            server.launch()
+    def pick_disk(self, fault):
+        return self.pick(fault, "leader" if fault.dice & 8 else None, "zkd")
 
     async def fill_disks(self, servers, fault):
         for server in servers:
@@ -236,18 +236,17 @@ class Chaos:
         await asyncio.sleep(fault.hold)
         for server in servers:
             server.disk.free()
-            await self.revive(server)
 
     async def full_disk(self, fault):
-        await self.fill_disks([self.pick(fault, "leader" if fault.dice & 8 else None)], fault)
+        await self.fill_disks([self.pick_disk(fault)], fault)
 
     async def full_disks(self, fault):
         """Nobody can write anything down: nothing may be acknowledged."""
-        await self.fill_disks(self.ensemble.servers, fault)
+        await self.fill_disks([s for s in self.ensemble.servers if s.kind == "zkd"], fault)
 
     async def failing_disk(self, fault):
         """Calls that change the disk fail with EIO, and then no longer."""
-        server = self.pick(fault, "leader" if fault.dice & 8 else None)
+        server = self.pick_disk(fault)
         pids = [word for pid in server.pids_of_log() for word in ("-p", str(pid))]
         if not pids:
             return
@@ -258,11 +257,10 @@ class Chaos:
         await asyncio.sleep(fault.hold)
         strace.terminate()
         await self.in_thread(strace.wait)
-        await self.revive(server)
 
     async def read_only_disk(self, fault):
         """The kernel found an error; the operator checks the file system, mounts it, and starts the server."""
-        server = self.pick(fault, "leader" if fault.dice & 8 else None)
+        server = self.pick_disk(fault)
         server.disk.fail()
         await asyncio.sleep(fault.hold)
         await self.in_thread(server.kill)
@@ -301,7 +299,8 @@ class Chaos:
         "read-only disk": (read_only_disk, 2),
         "step clock": (step_clock, 2),
     }
-    HARDWARE = ("full disk", "full disks", "failing disk", "read-only disk", "step clock")
+    OF_DISKS = ("full disk", "full disks", "failing disk", "read-only disk")
+    OF_HARDWARE = (*OF_DISKS, "step clock")
 
     # the course of the test
 
@@ -370,7 +369,9 @@ class Chaos:
         rng = random.Random(self.args.seed)
         kinds = [k for k in self.KINDS if not self.args.only or k in self.args.only]
         if not self.args.own_disks:
-            kinds = [k for k in kinds if k not in self.HARDWARE]
+            kinds = [k for k in kinds if k not in self.OF_HARDWARE]
+        if "zkd" not in self.args.servers:
+            kinds = [k for k in kinds if k not in self.OF_DISKS]
         weights = [self.KINDS[k][1] for k in kinds]
         while True:
             kind = rng.choices(kinds, weights)[0]
@@ -491,7 +492,7 @@ def parse(argv):
     lacking = machine.lacks_disks()
     args.own_disks = lacking is None
     if lacking is not None:
-        print(f"NOT TESTED: {', '.join(Chaos.HARDWARE)}: {lacking}")
+        print(f"NOT TESTED: {', '.join(Chaos.OF_HARDWARE)}: {lacking}")
     if args.only and any(k not in Chaos.KINDS for k in args.only):
         parser.error(f"a fault is one of {', '.join(Chaos.KINDS)}")
     return args

@@ -87,10 +87,6 @@ class Server:
     def running(self):
         return self.node.process is not None
 
-    def ended(self):
-        """Whether it ended by itself: what its own supervisor would start again."""
-        return self.running and self.node.process.poll() is not None
-
     def launch(self):
         if self.kind == "zkd":
             self.node.start(wait=False)
@@ -120,8 +116,6 @@ class Server:
 
     def pids_of_log(self):
         """Of the processes that write the log."""
-        if self.kind != "zkd":
-            return self.pids()
         found = []
         for pid in self.pids():
             with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as f:
