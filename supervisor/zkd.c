@@ -9,13 +9,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "base/assert.h"
 #include "io/clock.h"
 #include "io/log.h"
 #include "members_kept.h"
 #include "signs.h"
+
+enum { STRAYS_MS = 500 };
 
 static const char *
 name_of(enum watch_daemon d)
@@ -458,6 +462,7 @@ start_watchers(struct zkd *z)
 	sigset_t none;
 
 	signal(SIGPIPE, SIG_IGN);
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* of daemons' helpers */
 	watch_signal(z, &z->on_term, SIGTERM, on_stop);
 	watch_signal(z, &z->on_int, SIGINT, on_stop);
 	watch_signal(z, &z->on_quit, SIGQUIT, on_stop);
@@ -473,6 +478,45 @@ start_watchers(struct zkd *z)
 		ev_timer_init(&z->beat, on_beat, period, period);
 		z->beat.data = z;
 		ev_timer_start(z->loop, &z->beat);
+	}
+}
+
+/* ---- the end ---- */
+
+/* Children that are left: helpers whose daemons are gone. */
+static void
+kill_strays(void)
+{
+	FILE *f = fopen("/proc/thread-self/children", "re");
+	int pid;
+
+	while (f != NULL && fscanf(f, "%d", &pid) == 1)
+		kill(pid, SIGKILL);
+	if (f != NULL)
+		fclose(f);
+}
+
+/* When zkd is gone nothing of the node is left. Helpers end by themselves when their daemons do; one that is stopped
+ * cannot. */
+static void
+await_strays(void)
+{
+	uint64_t began_ms = clock_mono_ms();
+	bool killed = false;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, NULL, WNOHANG)) >= 0) {
+		uint64_t waited_ms = clock_mono_ms() - began_ms;
+
+		if (pid > 0)
+			continue;
+		if (waited_ms > 2 * STRAYS_MS)
+			return;
+		if (waited_ms > STRAYS_MS && !killed) {
+			kill_strays();
+			killed = true;
+		}
+		nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
 	}
 }
 
@@ -498,5 +542,6 @@ zkd_run(struct zkd *z)
 	control_stop(&z->control);
 	turn_stop(&z->turn);
 	ev_loop_destroy(z->loop);
+	await_strays();
 	return z->exit_status;
 }

@@ -4,6 +4,7 @@
  * begins ends in a callback of the loop, never inside the action.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -120,6 +121,7 @@ static void
 ask_next(struct dial *d)
 {
 	const struct dial_address *a;
+	int r;
 
 	d->nfound = d->tried = 0;
 	if (d->next == d->naddresses) {
@@ -130,7 +132,14 @@ ask_next(struct dial *d)
 	if (resolver_literal(a->host, a->port, &d->found[0])) {
 		d->nfound = 1;
 		try_next(d);
-	} else if (resolver_ask(&d->syncd->daemon->resolver, &d->query, a->host) != 0) {
+		return;
+	}
+	r = resolver_ask(&d->syncd->daemon->resolver, &d->query, a->host);
+	if (r == -EPIPE) { /* on_resolver_lost */
+		log_event(LOG_ERR, "no resolver",
+			  "consequence=\"this daemon ends, for another to look up names\"");
+		daemon_quit(d->syncd->daemon, EXIT_FAILURE);
+	} else if (r != 0) {
 		tell_refusal(d, EHOSTUNREACH);
 		ask_next(d);
 	}

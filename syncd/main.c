@@ -168,13 +168,16 @@ syncd_open(struct daemon *d)
 	return 0;
 }
 
-/* Only a new process can have a new one. */
+/*
+ * Only a new process can have a new one. While the node has a role it needs no name, and a new syncd would cost it the
+ * role: so dial.c ends it when a name is wanted, which is never before the role has ended.
+ */
 static void
 on_resolver_lost(void *owner)
 {
 	(void)owner;
 	log_event(LOG_ERR, "resolver lost",
-		  "consequence=\"names of servers are not found until syncd is restarted\"");
+		  "consequence=\"this daemon ends as soon as a name is to be looked up\"");
 }
 
 /* Of an ensemble: who takes part, and the times. text is what zab_config.members borrows. */

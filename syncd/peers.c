@@ -14,7 +14,10 @@
 #include "shell.h"
 
 #include "base/mem.h"
+#include "io/clock.h"
 #include "io/log.h"
+
+enum { REFUSALS_EVERY_MS = 10000 };
 
 static void
 step(struct peer *p, enum zab_event_type type, size_t count)
@@ -150,6 +153,22 @@ pick_number(struct syncd *s)
 	return 0;
 }
 
+/* As many connections as there may be: one line for all that are turned away within a while. */
+static void
+tell_full(struct syncd *s, const struct sockaddr_storage *address)
+{
+	uint64_t now_ms = clock_mono_ms();
+	char name[64];
+
+	s->peers_refused++;
+	if (s->peers_refused > 1 && now_ms - s->refusal_told_ms < REFUSALS_EVERY_MS)
+		return;
+	name_peer(address, name, sizeof name);
+	log_event(LOG_WARNING, "too many peers", "peer=%s limit=%d refused=%llu", name, (int)ZAB_PEERS_MAX,
+		  (unsigned long long)s->peers_refused);
+	s->refusal_told_ms = now_ms;
+}
+
 void
 peers_open(struct syncd *s, int fd, const struct sockaddr_storage *address, uint32_t attempt)
 {
@@ -158,6 +177,7 @@ peers_open(struct syncd *s, int fd, const struct sockaddr_storage *address, uint
 
 	e.peer = pick_number(s);
 	if (e.peer == 0) {
+		tell_full(s, address);
 		close(fd);
 		e.type = ZAB_DIAL_FAILED;
 		if (attempt != 0)

@@ -65,10 +65,11 @@ struct syncd {
 	struct loss loss;
 	bool sizes_known; /* logd has told these, for clientd */
 	uint64_t data_bytes, log_bytes;
-	uint64_t members_told;           /* version of those that zkd was told */
-	bool status_stale;               /* the role or a link has changed */
-	uint64_t status_zxid, status_ms; /* of the newest STATUS= */
-	enum zab_phase status_phase;     /* of clientd, then */
+	uint64_t peers_refused, refusal_told_ms; /* for want of a slot; when that was last logged */
+	uint64_t members_told;                   /* version of those that zkd was told */
+	bool status_stale;                       /* the role or a link has changed */
+	uint64_t status_zxid, status_ms;         /* of the newest STATUS= */
+	enum zab_phase status_phase;             /* of clientd, then */
 
 	struct acceptor acceptors[QUORUM_LISTENERS_MAX];
 	unsigned nacceptors;
