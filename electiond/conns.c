@@ -76,13 +76,19 @@ conn_drop(struct conn *c)
 	stream_close(&c->stream);
 	if (c->peer != NULL && c->peer->conn == c)
 		c->peer->conn = NULL;
+	if (c->asks != NULL)
+		c->asks->asking = NULL;
+	c->asks = NULL;
 	bury(c);
 }
 
 void
-conn_finish(struct conn *c)
+conn_ask(struct conn *c, struct peer *peer)
 {
-	stream_finish(&c->stream);
+	if (peer->asking != NULL)
+		conn_drop(peer->asking);
+	peer->asking = c;
+	c->asks = peer;
 }
 
 static void
@@ -200,6 +206,8 @@ on_input(struct stream *s, struct slice data)
 	struct conn *c = s->owner;
 	int64_t n = 1, used = 0;
 
+	if (c->asks != NULL)
+		return -ECONNABORTED; /* nobody answers there */
 	while (n > 0 && stream_is_open(s)) {
 		n = c->peer == NULL ? take_initial(c, data) : take_notification(c, data);
 		if (n > 0) {
@@ -219,6 +227,9 @@ on_drained(struct stream *s)
 {
 	struct conn *c = s->owner;
 
+	/* No more comes, as a server of ZooKeeper would say by closing; but the end of it is still to be heard. */
+	if (c->asks != NULL)
+		shutdown(s->fd, SHUT_WR);
 	if (c->peer == NULL)
 		return;
 	if (c->peer->has_slot)
@@ -227,19 +238,41 @@ on_drained(struct stream *s)
 		peer_happened(c->peer, ELECTION_DELIVERED);
 }
 
+static bool
+is_reset(int error)
+{
+	return error == -ECONNRESET || error == -EPIPE;
+}
+
+/*
+ * The kernel takes connections for a process that is dead or dying, as long as anybody holds its listener, and resets
+ * them when that goes. Who is alive reads what we said and closes.
+ */
+static void
+asking_ended(struct peer *peer, int error)
+{
+	peer->asking = NULL;
+	if (is_reset(error) && peer->conn == NULL && !peer->dial.active)
+		peer_happened(peer, ELECTION_RESET);
+}
+
 static void
 on_closed(struct stream *s, int error)
 {
 	struct conn *c = s->owner;
 	struct peer *peer = c->peer;
 
+	if (c->asks != NULL)
+		asking_ended(c->asks, error);
+	c->asks = NULL;
+
 	if (peer != NULL) {
 		log_event(LOG_DEBUG, "connection ended", "sid=%lld reason=\"%s\"", (long long)peer->sid,
 			  stream_error_text(error));
 		peer->conn = NULL;
-		peer_happened(peer, error == 0                                ? ELECTION_CLOSED
-				    : error == -ECONNRESET || error == -EPIPE ? ELECTION_RESET
-									      : ELECTION_LOST);
+		peer_happened(peer, error == 0        ? ELECTION_CLOSED
+				    : is_reset(error) ? ELECTION_RESET
+						      : ELECTION_LOST);
 		if (peer->dial_back_ms != 0)
 			peer_dial_back(peer);
 	}

@@ -42,7 +42,8 @@ finish(struct dial *d, int fd, int error)
 static void
 note_failure(struct dial *d, int error)
 {
-	if (error == -ECONNREFUSED)
+	/* A listener that goes while it has us in its queue resets us. */
+	if (error == -ECONNREFUSED || error == -ECONNRESET)
 		return;
 	d->refused = false;
 	d->error = error;

@@ -43,11 +43,30 @@ is_lost(const struct election *e)
 	return !quorum_reached(&q->current, &left) || (q->has_pending && !quorum_reached(&q->pending, &left));
 }
 
-void
-election_doubt(struct election *e, int64_t sid, const struct vote *v)
+static void
+turn_away(struct election *e, int64_t sid)
 {
 	struct election_action *a;
 
+	if (sid_set_has(&e->against, (uint64_t)sid))
+		return;
+	sid_set_add(&e->against, (uint64_t)sid);
+	a = election_act(e, ELECTION_DOUBT);
+	a->lost = is_lost(e);
+	election_trace(e, TRACE_DEBUG, "doubt", "peer=%lld lost=%d", (long long)sid, a->lost);
+}
+
+/* Others that are down may come back while there is a leader. */
+void
+election_doubt_down(struct election *e, int64_t sid)
+{
+	if (e->phase == ELECTION_SETTLED && e->unsure && sid == e->vote.leader)
+		turn_away(e, sid);
+}
+
+void
+election_doubt(struct election *e, int64_t sid, const struct vote *v)
+{
 	/* Who has no data votes for nobody, and follows whoever leads. */
 	if (!e->unsure || v->zxid == VOTE_ZXID_NONE)
 		return;
@@ -55,10 +74,5 @@ election_doubt(struct election *e, int64_t sid, const struct vote *v)
 		e->against.bits[sid / 64] &= ~(UINT64_C(1) << sid % 64);
 		return;
 	}
-	if (sid_set_has(&e->against, (uint64_t)sid))
-		return;
-	sid_set_add(&e->against, (uint64_t)sid);
-	a = election_act(e, ELECTION_DOUBT);
-	a->lost = is_lost(e);
-	election_trace(e, TRACE_DEBUG, "doubt", "peer=%lld lost=%d", (long long)sid, a->lost);
+	turn_away(e, sid);
 }

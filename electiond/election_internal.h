@@ -35,6 +35,8 @@ void election_peer_lost(struct election *e, const struct election_event *ev);
 void election_doubt_begin(struct election *e, bool unsure);
 /* A voter has spoken after that. */
 void election_doubt(struct election *e, int64_t sid, const struct vote *v);
+/* A voter is known to be down, after we have settled. */
+void election_doubt_down(struct election *e, int64_t sid);
 
 /* election_count.c */
 void election_votes_put(struct election_votes *votes, int64_t sid, const struct vote *v);

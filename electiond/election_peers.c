@@ -155,6 +155,7 @@ mark_down(struct election *e, int64_t sid)
 	election_trace(e, TRACE_DEBUG, "down", "peer=%lld", (long long)sid);
 	e->peers[sid].down = true;
 	election_votes_remove(&e->outside, sid);
+	election_doubt_down(e, sid);
 }
 
 void
@@ -178,6 +179,15 @@ election_peer_reset(struct election *e, const struct election_event *ev)
 	mark_down(e, ev->peer);
 }
 
+/* Whether it matters whether the peer is there: to who looks any other voter, to who has just settled the leader. */
+static bool
+wants_to_know(const struct election *e, int64_t sid)
+{
+	if (e->phase == ELECTION_LOOKING)
+		return is_other_voter(e, sid);
+	return e->phase == ELECTION_SETTLED && e->unsure && sid == e->vote.leader;
+}
+
 /* A connection that had worked may have ended with its process, or with the role it was for: a dial tells. */
 void
 election_peer_closed(struct election *e, const struct election_event *ev)
@@ -187,7 +197,7 @@ election_peer_closed(struct election *e, const struct election_event *ev)
 	disconnect(p);
 	if (!p->heard) {
 		mark_down(e, ev->peer);
-	} else if (e->phase == ELECTION_LOOKING && is_other_voter(e, ev->peer) && !p->redialled) {
+	} else if (wants_to_know(e, ev->peer) && !p->redialled) {
 		p->redialled = true;
 		dial(e, ev->peer, false);
 	}

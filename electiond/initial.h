@@ -55,7 +55,7 @@ int initial_put(struct buf *out, const struct initial *m);
 
 /*
  * Of two servers the one with the larger sid dials. Whether a connection that `dialler` opened to `acceptor`
- * stays: if not, the dialler drops it after its initial message, and the acceptor dials in its turn.
+ * stays: if not, the dialler says no more than its initial message, and the acceptor dials in its turn.
  */
 bool initial_keeps(int64_t dialler, int64_t acceptor);
 

@@ -138,6 +138,8 @@ free_peer(struct peer *peer)
 	dial_stop(&peer->dial);
 	if (peer->conn != NULL)
 		conn_drop(peer->conn);
+	if (peer->asking != NULL)
+		conn_drop(peer->asking);
 	list_for_each (e, &p->events) {
 		struct peer_event *event = container_of(e, struct peer_event, link);
 
@@ -210,6 +212,8 @@ peer_attach(struct peer *peer, struct conn *c)
 		conn_drop(peer->conn);
 	/* A dial of ours that arrives now would only be closed and dialled back. */
 	dial_stop(&peer->dial);
+	if (peer->asking != NULL)
+		conn_drop(peer->asking);
 	peer->dial_back_ms = 0;
 	peer->has_slot = false;
 	peer->conn = c;
@@ -269,7 +273,7 @@ on_dialled(struct dial *d, int fd, int error)
 	if (initial_keeps(peer->peers->config.sid, peer->sid))
 		peer_attach(peer, c);
 	else
-		conn_finish(c);
+		conn_ask(c, peer);
 }
 
 /*

@@ -20,6 +20,7 @@ struct peer {
 	int64_t sid;
 	struct list link; /* peers.strangers, or none */
 	struct conn *conn;
+	struct conn *asking; /* a dial of ours that only asks it to dial us, until it ends that */
 	struct dial dial;
 	bool has_slot;
 	struct buf slot; /* a notification, as bytes */
@@ -35,6 +36,7 @@ struct conn {
 	struct list link; /* peers.unknown, peers.dead, or none */
 	struct peers *peers;
 	struct peer *peer; /* NULL: who it is, is not known or does not matter */
+	struct peer *asks; /* who is asked over it to dial us */
 	bool unknown;      /* it is in that list */
 	bool spoken;       /* a notification was given to the stream */
 	struct sockaddr_storage from;
@@ -58,8 +60,8 @@ void peer_pump(struct peer *peer);
 void conn_accepted(void *owner, int fd, const struct sockaddr_storage *from, socklen_t len);
 /* Over a dialled socket; our initial message is on its way. */
 struct conn *conn_dialled(struct peers *p, int fd);
-/* Ends when what was said has left. */
-void conn_finish(struct conn *c);
+/* It is not for us to dial peer: our initial message asks it to. That it resets the connection shows that it is down. */
+void conn_ask(struct conn *c, struct peer *peer);
 /* Closes at once, and nobody is told. It is freed at the end of the turn. */
 void conn_drop(struct conn *c);
 /* One line in a while for all of them. */

@@ -287,6 +287,22 @@ def test_the_larger_sid_dials(cluster, port_of):
     again.close()
 
 
+def test_a_listener_that_dies_with_a_dial_in_it(cluster, port_of):
+    """The kernel takes connections for a server that is dying. Nobody waits for that one's vote (finalizeWait is 200 ms)."""
+    servers = electing.server_list(3)
+    listeners = {sid: port_of(servers, sid) for sid in (1, 3)}
+    two = cluster(3, servers=servers, only=[2])[2]
+    two.look()
+    one, _, _ = Peer.accept(listeners[1])
+    with one:
+        assert one.receive()[:2] == (LOOKING, 2)
+        one.send(notification(LOOKING, 2, 0, 1, 0))
+        began = time.monotonic()
+        listeners[3].close()
+        assert two.result().leader == 2
+        assert time.monotonic() - began < 0.15
+
+
 def test_a_dial_that_crossed_is_no_reason_for_another(cluster, port_of):
     servers = electing.server_list(3)
     listener = port_of(servers, 1)

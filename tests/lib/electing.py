@@ -25,7 +25,7 @@ from zkd_node import BUILD, free_port, wait_until
 
 ELECTIOND = os.path.join(BUILD, "electiond", "electiond")
 ZKCTL = os.path.join(BUILD, "zkctl", "zkctl")
-HELLO, LOOK, RESULT, CONFIG, LEAVE = 1, 20, 21, 22, 23
+HELLO, LOOK, RESULT, CONFIG, LEAVE, DOUBT = 1, 20, 21, 22, 23, 27
 STATUS = 64
 LOOKING, FOLLOWING, LEADING, OBSERVING = 0, 1, 2, 3
 # In control.proto: what this server is, after an election.
@@ -271,12 +271,13 @@ class Electiond:
         self.syncd.send(LOOK, seq=self.seq, body=body)
 
     def receive(self, seconds=WAIT_SECONDS):
-        """The next message but CONFIG, which is taken over as syncd would."""
+        """The next message but CONFIG, which is taken over as syncd would, and DOUBT, which a node in sync does not mind."""
         while True:
             frame = self.syncd.receive(seconds)
-            if frame is None or frame[0] != CONFIG:
+            if frame is None or frame[0] not in (CONFIG, DOUBT):
                 return frame
-            self.syncd.send(CONFIG, zxid=frame[2], body=frame[3])
+            if frame[0] == CONFIG:
+                self.syncd.send(CONFIG, zxid=frame[2], body=frame[3])
 
     def result(self, seconds=WAIT_SECONDS):
         try:

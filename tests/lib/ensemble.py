@@ -89,7 +89,7 @@ class Server:
 
     def launch(self):
         if self.kind == "zkd":
-            self.node.start(wait=False)
+            self.node.start(wait=False, extra=tuple(os.environ.get("ZKD_TEST_FLAGS", "").split()))
         else:
             self.node.launch()
 

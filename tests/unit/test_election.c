@@ -742,9 +742,25 @@ START_TEST(the_elected_leader_itself_looks_again)
 	EXPECT(hear(2, 'D', 2, 5, 1, 1), "");
 	EXPECT(hear(2, 'F', 3, 6, 1, 1), "lost");
 	EXPECT(hear(3, 'D', 3, 6, 1, 1), "lost");
+	/* Whether it is there is asked as soon as its connection ends. */
+	look(5, 1);
+	hear(2, 'L', 2, 5, 2, 1);
+	EXPECT(pass(200), "=F2/5/2/1");
+	EXPECT(on(ELECTION_CLOSED, 3), "");
+	EXPECT(on(ELECTION_CLOSED, 2), "dial 2");
+	EXPECT(on(ELECTION_REFUSED, 2), "lost");
+	look(5, 1);
+	hear(2, 'L', 2, 5, 3, 1);
+	EXPECT(pass(200), "=F2/5/3/1");
+	EXPECT(on(ELECTION_RESET, 3), "");
+	EXPECT(on(ELECTION_RESET, 2), "lost");
+	look(5, 1);
+	hear(2, 'L', 2, 5, 4, 1);
+	EXPECT(pass(200), "=F2/5/4/1");
 	/* In sync it will hear so from the leader. */
 	step(&(struct election_event){ .type = ELECTION_EPOCH, .vote.epoch = 2 });
-	EXPECT(hear(2, 'L', 2, 5, 2, 1), "2<F2/5/1/2");
+	EXPECT(hear(2, 'L', 2, 5, 9, 1), "2<F2/5/4/2");
+	EXPECT(on(ELECTION_CLOSED, 2), "");
 }
 END_TEST
 
