@@ -13,6 +13,7 @@ import contextlib
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import struct
@@ -85,7 +86,7 @@ class Standin:
 
     def bind(self, unit, name):
         listen = unit["ListenStream"]
-        if unit["FileDescriptorName"] in ("election", "quorum"):
+        if unit["FileDescriptorName"] in ("election", "quorum") and unit["FileDescriptorName"] not in self.ports:
             return  # enabled in an ensemble only
         if listen.startswith("/"):
             path = listen.replace("/run/zkd/", self.runtime + "/")
@@ -129,6 +130,14 @@ class Standin:
         if kind is not None:
             with open(self.log_path, errors="replace") as f:
                 print(f"--- {self.log_path}\n{f.read()}")
+
+    def restart(self):
+        """After stop: the units again, on the same folder."""
+        shutil.rmtree(self.runtime)
+        os.remove(self.notify_path)
+        self.services, self.ending = {}, False
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.__enter__()
 
     def stop(self):
         """SIGTERM to all in the order of zkd; returns whether all ended by themselves with status 0."""
