@@ -110,6 +110,8 @@ initial_vote(const struct election *e)
 {
 	if (e->members.observer)
 		return (struct vote){ .leader = INT64_MIN, .zxid = INT64_MIN, .epoch = INT64_MIN };
+	if (e->nominates)
+		return (struct vote){ .leader = e->nominee, .zxid = e->own_zxid + 1, .epoch = e->own_epoch };
 	return (struct vote){ .leader = e->config.sid, .zxid = e->own_zxid, .epoch = e->own_epoch };
 }
 
@@ -270,6 +272,8 @@ on_look(struct election *e, const struct election_event *ev)
 {
 	e->own_zxid = ev->vote.zxid;
 	e->own_epoch = ev->vote.epoch;
+	e->nominates = ev->nominates && election_is_voter(e, ev->nominee);
+	e->nominee = ev->nominee;
 	begin_round(e);
 	for (int64_t sid = 0; sid < SID_LIMIT; sid++) {
 		struct election_peer *p = &e->peers[sid];

@@ -97,6 +97,9 @@ struct election_event {
 	enum election_event_type type;
 	uint64_t now_ms; /* monotonic */
 	struct vote vote;
+	/* Of LOOK: this server hands the lead to nominee. Its first vote is for that one, above all that others may have. */
+	bool nominates;
+	int64_t nominee;
 	const struct election_members *members;
 	int64_t peer;
 	struct notification notification;
@@ -158,9 +161,11 @@ struct election {
 	int64_t round; /* logical clock */
 	uint64_t now_ms;
 	int64_t own_zxid, own_epoch; /* of LOOK */
-	struct vote initial;         /* what this server proposes at first */
-	struct vote vote;            /* proposed while looking, else in force */
-	uint64_t serial;             /* counts our votes */
+	bool nominates;              /* likewise: not this server is proposed at first, but nominee */
+	int64_t nominee;
+	struct vote initial; /* what this server proposes at first */
+	struct vote vote;    /* proposed while looking, else in force */
+	uint64_t serial;     /* counts our votes */
 
 	struct election_votes received; /* of this round */
 	struct election_votes outside;  /* of servers that do not look, whatever their round */

@@ -57,6 +57,8 @@ on_look(void *owner, struct link *l, const struct frame *f)
 	e->offered_version = 0;
 	ev.vote.zxid = (int64_t)look->zxid;
 	ev.vote.epoch = look->epoch;
+	ev.nominates = look->nominates;
+	ev.nominee = (int64_t)look->nominee;
 	log_event(LOG_INFO, "looking for a leader", "election=%llu zxid=0x%llx epoch=%u",
 		  (unsigned long long)f->seq, (unsigned long long)look->zxid, look->epoch);
 	electiond_tell(e, &ev);

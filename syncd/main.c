@@ -3,6 +3,7 @@
  * while its actions are being carried out.
  */
 #include <errno.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -263,7 +264,30 @@ answer_lose(void *owner, struct control_conn *c, const struct frame *f)
 	return 0;
 }
 
+/* The answer comes when the hand-over has begun, or will not; what comes of it the facts tell. */
+static int
+answer_move(void *owner, struct control_conn *c, const struct frame *f)
+{
+	const Zkd__MoveRequest *q = control_take(c, f, &zkd__move_request__descriptor);
+	struct zab_event e = { .type = ZAB_MOVE, .fd = -1 };
+	Zkd__MoveAnswer a = ZKD__MOVE_ANSWER__INIT;
+	const struct daemon *d = owner;
+	struct syncd *s = d->room;
+
+	if (q == NULL)
+		return -EPROTO;
+	e.any = q->any;
+	e.sid = q->sid;
+	shell_step(s, &e);
+	a.sid = s->zab.move.target;
+	if (s->zab.move.refused != NULL)
+		a.refused = (char *)(uintptr_t)s->zab.move.refused;
+	control_reply(c, f, &a.base);
+	return 0;
+}
+
 static const struct control_message questions[] = {
+	{ MSG_MOVE, false, answer_move },
 	{ MSG_LOSE, false, answer_lose },
 };
 

@@ -68,6 +68,8 @@ star_send_look(struct syncd *s, const struct zab_action *a)
 	m.zxid = a->look.zxid;
 	m.epoch = a->look.epoch;
 	m.observer = a->look.observer;
+	m.nominates = a->look.nominates;
+	m.nominee = a->look.nominee;
 	link_send_proto(&s->links[ZAB_ELECTIOND], MSG_LOOK, a->frame.seq, 0, &m.base);
 }
 

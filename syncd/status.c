@@ -59,6 +59,10 @@ tell_ensemble(struct syncd *s, struct status_writer *w)
 	if (z->part != ZAB_LOOKING)
 		status_fact(w, "leader", "%" PRIu64,
 			    z->part == ZAB_LEADER ? z->config.sid : z->election.result.leader);
+	if (z->move.on)
+		status_fact(w, "moving_to", "%" PRIu64, z->move.target);
+	if (z->move.given_up != NULL)
+		status_fact(w, "move_given_up", "%s", z->move.given_up);
 	if (z->members != NULL)
 		tell_members(z, w);
 	for (size_t i = 0; zab_learner_at(z, i, &l); i++)

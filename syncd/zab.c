@@ -65,6 +65,7 @@ zab_init(struct zab *z, const struct zab_config *config)
 	acks_init(&z->acks);
 	window_init(&z->window, 0);
 	requests_init(&z->requests);
+	buf_init(&z->move.held, (size_t)(2 * ZAB_CREDIT_SLACK) * config->window_bytes);
 	touches_init(&z->learn.touches);
 	list_init(&z->dirty);
 	list_init(&z->dead);
@@ -94,6 +95,7 @@ zab_free(struct zab *z)
 	z->learn.asks = NULL;
 	touches_free(&z->learn.touches);
 	requests_free(&z->requests);
+	buf_free(&z->move.held);
 	zab_members_free(z);
 	arena_free(&z->scratch);
 	window_free(&z->window);
@@ -234,17 +236,26 @@ judge_frame(struct zab *z, const struct zab_event *event)
 	}
 	if (rule->link == ZAB_CLIENTD && (rule->roles & ROLE(z->role)) == 0)
 		return "unexpected message";
+	if (rule->link == ZAB_CLIENTD && zab_move_holds(z, &event->frame))
+		return NULL;
 	return rule->handle(z, event);
+}
+
+void
+zab_take_frame(struct zab *z, const struct zab_event *event)
+{
+	const char *reason = judge_frame(z, event);
+
+	if (reason != NULL)
+		zab_end_link(z, event->link, reason);
 }
 
 static void
 on_frame(struct zab *z, const struct zab_event *event)
 {
-	const char *reason = judge_frame(z, event);
 	bool handed_on = false;
 
-	if (reason != NULL)
-		zab_end_link(z, event->link, reason);
+	zab_take_frame(z, event);
 	if (event->fd < 0)
 		return;
 	for (size_t i = 0; i < z->nactions; i++)
@@ -355,9 +366,13 @@ on_tick(struct zab *z, const struct zab_event *event)
 uint64_t
 zab_deadline(const struct zab *z)
 {
-	const uint64_t due[] = { logd_deadline(z),           clientd_deadline(z),
-				 z->learn.redial_ms,         zab_read_only_deadline(z),
-				 zab_lead_doubt_deadline(z), z->config.standalone ? UINT64_MAX : z->beat_ms };
+	const uint64_t due[] = { zab_move_deadline(z),
+				 logd_deadline(z),
+				 clientd_deadline(z),
+				 z->learn.redial_ms,
+				 zab_read_only_deadline(z),
+				 zab_lead_doubt_deadline(z),
+				 z->config.standalone ? UINT64_MAX : z->beat_ms };
 	uint64_t first = UINT64_MAX;
 
 	for (size_t i = 0; i < sizeof due / sizeof due[0]; i++)
@@ -374,6 +389,7 @@ begin_step(struct zab *z, const struct zab_event *event)
 	window_settle(&z->window);
 	window_settle(&z->requests.bytes);
 	arena_reset(&z->scratch);
+	zab_move_forget(z);
 }
 
 /* A reconfiguration may have made a follower an observer, or the reverse: it connects anew as what it is now. */
@@ -389,6 +405,7 @@ static void
 end_step(struct zab *z)
 {
 	check_part(z);
+	zab_move_go_on(z);
 	zab_trim_window(z);
 	zab_settle_peers(z);
 	zab_broadcast_tell_learners(z);
@@ -412,6 +429,7 @@ zab_step(struct zab *z, const struct zab_event *event)
 		[ZAB_CHANNEL_CLOSED] = zab_on_channel_closed,
 		[ZAB_INSTALL_WROTE] = zab_on_install_wrote,
 		[ZAB_INSTALL_CLOSED] = zab_on_install_closed,
+		[ZAB_MOVE] = zab_on_move,
 	};
 
 	ASSERT(event->type < ZAB_EVENTS && event->link < ZAB_LINKS);

@@ -137,6 +137,9 @@ struct zab_result {
 };
 
 struct zab_look {
+	/* nominates: vote for nominee at first, with a zxid one above ours. */
+	bool nominates;
+	uint64_t nominee;
 	uint64_t sid, zxid; /* zxid UINT64_MAX: this server cannot vouch for what it has, and does not vote */
 	uint32_t epoch;
 	bool observer;
@@ -157,6 +160,8 @@ enum zab_event_type {
 	ZAB_CHANNEL_CLOSED, /* its other end is closed, or it carried no frame */
 	ZAB_INSTALL_WROTE,  /* count bytes were taken from zab_install_output */
 	ZAB_INSTALL_CLOSED, /* logd reads no more */
+	/* An operator wants server sid, or (any) whichever is best, to lead in place of us; move.refused answers. */
+	ZAB_MOVE,
 	ZAB_EVENTS,
 };
 
@@ -172,6 +177,8 @@ struct zab_event {
 	uint32_t peer, attempt;
 	struct slice bytes;
 	size_t count;
+	uint64_t sid;
+	bool any;
 };
 
 enum zab_action_type {
@@ -284,11 +291,24 @@ struct zab_task {
 	uint64_t zxid;
 };
 
+/* Leadership on its way to a follower. */
+struct zab_move {
+	bool on, used; /* used: it was on in this step */
+	bool answered; /* the follower has answered a PING since */
+	uint64_t target, limit_ms;
+	struct buf held; /* frames of clientd that have to wait */
+	const char
+	    *refused; /* of the newest ZAB_MOVE: why nothing came of it, a constant; NULL: it has begun */
+	const char *given_up; /* why the last one did not come to its end; or NULL */
+};
+
 /* The election, as syncd sees it. */
 struct zab_election {
 	uint64_t number; /* of the newest LOOK */
 	bool asked;      /* its RESULT is to come */
 	bool left;       /* LEAVE is sent over this link */
+	bool nominates;  /* the next LOOK votes for nominee */
+	uint64_t nominee;
 	struct zab_result result;
 };
 
@@ -413,6 +433,7 @@ struct zab {
 	uint64_t pending_zxid, first_version;
 	struct buf members_text; /* to write it into */
 	struct zab_lead lead;
+	struct zab_move move;
 	struct zab_learn learn;
 	struct zab_snap snap;
 	struct requests requests;

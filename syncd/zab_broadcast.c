@@ -59,9 +59,9 @@ zab_broadcast_commits(struct zab *z, size_t from, size_t to)
 const char *
 zab_lead_ping(struct zab *z, struct zab_peer *p, const struct packet *k)
 {
-	(void)p;
 	if (k->data.len % TOUCH_BYTES != 0)
 		return "a PING with half a session";
+	zab_move_heard(z, p);
 	if (k->data.len > 0 && z->phase == ZAB_READY && zab_lead_is_on(z))
 		zab_send(z, ZAB_CLIENTD, MSG_TOUCH, 0, 0, k->data);
 	return NULL;

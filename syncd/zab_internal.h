@@ -12,6 +12,7 @@
  *	zab_sync.c	what a leader's learner is missing: DIFF, TRUNC, SNAP; channel.c for what comes from the disk
  *	zab_broadcast.c	an established leader: PROPOSAL, COMMIT, INFORM, PING, its limits
  *	zab_request.c	what learners ask, and clientd answers
+ *	zab_move.c	a leader that hands its part over
  *	zab_learn.c	a learner on its way: dial, epochs, DIFF, TRUNC, NEWLEADER, UPTODATE
  *	zab_install.c	a learner's SNAP
  *	zab_follow.c	a learner in its role
@@ -131,6 +132,8 @@ struct zab_action *zab_act(struct zab *z, enum zab_action_type type, enum zab_li
 void zab_send(struct zab *z, enum zab_link link, uint16_t type, uint64_t seq, uint64_t zxid,
 	      struct slice body);
 void zab_end_link(struct zab *z, enum zab_link link, const char *reason);
+/* Gives a frame to its handler, or ends its link. */
+void zab_take_frame(struct zab *z, const struct zab_event *event);
 
 /* zab_order.c */
 /* logd's positions by its HELLO: begins, goes on, or finds that the node must not serve. */
@@ -247,6 +250,19 @@ zab_lead_is_on(const struct zab *z)
 {
 	return z->part == ZAB_LEADER && z->lead.step == ZAB_LEAD_ON;
 }
+
+/* zab_move.c */
+event_handler zab_on_move;
+/* A PING came from a learner. */
+void zab_move_heard(struct zab *z, const struct zab_peer *p);
+/* At the end of a step: goes on with a hand-over, or gives it up. */
+void zab_move_go_on(struct zab *z);
+/* Whether the frame of clientd has to wait for the hand-over; it is copied. */
+bool zab_move_holds(struct zab *z, const struct frame *f);
+/* Begins a step. */
+void zab_move_forget(struct zab *z);
+void zab_move_clientd_gone(struct zab *z);
+uint64_t zab_move_deadline(const struct zab *z);
 
 /* zab_sync.c */
 /* Finds out what the learner misses and begins to send it. */

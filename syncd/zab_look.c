@@ -81,7 +81,10 @@ send_look(struct zab *z)
 		.epoch = z->epochs.current,
 		/* A server that the list does not have, or not yet, only follows. */
 		.observer = z->config.observer || !zab_is_voter(z, z->config.sid),
+		.nominates = z->election.nominates,
+		.nominee = z->election.nominee,
 	};
+	z->election.nominates = false;
 	trace(z->config.trace, TRACE_DEBUG, "zab", "look", "number=%llu zxid=0x%llx epoch=%u",
 	      (unsigned long long)z->election.number, (unsigned long long)a->look.zxid, a->look.epoch);
 }

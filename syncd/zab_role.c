@@ -74,6 +74,7 @@ zab_clientd_gone(struct zab *z)
 	z->load.wanted = z->load.asked = false;
 	zab_follow_forget(z);
 	zab_request_clientd_gone(z);
+	zab_move_clientd_gone(z);
 }
 
 const char *

@@ -62,6 +62,8 @@ const struct command commands[] = {
 	  BIT(MIGRATION) | BIT(COUNT) | BIT(WITHOUT) },
 	{ GROUP_NODE, "election", NULL, "", "the votes on who leads, as they stand", command_election, 0, 0,
 	  0 },
+	{ GROUP_NODE, "move-leader", NULL, "[SID]", "a follower leads in place of this server",
+	  command_move_leader, 0, 1, 0 },
 	{ GROUP_NODE, "wait", "ready", "", "until the node serves (30 s, or --timeout)", command_wait, 0, -1,
 	  0 },
 	{ GROUP_NODE, "restart", NULL, "DAEMON", "restart one daemon and wait for the new one",

@@ -57,6 +57,7 @@ struct options {
 
 int command_election(const struct options *o, int argc, char **argv);
 int command_doctor(const struct options *o, int argc, char **argv);
+int command_move_leader(const struct options *o, int argc, char **argv);
 int command_ps(const struct options *o, int argc, char **argv);
 int command_status(const struct options *o, int argc, char **argv);
 int command_wait(const struct options *o, int argc, char **argv);

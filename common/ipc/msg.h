@@ -180,6 +180,8 @@ enum msg_type {
 	MSG_LOSE = 69,
 	/* To any daemon: harm yourself; proto FaultRequest; answer likewise. */
 	MSG_FAULT = 70,
+	/* To syncd of the leader: hand leadership over; proto MoveRequest; answer proto MoveAnswer, when it begins. */
+	MSG_MOVE = 71,
 };
 
 /* Flags of MSG_LOAD. */

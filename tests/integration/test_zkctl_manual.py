@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 
+import loopback
 import pytest
 import zkd_node
 
@@ -58,6 +59,8 @@ def test_every_example_works(node):
                 continue
             if "jq" in line and shutil.which("jq") is None:
                 continue
+            if "move-leader" in line:
+                continue  # test_examples_of_ensembles
             r = shell(node, line.replace(A_SESSION, session))
             assert r.returncode == 0, (line, r.stdout, r.stderr)
             assert "sessions ls" not in line or "/an-ephemeral" in r.stdout
@@ -66,6 +69,15 @@ def test_every_example_works(node):
     finally:
         client.stop()
         client.close()
+
+
+def test_examples_of_ensembles():
+    """On the leader, which is server 3 at first, for all have the same data."""
+    with loopback.Ensemble(["zkd"] * 3, keys={"tickTime": 500}) as e:
+        for line in examples():
+            if "move-leader" in line:
+                r = shell(e.nodes[e.leader()], line)
+                assert r.returncode == 0 and "Server 2 leads now" in r.stdout, (line, r.stdout, r.stderr)
 
 
 # completion

@@ -307,6 +307,8 @@ on_look(struct electiond *d, const struct frame *f)
 		adopt(d, members_with_version(d->members, d->members->version), m->observer);
 	d->look = f->seq;
 	step(d, &(struct election_event){ .type = ELECTION_LOOK,
+					  .nominates = m->nominates,
+					  .nominee = (int64_t)m->nominee,
 					  .vote = { .zxid = (int64_t)m->zxid, .epoch = m->epoch } });
 	return NULL;
 }

@@ -117,6 +117,8 @@ send_look(struct syncd *s, const struct zab_action *a)
 	    s->proc.sim->mutation == MUTATE_OLD_VOTE ? platter_snapshot(&node_of(s)->disk) : a->look.zxid;
 	m.epoch = a->look.epoch;
 	m.observer = a->look.observer;
+	m.nominates = a->look.nominates;
+	m.nominee = a->look.nominee;
 	star_send_proto(&s->links[a->link], MSG_LOOK, a->frame.seq, 0, &m.base);
 }
 

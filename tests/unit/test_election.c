@@ -583,6 +583,27 @@ START_TEST(zk569_a_leader_must_say_that_it_leads)
 }
 END_TEST
 
+/* A leader that hands its part over: its vote is above what the others have, and counts like any other. */
+START_TEST(a_leader_nominates_another)
+{
+	struct election_event ev = {
+		.type = ELECTION_LOOK, .vote = { .zxid = 5, .epoch = 1 }, .nominates = true, .nominee = 2
+	};
+
+	begin_of(3, 3);
+	on(ELECTION_CONNECTED, 1);
+	on(ELECTION_CONNECTED, 2);
+	EXPECT(step(&ev), "1<L2/6/1/1 2<L2/6/1/1");
+	EXPECT(hear(1, 'L', 1, 5, 1, 1), "");
+	EXPECT(hear(1, 'L', 2, 6, 1, 1), "");
+	EXPECT(hear(2, 'L', 2, 6, 1, 1), "=F2/6/1/1");
+	/* The next one is its own again, and a nominee that does not vote is none. */
+	EXPECT(look(5, 1), "1<L3/5/2/1 2<L3/5/2/1");
+	ev.nominee = 9;
+	EXPECT(step(&ev), "1<L3/5/3/1 2<L3/5/3/1");
+}
+END_TEST
+
 /* ZOOKEEPER-569: one that led and then went down is no witness, should its followers' words come later. */
 START_TEST(zk569_a_dead_leader_is_no_witness)
 {
@@ -1293,6 +1314,7 @@ main(void)
 		joins_the_leader_there_is,
 		the_clock_falls_to_that_of_the_ensemble,
 		zk569_a_leader_must_say_that_it_leads,
+		a_leader_nominates_another,
 		zk569_a_dead_leader_is_no_witness,
 		following_in_our_own_round,
 		epochs_half_renewed_in_our_round,
