@@ -351,7 +351,9 @@ compare_digest(struct tree *t, const struct txn *txn)
 		return;
 	t->in_doubt = false;
 	t->fuzzy_until = 0;
-	if (txn->digest.tree_digest != t->digest)
+	if (txn->digest.tree_digest == t->digest)
+		t->settling = 0;
+	else if (t->settling == 0 || --t->settling == 0)
 		tree_report_mismatch(t, txn->hdr.zxid, txn->digest.tree_digest);
 }
 
@@ -359,7 +361,7 @@ compare_digest(struct tree *t, const struct txn *txn)
 static void
 note_digest(struct tree *t)
 {
-	if (!t->config->digest || t->applied % DIGEST_EVERY != 0 || t->fuzzy_until != 0)
+	if (!t->config->digest || t->applied % DIGEST_EVERY != 0 || t->fuzzy_until != 0 || t->settling != 0)
 		return;
 	if (t->past == NULL)
 		t->past = mem_zalloc(DIGESTS_KEPT, sizeof *t->past);

@@ -25,6 +25,7 @@ struct tree_load {
 	uint32_t parent; /* of the last node */
 	struct buf parent_key;
 	uint64_t missing_acls;
+	uint64_t newest; /* the highest zxid of any Stat */
 };
 
 struct tree_load *
@@ -138,6 +139,13 @@ key_sound(struct slice key)
 	return key.data[0] == '/' && key.data[key.len - 1] != '/';
 }
 
+static void
+note_zxid(struct tree_load *l, uint64_t zxid)
+{
+	if (zxid > l->newest)
+		l->newest = zxid;
+}
+
 static int
 load_node(void *ctx, const struct snapshot_node *in)
 {
@@ -166,6 +174,9 @@ load_node(void *ctx, const struct snapshot_node *in)
 		return refuse(l, "root not first", in->path);
 	n.acl = acl_of(l, in->acl);
 	node_insert(t, &n);
+	note_zxid(l, in->stat.czxid);
+	note_zxid(l, in->stat.mzxid);
+	note_zxid(l, in->stat.pzxid);
 	return 0;
 }
 
@@ -187,10 +198,15 @@ free_load(struct tree_load *l)
 	mem_free(l);
 }
 
-/* A digest beyond the snapshot's zxid: it was written while txns went on, which the log will bring. */
+/*
+ * A digest beyond the snapshot's zxid: it was written while txns went on, which the log will bring. Likewise nodes beyond
+ * it, where no digest tells how far: a leader's SNAP has none.
+ */
 static void
-note_digest(struct tree *t, const struct snapshot_end *end)
+note_digest(struct tree *t, const struct snapshot_end *end, uint64_t newest)
 {
+	if (!end->has_digest && newest > t->applied)
+		t->settling = TREE_SETTLING_TXNS;
 	if (!t->config->digest || !end->has_digest || end->digest_version != 2 || end->digest_zxid == 0)
 		return;
 	if (end->digest_zxid < t->applied)
@@ -217,7 +233,7 @@ tree_load_end(struct tree_load *l, const struct snapshot_end *end)
 		      "nodes=%llu; they are closed until the log says otherwise",
 		      (unsigned long long)l->missing_acls);
 	tree_make_builtins(t);
-	note_digest(t, end);
+	note_digest(t, end, l->newest);
 	quota_load(t);
 	free_load(l);
 	return t;

@@ -26,6 +26,8 @@ struct snapshot_walk {
 
 /* Digests kept for comparing servers by hand. */
 enum { DIGEST_EVERY = 128, DIGESTS_KEPT = 1024 };
+/* Txns that a leader may have carried out while it sent its tree: far above what one does in the time. */
+enum { TREE_SETTLING_TXNS = 65536 };
 struct past_digest {
 	uint64_t zxid, digest;
 };
@@ -52,6 +54,11 @@ struct tree {
 	 */
 	uint64_t fuzzy_until, fuzzy_digest;
 	bool in_doubt;
+	/*
+	 * The same without a digest, as a leader's SNAP brings it: nobody knows how far the walk was ahead, but where it
+	 * ends the digest is right. So many more txns may pass until it is, 0: it has been.
+	 */
+	uint32_t settling;
 	struct past_digest *past; /* a ring of DIGESTS_KEPT; NULL until the first */
 	uint64_t npast;           /* ever noted */
 	uint32_t sweep_at[2];     /* next special to sweep: containers, TTL nodes; 0: none */
