@@ -85,6 +85,7 @@ class Writer(Client):
 
         def done(reply):
             self.in_flight -= 1
+            self.lost += reply is None
             if reply is not None and self.expect(reply, (zk.OK,), f"create {path}"):
                 self.created[path] = reply.zxid
                 self.count()
@@ -269,16 +270,18 @@ class Rival(Client):
 
     def __init__(self, number, addresses, judge, lock):
         super().__init__(f"rival-{number}", addresses, judge)
-        self.lock = lock
+        self.lock, self.paused, self.fighting = lock, False, False
 
     def went_down(self):
         self.lock.given_back(self.name)
 
     async def run(self):
         while self.session.running:
-            if self.session.up:
+            if self.session.up and not self.paused:
+                self.fighting = True
                 with contextlib.suppress(asyncio.CancelledError):
                     await self.fight()
+                self.fighting = False
             await asyncio.sleep(self.random.uniform(0.01, 0.1))
 
     async def fight(self):
