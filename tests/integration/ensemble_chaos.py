@@ -8,14 +8,14 @@ nobody else's. Writers, readers, lock holders and watchers (tests/lib/ensemble_l
 takes them. Faults: SIGKILL and SIGSTOP of every daemon, of whole servers, of all; partitions, full, one way, with the
 leader in the minority, and as a bridge; lost packets and slow wires; a disk that is full, whose calls fail for a while,
 that goes read-only, that is wiped; a wall clock that jumps. After each fault the ensemble must take writes again within
-a limit. At the end the history of all calls is checked (tests/lib/history.py), and every server is read.
+a limit. Once a minute, and at the end, the history of all calls is checked (tests/lib/history.py) and every server read.
 
 --servers names the kind of each, zkd or apache, and those that only observe: the same test runs on Apache ZooKeeper and
 on mixtures. Where an Apache server takes part a broken sync is shown and not counted: theirs do not wait for a quorum,
 and break it by themselves. Nor is an Apache server's disk made to fail: it appends behind a failed append, comes back
-with a log with holes (zkctl log verify), and then lacks acknowledged writes. The plan of faults follows from the seed alone. The last line is "N passed, N failed"; the
-status is 1 if any failed, 77 where there can be no namespaces. SIGINT ends the faults early, not the checks; a second
-one ends all.
+with a log with holes (zkctl log verify), and then lacks acknowledged writes. The plan of faults follows from the seed
+alone. The last line is "N passed, N failed"; the status is 1 if any failed, 77 where there can be no namespaces. SIGINT
+ends the faults early, not the checks; a second one ends all.
 """
 
 import argparse
@@ -46,6 +46,7 @@ from history import History  # noqa: E402
 SKIPPED = 77
 BACK_SECONDS = 15.0  # until writes are answered again after everything is healed
 SETTLE_SECONDS = 40.0  # until every server serves again
+STOCK_SECONDS = 60.0  # between two looks at the history and the servers
 # So small that a disk is full at once, and that logs are purged, within a test.
 KEYS = {
     "zkd": {"preAllocSize": 64, "snapCount": 20000, "autopurge.purgeInterval": "1m", "diskReserve": 8192},
@@ -332,6 +333,30 @@ class Chaos:
                 return
             await asyncio.sleep(0.05)
 
+    @contextlib.asynccontextmanager
+    async def standstill(self):
+        """No call of a writer or a reader is under way meanwhile."""
+        busy = [*self.writers, *self.readers]
+        for c in busy:
+            c.paused = True
+        while any(c.in_flight for c in busy):
+            await asyncio.sleep(0.01)
+        yield
+        for c in busy:
+            c.paused = False
+
+    async def take_stock(self):
+        """Checks the history so far, with what every server holds now, and goes on from there."""
+        await self.wait_writes("everything")
+        await self.wait_all("everything")
+        async with self.standstill():
+            states = await self.check_servers()
+        if states:
+            self.history.forget(states[0])
+        for w in self.writers:
+            del w.acked_at[:-1]
+        self.stock_taken = time.monotonic()
+
     async def inflict(self, fault):
         since = time.monotonic()
         how, _ = self.KINDS[fault.kind]
@@ -395,7 +420,8 @@ class Chaos:
             c.start()
         await self.wait_writes("the start")
         tasks.append(asyncio.ensure_future(self.report()))
-        end = time.monotonic() + self.args.seconds
+        self.stock_taken = time.monotonic()
+        end = self.stock_taken + self.args.seconds
         for fault in self.plan():
             if time.monotonic() >= end or self.interrupted:
                 break
@@ -404,6 +430,8 @@ class Chaos:
                 leader = self.ensemble.leader()
                 print(f"{time.monotonic() - self.judge.began:.2f} s: {fault.kind}, leader {leader and leader.number}")
             await self.inflict(fault)
+            if time.monotonic() - self.stock_taken > STOCK_SECONDS:
+                await self.take_stock()
         await self.wait_writes("everything")
         await self.wait_all("everything")
         await self.finish()
@@ -417,6 +445,9 @@ class Chaos:
         await asyncio.sleep(0.5)
         for c in self.clients():
             await c.stop()
+        await self.check_servers()
+
+    async def check_servers(self):
         try:
             states = [await self.read_server(s) for s in self.ensemble.servers]
         except asyncio.TimeoutError:
@@ -428,6 +459,7 @@ class Chaos:
                 for n, state in enumerate(states, 1):
                     if path not in state:
                         self.judge.violation("lost", f"{path} (0x{zxid:x}) is not on server {n}")
+        return states
 
     async def read_server(self, server):
         """path -> (data, version, mzxid) of every znode that the writers made, behind a sync."""
@@ -453,7 +485,7 @@ class Chaos:
         for kind, times in sorted(self.away.items()):
             print(f"  {kind:14} {len(times):4} times  {statistics.median(times):7.3f} s  {max(times):7.3f} s")
         print(
-            f"{len(self.history.writes)} writes and {len(self.history.reads)} reads on record, "
+            f"{self.history.nwrites} writes and {self.history.nreads} reads on record, "
             f"{sum(w.events for w in self.watchers)} events, {self.lock.grants} locks, worst stall {self.machine.worst:.2f} s"
         )
         return print_promises(PROMISES, self.judge, self.forgiving())

@@ -34,6 +34,28 @@ def test_a_sound_history_passes():
     assert check(lambda h: None) == set()
 
 
+def check_on(fill):
+    """A sound history that goes on where the first part was forgotten."""
+    judge = Judge()
+    history = History(judge)
+    sound(history)
+    history.write("/r", C, -1, 2.0, 3.0, None, 0)
+    history.check([{"/r": (B, 2, 11)}] * 2)
+    history.forget({"/r": (B, 2, 11)})
+    fill(history)
+    history.check([])
+    return set(judge.violations)
+
+
+def test_a_history_goes_on_from_what_stands():
+    assert check_on(lambda h: h.write("/r", b"w:4", 2, 5.0, 6.0, 3, 12)) == set()
+    assert check_on(lambda h: h.synced_read("/r", "s", B, 2, 11, 5.0, 6.0)) == set()
+    assert check_on(lambda h: h.read("/r", "s", C, 3, 12, 5.0, 6.0)) == set(), "a write of unknown outcome shows late"
+    assert check_on(lambda h: h.write("/r", b"w:4", -1, 5.0, 6.0, 3, 11)) == {"linearizable", "versions"}
+    assert check_on(lambda h: h.write("/r", b"w:4", -1, 5.0, 6.0, 5, 12)) == {"versions"}, "two that nobody wrote"
+    assert check_on(lambda h: h.synced_read("/r", "s", A, 1, 10, 5.0, 6.0)) == {"sync", "values"}
+
+
 def test_a_write_of_unknown_outcome_may_have_happened_or_not():
     def fill(h):
         h.write("/r", C, -1, 5.0, 6.0, None, 0)

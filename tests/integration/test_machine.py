@@ -1,8 +1,12 @@
-"""The disk and the wall clock of a test's machine do to a node what they say; what a node makes of it."""
+"""The disk and the wall clock of a test's machine do to a node what they say; nothing of it outlives its test."""
 
+import contextlib
+import glob
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import machine
 import netlab
@@ -66,3 +70,48 @@ def test_a_disk_of_its_own(tmp_path):
     r = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     said = r.stdout.split("\n")[:-1]
     assert said == ["new: written", "full: ENOSPC", "freed: written", "failed: EROFS", "repaired: written"], r.stderr
+
+
+def run_chaos(folder):
+    """The ensemble's fault test, when its servers are up, and where it has its files: below folder."""
+    before = set(os.listdir(folder))
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ensemble_chaos.py")
+    chaos = subprocess.Popen(
+        [sys.executable, program, "--seconds", "60", "--only", "step clock"],
+        env={**os.environ, "TMPDIR": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+
+    def up():
+        new = set(os.listdir(folder)) - before
+        return new if any(len(glob.glob(f"{folder}/{name}/*/run/zkd.control")) == 3 for name in new) else None
+
+    return chaos, zkd_node.wait_until(up, 30, "three servers").pop()
+
+
+def processes_of(folder):
+    found = []
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        with contextlib.suppress(OSError), open(path) as f:
+            if str(folder) in (command := f.read().replace("\0", " ")):
+                found.append(command)
+    return found
+
+
+@pytest.mark.skipif(netlab.usable() is not None, reason="no namespaces")
+def test_nothing_is_left_of_a_test_that_is_killed_or_interrupted(tmp_path):
+    os.chmod(tmp_path, 0o755)
+    chaos, folder = run_chaos(tmp_path)
+    chaos.kill()
+    chaos.communicate(timeout=10)
+    zkd_node.wait_until(lambda: not processes_of(tmp_path), 5, "its servers are gone")
+    chaos, other = run_chaos(tmp_path)
+    assert os.listdir(tmp_path) == [other] != [folder], "the next run has removed its files"
+    time.sleep(1)
+    chaos.send_signal(signal.SIGINT)
+    said = chaos.communicate(timeout=60)[0]
+    assert chaos.returncode == 0 and "0 failed" in said, said
+    assert os.listdir(tmp_path) == [] and processes_of(tmp_path) == []

@@ -131,10 +131,11 @@ class Reader(Client):
         super().__init__(f"reader-{number}", addresses, judge)
         self.history = history
         self.in_flight, self.reads = 0, 0
+        self.paused = False
 
     async def run(self):
         while self.session.running:
-            while self.session.up and self.in_flight < DEPTH:
+            while self.session.up and self.in_flight < DEPTH and not self.paused:
                 self.read(f"/r/{self.random.randrange(REGISTERS)}")
             await asyncio.sleep(BEAT_SECONDS)
 

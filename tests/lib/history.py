@@ -12,11 +12,15 @@ order of all writes (the zxid of its answer), so the order need not be searched 
 - at the end every acknowledged write is there, or one after it.
 
 Times are the caller's clock, one for all clients.
+
+A long history is checked in parts: where no call is under way and all servers have been read, what was checked is
+forgotten but for the values that stand and the writes whose outcome nobody knows.
 """
 
 import bisect
 import collections
 
+BEFORE = 0.0  # the end of what is before this part of the history
 Write = collections.namedtuple("Write", "key value expected start end version zxid")  # zxid 0: outcome unknown
 Read = collections.namedtuple("Read", "key session value version zxid start end")
 # start: of the sync that was sent before it
@@ -41,6 +45,7 @@ class History:
     def __init__(self, judge):
         self.judge = judge
         self.writes, self.reads = [], []
+        self.nwrites = self.nreads = 0  # of all parts
 
     def write(self, *fields):
         self.writes.append(Write(*fields))
@@ -53,6 +58,8 @@ class History:
 
     def check(self, final):
         """final: key -> (value, version, zxid) as read from each server at the end, [{...}, ...]."""
+        self.nwrites += sum(1 for w in self.writes if w.end > BEFORE)
+        self.nreads += len(self.reads)
         self.check_order()
         by_key = collections.defaultdict(list)
         for w in self.writes:
@@ -66,6 +73,16 @@ class History:
             self.check_final(f"server {number}", state, by_key)
         if final:
             self.check_equal(final)
+
+    def forget(self, state):
+        """state: as one server was read for check. What stands is a write that all to come are behind."""
+        keys = {w.key for w in self.writes}
+        unknown = [w._replace(start=BEFORE, end=BEFORE) for w in self.writes if not w.zxid and w.end > BEFORE]
+        self.writes = unknown
+        for key in keys & set(state):
+            value, version, zxid = state[key]
+            self.writes.append(Write(key, value, -1, BEFORE - 1, BEFORE, version, zxid))
+        self.reads = []
 
     def wrong(self, name, text):
         self.judge.violation(name, text)
