@@ -24,7 +24,9 @@ enum {
 	STANDALONE_SID = 1,
 	CLIENTD_ABSENT_MS = 1000, /* a leader without its clientd for longer gives up */
 	READ_ONLY_MIN_MS = 2000,  /* ZooKeeper: QuorumPeer.run */
-	MAX_SNAP_SYNCS = 10,      /* leader.maxConcurrentSnapSyncs, Java's default */
+	/* failureDetection=fast: well below the 1.5 s for all of a failover, well above what a busy machine keeps one waiting */
+	FAST_MS = 800,
+	MAX_SNAP_SYNCS = 10, /* leader.maxConcurrentSnapSyncs, Java's default */
 };
 
 static void
@@ -197,6 +199,8 @@ add_ensemble(struct zab_config *z, const struct config *c, struct buf *text)
 	z->observer = config_find_server(c, c->myid)->observer;
 	z->init_limit = (uint32_t)c->init_limit_ticks;
 	z->sync_limit = (uint32_t)c->sync_limit_ticks;
+	if (c->failure_detection == CONFIG_FAILURE_FAST)
+		z->fast_ms = FAST_MS;
 	if (c->read_only_mode_enabled)
 		z->read_only_ms = z->tick_ms > READ_ONLY_MIN_MS ? z->tick_ms : READ_ONLY_MIN_MS;
 }

@@ -297,8 +297,8 @@ check_logd(struct zab *z)
 		zab_look(z, "logd is away");
 }
 
-static void
-forgive(uint64_t *heard_ms, uint64_t late_ms, uint64_t now_ms)
+void
+zab_forgive(uint64_t *heard_ms, uint64_t late_ms, uint64_t now_ms)
 {
 	*heard_ms = now_ms - *heard_ms < late_ms ? now_ms : *heard_ms + late_ms;
 }
@@ -308,11 +308,11 @@ static void
 forgive_all(struct zab *z, uint64_t late_ms)
 {
 	for (size_t i = 0; i < z->npeers; i++) {
-		forgive(&z->peers[i]->heard_ms, late_ms, z->now_ms);
-		forgive(&z->peers[i]->ack_ms, late_ms, z->now_ms);
+		zab_forgive(&z->peers[i]->heard_ms, late_ms, z->now_ms);
+		zab_forgive(&z->peers[i]->ack_ms, late_ms, z->now_ms);
 	}
-	forgive(&z->lead.progress_ms, late_ms, z->now_ms);
-	forgive(&z->learn.heard_ms, late_ms, z->now_ms);
+	zab_forgive(&z->lead.progress_ms, late_ms, z->now_ms);
+	zab_forgive(&z->learn.heard_ms, late_ms, z->now_ms);
 }
 
 /*
@@ -353,6 +353,10 @@ on_tick(struct zab *z, const struct zab_event *event)
 	(void)event;
 	check_logd(z);
 	check_beat(z);
+	if (z->now_ms >= zab_learn_deadline(z))
+		zab_learn_beat(z);
+	if (z->now_ms >= zab_fast_deadline(z))
+		zab_fast_beat(z);
 	if (z->now_ms >= clientd_deadline(z))
 		zab_look(z, "clientd is away");
 	if (z->now_ms >= z->learn.redial_ms)
@@ -372,6 +376,8 @@ zab_deadline(const struct zab *z)
 				 z->learn.redial_ms,
 				 zab_read_only_deadline(z),
 				 zab_lead_doubt_deadline(z),
+				 zab_fast_deadline(z),
+				 zab_learn_deadline(z),
 				 z->config.standalone ? UINT64_MAX : z->beat_ms };
 	uint64_t first = UINT64_MAX;
 

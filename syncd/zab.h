@@ -88,11 +88,12 @@ struct zab_config {
 	 * reconfig txn is committed: a leader gives the first list a version, which nobody has to know later. */
 	bool reconfig;
 	uint32_t tick_ms, init_limit, sync_limit; /* of an ensemble; limits in ticks */
-	uint32_t clientd_absent_ms;               /* a leader whose clientd is away for longer gives up */
-	uint32_t read_only_ms;    /* who looks for so long serves those that only read; 0: nobody */
-	uint32_t max_snap_syncs;  /* snapshots on their way before an observer has to wait for one */
-	bool force_snapshot_sync; /* zookeeper.forceSnapshotSync */
-	uint32_t window_txns;     /* credit: proposed but not committed */
+	uint32_t fast_ms; /* peers that have it too may be silent for so long, when in sync; 0: sync_limit */
+	uint32_t clientd_absent_ms; /* a leader whose clientd is away for longer gives up */
+	uint32_t read_only_ms;      /* who looks for so long serves those that only read; 0: nobody */
+	uint32_t max_snap_syncs;    /* snapshots on their way before an observer has to wait for one */
+	bool force_snapshot_sync;   /* zookeeper.forceSnapshotSync */
+	uint32_t window_txns;       /* credit: proposed but not committed */
 	uint64_t window_bytes;
 	size_t commit_log_count; /* committed txns kept in memory, and at most so many bytes of them */
 	size_t commit_log_bytes;
@@ -424,6 +425,7 @@ struct zab {
 	bool log_known;           /* logd has told of it once */
 	bool log_unknown;         /* a cut or an install was under way when logd died */
 	uint64_t role_began_ms;
+	uint64_t fast_due_ms;   /* next beat of the fast detection */
 	uint64_t look_began_ms; /* when the last part ended, or the log was known */
 	struct zab_task task;
 	struct zab_election election;

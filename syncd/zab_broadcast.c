@@ -97,18 +97,25 @@ has_quorum(const struct zab *z)
 	return quorum_pair_reached(q, q->has_pending ? UINT64_MAX : 0, &set);
 }
 
+void
+zab_broadcast_ping(struct zab *z, struct zab_peer *p)
+{
+	uint64_t last = z->proposed > epoch_start(z->epoch) ? z->proposed : epoch_start(z->epoch);
+
+	zab_put(z, p, PACKET_PING, last, SLICE_NULL);
+}
+
 static void
 beat_peer(struct zab *z, struct zab_peer *p)
 {
 	const char *fault = find_fault(z, p);
-	uint64_t last = z->proposed > epoch_start(z->epoch) ? z->proposed : epoch_start(z->epoch);
 
 	if (fault != NULL)
 		zab_doom_peer(z, p, fault);
 	else if (p->state == PEER_ACKED && z->lead.step >= ZAB_LEAD_SYNC)
 		zab_sync_begin(z, p); /* an observer that had to wait for its turn */
 	else if (p->state >= PEER_NEWLEADER)
-		zab_put(z, p, PACKET_PING, last, SLICE_NULL);
+		zab_broadcast_ping(z, p);
 }
 
 void

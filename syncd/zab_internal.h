@@ -16,6 +16,7 @@
  *	zab_learn.c	a learner on its way: dial, epochs, DIFF, TRUNC, NEWLEADER, UPTODATE
  *	zab_install.c	a learner's SNAP
  *	zab_follow.c	a learner in its role
+ *	zab_fast.c	failureDetection=fast
  *	zab_tell.c	how learners are, for people
  *
  * A peer that is closed stays in memory until the next step begins, for actions may point into it.
@@ -32,7 +33,8 @@ enum {
 	TXN_HEADER_ZXID = 12,
 	TXN_HEADER_TYPE = 28,
 	PEER_KEEP_BYTES = 256 << 10, /* of a buffer that is empty */
-	DESIGNATED_BYTES = 8,        /* of COMMITANDACTIVATE and INFORMANDACTIVATE: who leads from now on */
+	FAST_MARK_BYTES = 4,
+	DESIGNATED_BYTES = 8, /* of COMMITANDACTIVATE and INFORMANDACTIVATE: who leads from now on */
 };
 
 /* How far a connection is. The first group are learners of ours, the second is our leader. */
@@ -77,6 +79,7 @@ struct zab_peer {
 	struct list dirty; /* in zab.dirty, or zab.dead */
 	uint32_t id;       /* the shell's */
 	bool outbound, closed, flushing, paused;
+	bool fast; /* it and we have failureDetection=fast */
 	enum peer_state state;
 	const char *doomed; /* to be closed at the end of the step, and why */
 	struct buf in, out;
@@ -134,6 +137,17 @@ void zab_send(struct zab *z, enum zab_link link, uint16_t type, uint64_t seq, ui
 void zab_end_link(struct zab *z, enum zab_link link, const char *reason);
 /* Gives a frame to its handler, or ends its link. */
 void zab_take_frame(struct zab *z, const struct zab_event *event);
+
+/* Time in which nobody could be heard is added to when somebody was. */
+void zab_forgive(uint64_t *heard_ms, uint64_t late_ms, uint64_t now_ms);
+
+/* zab_fast.c */
+/* Writes the mark, where we have one; returns its bytes. */
+size_t zab_fast_put_mark(const struct zab *z, uint8_t *out);
+/* Whether it stands at offset, and is ours, too. */
+bool zab_fast_has_mark(const struct zab *z, struct slice data, size_t offset);
+uint64_t zab_fast_deadline(const struct zab *z);
+void zab_fast_beat(struct zab *z);
 
 /* zab_order.c */
 /* logd's positions by its HELLO: begins, goes on, or finds that the node must not serve. */
@@ -293,6 +307,7 @@ event_handler zab_on_channel_frame, zab_on_channel_closed;
 void zab_broadcast_proposal(struct zab *z, uint64_t zxid, struct slice txn);
 void zab_broadcast_commits(struct zab *z, size_t from, size_t to);
 void zab_broadcast_beat(struct zab *z);
+void zab_broadcast_ping(struct zab *z, struct zab_peer *p);
 /* Brings it from what it was sent to what is proposed now; from then on it gets all that is. */
 void zab_broadcast_tell_learners(struct zab *z);
 packet_handler zab_lead_ping;
@@ -323,6 +338,8 @@ void zab_learn_epochs_stored(struct zab *z);
 void zab_learn_truncated(struct zab *z, uint64_t zxid, bool refused);
 void zab_learn_durable(struct zab *z);
 void zab_learn_beat(struct zab *z);
+/* When the leader has been silent for too long; UINT64_MAX: not as things are. */
+uint64_t zab_learn_deadline(const struct zab *z);
 void zab_learn_try_dial(struct zab *z);
 /* The log is where the leader's DIFF, TRUNC or SNAP wanted it. */
 void zab_learn_settled(struct zab *z, struct zab_peer *p);

@@ -38,11 +38,14 @@ is_quorum(const struct zab *z, const struct sid_set *set)
 static void
 tell_epoch(struct zab *z, struct zab_peer *p)
 {
-	uint8_t protocol[4];
+	uint8_t protocol[4 + FAST_MARK_BYTES];
+	size_t len = 4;
 
 	put_be32(protocol, PACKET_PROTOCOL);
+	if (p->fast)
+		len += zab_fast_put_mark(z, protocol + len);
 	p->state = PEER_TOLD;
-	zab_put(z, p, PACKET_LEADERINFO, epoch_start(z->epoch), slice_of(protocol, sizeof protocol));
+	zab_put(z, p, PACKET_LEADERINFO, epoch_start(z->epoch), slice_of(protocol, len));
 }
 
 static void
@@ -211,6 +214,7 @@ zab_lead_info(struct zab *z, struct zab_peer *p, const struct packet *k)
 	p->observer = k->type == PACKET_OBSERVERINFO;
 	p->voter = !p->observer && zab_is_voter(z, p->sid);
 	p->accepted = epoch_of(k->zxid);
+	p->fast = zab_fast_has_mark(z, k->data, LEARNER_INFO_BYTES);
 	p->state = PEER_WAITING;
 	replace_older(z, p);
 	trace(z->config.trace, TRACE_DEBUG, "zab", "learner", "peer=%u sid=%lld observer=%d accepted=%u",

@@ -100,7 +100,8 @@ zab_on_dial_failed(struct zab *z, const struct zab_event *event)
 void
 zab_learn_opened(struct zab *z, struct zab_peer *p)
 {
-	uint8_t body[LEARNER_INFO_BYTES];
+	uint8_t body[LEARNER_INFO_BYTES + FAST_MARK_BYTES];
+	size_t len = LEARNER_INFO_BYTES;
 	struct learner_info info = {
 		.sid = (int64_t)z->config.sid,
 		.protocol = PACKET_PROTOCOL,
@@ -112,8 +113,9 @@ zab_learn_opened(struct zab *z, struct zab_peer *p)
 	p->state = LEADER_INFO;
 	p->sid = z->election.result.leader;
 	learner_info_put(body, &info);
+	len += zab_fast_put_mark(z, body + len);
 	zab_put(z, p, z->part == ZAB_OBSERVER ? PACKET_OBSERVERINFO : PACKET_FOLLOWERINFO,
-		epoch_start(z->epochs.accepted), slice_of(body, sizeof body));
+		epoch_start(z->epochs.accepted), slice_of(body, len));
 }
 
 /* Epochs */
@@ -139,6 +141,7 @@ zab_learn_leaderinfo(struct zab *z, struct zab_peer *p, const struct packet *k)
 	if (epoch < z->epochs.accepted)
 		return "the leader's epoch is below the one we have accepted";
 	z->learn.epoch = epoch;
+	p->fast = zab_fast_has_mark(z, k->data, 4);
 	if (epoch == z->epochs.accepted) {
 		ack_epoch(z, p, UINT32_MAX); /* promised before: it counts once */
 		return NULL;
@@ -375,16 +378,39 @@ zab_learn_uptodate(struct zab *z, struct zab_peer *p, const struct packet *k)
 
 /* Time */
 
-static const char *
-find_fault(const struct zab *z, const struct zab_peer *p)
+/*
+ * A leader pings every half tick. One that stands still is to be replaced within syncLimit ticks, and an election and a
+ * synchronisation take their time, too: they have the last half tick.
+ */
+static uint64_t
+patience_ms(const struct zab *z, const struct zab_peer *p)
 {
-	uint64_t heard = p != NULL && p->heard_ms > z->learn.heard_ms ? p->heard_ms : z->learn.heard_ms;
-	bool live = p != NULL && p->state >= LEADER_ACKED;
-	uint32_t ticks = live ? z->config.sync_limit : z->config.init_limit;
-	/* While it waits for us it has nothing to say. */
-	bool waits = z->task.type != ZAB_NO_TASK && (p == NULL || p->state != LEADER_SNAP);
+	if (p == NULL || p->state < LEADER_ACKED)
+		return ticks_ms(z, z->config.init_limit);
+	return ticks_ms(z, z->config.sync_limit) - (z->config.sync_limit > 2 ? z->config.tick_ms / 2 : 0);
+}
 
-	if (z->now_ms - heard > ticks_ms(z, ticks) && !waits)
+uint64_t
+zab_learn_deadline(const struct zab *z)
+{
+	const struct zab_peer *p;
+	uint64_t heard_ms = z->learn.heard_ms;
+
+	if (z->part != ZAB_FOLLOWER && z->part != ZAB_OBSERVER)
+		return UINT64_MAX;
+	p = zab_leader_peer(z);
+	/* While it waits for us it has nothing to say. */
+	if (z->task.type != ZAB_NO_TASK && (p == NULL || p->state != LEADER_SNAP))
+		return UINT64_MAX;
+	if (p != NULL && p->heard_ms > heard_ms)
+		heard_ms = p->heard_ms;
+	return heard_ms + patience_ms(z, p) + 1;
+}
+
+static const char *
+find_fault(const struct zab *z)
+{
+	if (z->now_ms >= zab_learn_deadline(z))
 		return "the leader was not heard of in time";
 	if (!zab_is_up(z, ZAB_LOGD) &&
 	    z->now_ms - z->links[ZAB_LOGD].since_ms > ticks_ms(z, z->config.sync_limit))
@@ -395,7 +421,7 @@ find_fault(const struct zab *z, const struct zab_peer *p)
 void
 zab_learn_beat(struct zab *z)
 {
-	const char *fault = find_fault(z, zab_leader_peer(z));
+	const char *fault = find_fault(z);
 
 	if (fault != NULL)
 		zab_look(z, fault);

@@ -329,7 +329,7 @@ const struct config_key config_keys[] = {
 	    RANGE(0, I32, "hours, or with ms, s, m, h or d"), .about = "time between two readings of all logs and snapshots; 0 is never"),
 	JLONG("scrubRate", "8192", 3, scrub_rate_bytes, 1, 1 << 22, 1024, "KiB", "bytes a second that this may read"),
 	JLONG("diskReserve", "65536", 3, disk_reserve_bytes, 0, 1 << 22, 1024, "KiB", "space in each data folder that is kept for a full disk; 0 is none"),
-	CHOICE("failureDetection", "normal", 2, failure_detection, "normal|fast", "patience of the watchdogs"),
+	CHOICE("failureDetection", "normal", 2, failure_detection, "normal|fast", "patience with daemons, and with servers of zkd that have it too"),
 	STRING("user.electiond", 3, user[CONFIG_ELECTIOND], "user electiond runs as, where zkd was started by root"),
 	STRING("user.syncd", 3, user[CONFIG_SYNCD], "user syncd runs as"),
 	STRING("user.clientd", 3, user[CONFIG_CLIENTD], "user clientd runs as"),

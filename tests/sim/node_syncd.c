@@ -18,6 +18,7 @@ enum {
 	TICK_MS = 2000,
 	INIT_LIMIT = 10,
 	SYNC_LIMIT = 5,
+	FAST_MS = 800,           /* failureDetection=fast */
 	SOCKET_BYTES = 64 << 10, /* what a socket takes before it has to be read */
 	FULL_US = 2 * MS,        /* until one that is full is tried again */
 	PACKET_REQUEST = 1,
@@ -760,6 +761,7 @@ syncd_start(struct proc *p)
 		.tick_ms = TICK_MS,
 		.init_limit = INIT_LIMIT,
 		.sync_limit = SYNC_LIMIT,
+		.fast_ms = p->sim->story == NULL && p->sim->seed % 8 == 6 ? FAST_MS : 0,
 		.clientd_absent_ms = 1000,
 		.max_snap_syncs = 10,
 		.window_txns = WINDOW_TXNS,

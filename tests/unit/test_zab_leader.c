@@ -367,6 +367,42 @@ START_TEST(silent_learners_go)
 }
 END_TEST
 
+/* failureDetection=fast at both ends. */
+START_TEST(silent_learners_go_fast)
+{
+	struct learner_info info = { .sid = 2, .protocol = PACKET_PROTOCOL };
+	uint8_t body[LEARNER_INFO_BYTES + 4];
+
+	NODE->zab.config.fast_ms = 80;
+	net_fill(1, 1, 1, 5);
+	elect(1);
+	peer = net_connect(1);
+	learner_info_put(body, &info);
+	memcpy(body + LEARNER_INFO_BYTES, "zkdF", 4);
+	net_packet(1, peer, PACKET_FOLLOWERINFO, ZXID(1, 0), slice_of(body, sizeof body));
+	expect("LEADERINFO 200000000 +8");
+	say_ackepoch(1, ZXID(1, 5));
+	say(PACKET_ACK, ZXID(2, 0));
+	net_heard();
+	for (int i = 0; i < 20; i++) {
+		net_pass(10);
+		ck_assert_ptr_nonnull(strstr(net_heard(), "PING 200000000"));
+		say(PACKET_PING, ZXID(2, 0));
+	}
+	net_pass(70);
+	ck_assert(net_serves(1));
+	net_pass(30);
+	expect_gone("not heard of in time");
+	/* A server of ZooKeeper has its syncLimit, and reads no further than it knows. */
+	setup();
+	NODE->zab.config.fast_ms = 80;
+	lead();
+	net_pass((NET_SYNC - 2) * NET_TICK_MS);
+	ck_assert(net_serves(1));
+	ck_assert_str_eq(NODE->closed, "");
+}
+END_TEST
+
 START_TEST(a_proposal_that_is_not_acked)
 {
 	lead();
@@ -1684,6 +1720,7 @@ make_suite(void)
 	tcase_add_test(c, observers_wait_for_a_snapshot_in_turn);
 	tcase_add_test(c, pings);
 	tcase_add_test(c, silent_learners_go);
+	tcase_add_test(c, silent_learners_go_fast);
 	tcase_add_test(c, a_proposal_that_is_not_acked);
 	tcase_add_test(c, nobody_comes_or_nobody_goes_on);
 	tcase_add_test(c, voters_turn_away);

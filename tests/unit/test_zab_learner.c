@@ -335,7 +335,8 @@ START_TEST(leader_falls_silent)
 	say(PACKET_PING, 0);
 	net_pass((NET_SYNC - 1) * NET_TICK_MS);
 	ck_assert(!NODE->looking);
-	net_pass(2 * NET_TICK_MS);
+	/* The last half tick is for the election. */
+	net_pass(NET_TICK_MS / 2 + 10);
 	expect_looking("the leader was not heard of in time");
 	setup();
 	discover(1);
@@ -343,6 +344,45 @@ START_TEST(leader_falls_silent)
 	ck_assert(!NODE->looking);
 	net_pass(2 * NET_TICK_MS);
 	expect_looking("the leader was not heard of in time");
+}
+END_TEST
+
+static void
+follow_fast(const char *leaderinfo, size_t len)
+{
+	NODE->zab.config.fast_ms = 80;
+	elect(LEADER);
+	expect("FOLLOWERINFO 0 +24");
+	say_data(PACKET_LEADERINFO, ZXID(1, 0), leaderinfo, len);
+	expect("ACKEPOCH 0 +4");
+	say(PACKET_DIFF, 0);
+	say(PACKET_NEWLEADER, ZXID(1, 0));
+	net_pass(100); /* until then initLimit holds */
+	say(PACKET_UPTODATE, PACKET_NO_ZXID);
+	net_heard();
+	ck_assert(net_serves(1));
+}
+
+/* failureDetection=fast at both ends; a server of ZooKeeper has its syncLimit. */
+START_TEST(a_fast_leader_falls_silent)
+{
+	struct zab_event tick = { .type = ZAB_TICK, .fd = -1 };
+
+	follow_fast("\0\1\0\0zkdF", 8);
+	net_pass(70);
+	say(PACKET_PING, 0);
+	net_pass(70);
+	ck_assert(!NODE->looking);
+	/* It was us who stood still. */
+	net.now_ms += 1000;
+	net_step(1, &tick);
+	ck_assert(!NODE->looking);
+	net_pass(100);
+	expect_looking("the leader was not heard of in time");
+	setup();
+	follow_fast("\0\1\0\0", 4);
+	net_pass((NET_SYNC - 2) * NET_TICK_MS);
+	ck_assert(!NODE->looking);
 }
 END_TEST
 
@@ -1368,6 +1408,7 @@ make_suite(void)
 	tcase_add_test(c, dials_nobody_waits_for);
 	tcase_add_test(c, leader_turns_away);
 	tcase_add_test(c, leader_falls_silent);
+	tcase_add_test(c, a_fast_leader_falls_silent);
 	tcase_add_test(c, time_in_which_we_stood_still_is_nobodys_silence);
 	tcase_add_test(c, leader_hangs_up);
 	tcase_add_test(c, logd_dies_under_a_follower);
