@@ -356,6 +356,16 @@ judge_unknown(struct adoption *a, struct adopt_setting *s)
 				  (int)strcspn(near, "*"), near, strchr(near, '*') != NULL ? "N" : "");
 }
 
+/* A flag of a file that the server which runs does not have: it was started otherwise, or before. */
+static bool
+is_doubtful(const struct adoption *a, const struct adopt_setting *s)
+{
+	for (size_t i = 0; i < a->nprocesses; i++)
+		if (a->processes[i].by_config)
+			return s->source == ADOPT_FLAGS && !s->seen;
+	return false;
+}
+
 static void
 judge_honoured(struct adoption *a, struct adopt_setting *s)
 {
@@ -366,7 +376,13 @@ judge_honoured(struct adoption *a, struct adopt_setting *s)
 			adopt_add_setting(a, ADOPT_CARRIES, s, "%s", remarks[i].text);
 			return;
 		}
-	if (strchr(s->value, '$') != NULL && s->source == ADOPT_FLAGS)
+	if (is_doubtful(a, s))
+		adopt_add_setting(
+		    a, ADOPT_DECIDE, s,
+		    "the server that runs was started without it; it is taken all the same, unless you "
+		    "say --without %s",
+		    s->name);
+	else if (strchr(s->value, '$') != NULL && s->source == ADOPT_FLAGS)
 		adopt_add_setting(a, ADOPT_DECIDE, s,
 				  "the shell knows what this is, zkctl does not; give it with -D %s=...",
 				  s->name);

@@ -152,7 +152,8 @@ put_drop_in(const struct config *c, struct buf *out)
 {
 	const char *folders[] = { c->data_dir,
 				  strcmp(c->data_dir, c->data_log_dir) == 0 ? NULL : c->data_log_dir };
-	bool paths = false, home = false, tmp = false;
+	static const char own[] = ZKD_SYSCONFDIR "/zkd";
+	bool paths = c->reconfig_enabled, home = false, tmp = false;
 
 	for (int i = 0; i < 2 && folders[i] != NULL; i++) {
 		paths |= !is_below(folders[i], "/var/lib/zkd");
@@ -163,10 +164,11 @@ put_drop_in(const struct config *c, struct buf *out)
 		return;
 	put(out, "mkdir -p /etc/systemd/system/zkd.service.d\n");
 	put(out,
-	    "printf '[Service]\\nReadWritePaths=%s%s%s\\n%s%s' "
+	    "printf '[Service]\\nReadWritePaths=%s%s%s%s%s\\n%s%s' "
 	    ">/etc/systemd/system/zkd.service.d/data.conf\n",
 	    c->data_dir, folders[1] == NULL ? "" : " ", folders[1] == NULL ? "" : folders[1],
-	    home ? "ProtectHome=no\\n" : "", tmp ? "PrivateTmp=no\\n" : "");
+	    c->reconfig_enabled ? " " : "", c->reconfig_enabled ? own : "", home ? "ProtectHome=no\\n" : "",
+	    tmp ? "PrivateTmp=no\\n" : "");
 	put(out, "systemctl daemon-reload\n");
 }
 
@@ -216,6 +218,9 @@ adopt_put_commands(const struct adoption *a, const char *file, struct buf *out)
 		return;
 	put(out, "# once, while ZooKeeper runs\n");
 	put(out, "install -D -m 0640 -g zkd %s %s\n", file, target);
+	/* A change of membership goes into the file. */
+	if (c->reconfig_enabled)
+		put(out, "chown zkd %s %s\n", ZKD_SYSCONFDIR "/zkd", target);
 	put_drop_in(c, out);
 	put(out, "zkctl doctor --migration %s\n", a->cfg);
 	put(out, "# when the turn of this server has come\n");

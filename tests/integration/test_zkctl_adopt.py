@@ -309,6 +309,29 @@ def test_a_server_that_runs(java):
     assert data["snapshot_whole"] and data["logs"] == 1 and int(data["last_zxid"], 16) >= 300
 
 
+def test_a_flag_that_the_running_server_does_not_have(java):
+    env = os.path.join(java.folder, "java.env")
+    with open(env, "w") as f:
+        f.write("JVMFLAGS='-Dzookeeper.snapCount=500 -Dzookeeper.commitLogCount=700'\n")
+    try:
+        r = zkctl("adopt", "--json", java.folder)
+        a = Answer(json.loads(r.stdout))
+        assert r.returncode == RESERVED and a.of("zookeeper.snapCount")["carries"]["where"] == "java.env:1"
+        assert "started without it" in a.of("zookeeper.commitLogCount")["decide"]["text"]
+        with open(env, "w") as f:
+            f.write("JVMFLAGS=-Dzookeeper.snapCount=600\n")
+        a = Answer(json.loads(zkctl("adopt", "--json", java.folder).stdout))
+        assert "another value" in a.of("zookeeper.snapCount")["decide"]["text"] and "snapCount=500" in a.lines
+    finally:
+        os.remove(env)
+
+
+def test_reconfig_needs_a_file_that_zkd_may_write(inst):
+    a = inst.cfg(ENSEMBLE + "reconfigEnabled=true\n").adopt()
+    assert any(c.startswith("chown zkd ") for c in a.all["commands"])
+    assert any(c.startswith("printf") and f"ReadWritePaths={inst.data} /" in c for c in a.all["commands"])
+
+
 def test_what_the_snapshot_holds(tmp_path):
     with apache_node.ApacheNode(properties={"zookeeper.extendedTypesEnabled": "true"}) as node:
         zk = node.client()
