@@ -192,9 +192,12 @@ put_owner(const char *folder, struct buf *out)
 	    group == NULL ? "zookeeper" : group->gr_name);
 }
 
-/* zkServer.sh of a tarball, or the service. */
+/*
+ * zkServer.sh of a tarball, or the service: off now and at the next boot, or on. Two servers on one folder would spoil it,
+ * and ZooKeeper locks nothing.
+ */
 static void
-put_service(const struct adoption *a, const char *verb, struct buf *out)
+put_service(const struct adoption *a, bool on, struct buf *out)
 {
 	const char *slash = strrchr(a->folder, '/');
 	char script[1024];
@@ -202,10 +205,11 @@ put_service(const struct adoption *a, const char *verb, struct buf *out)
 
 	snprintf(script, sizeof script, "%.*s/bin/zkServer.sh", slash == NULL ? 2 : (int)(slash - a->folder),
 		 slash == NULL ? ".." : a->folder);
-	if (strncmp(a->folder, "/etc/", 5) != 0 && stat(script, &st) == 0)
-		put(out, "%s %s\n", script, verb);
+	if (strncmp(a->folder, "/etc/", 5) == 0 || stat(script, &st) != 0)
+		put(out, "systemctl %s --now zookeeper\n", on ? "enable" : "disable");
 	else
-		put(out, "systemctl %s zookeeper\n", verb);
+		put(out, "%s %s\n# %s what starts it at boot\n", script, on ? "start" : "stop",
+		    on ? "and bring back" : "and take away");
 }
 
 void
@@ -224,17 +228,17 @@ adopt_put_commands(const struct adoption *a, const char *file, struct buf *out)
 	put_drop_in(c, out);
 	put(out, "zkctl doctor --migration %s\n", a->cfg);
 	put(out, "# when the turn of this server has come\n");
-	put_service(a, "stop", out);
+	put_service(a, false, out);
 	put(out, "chown -R zkd:zkd ");
 	put_folders(c, out);
-	put(out, "systemctl start zkd\n");
+	put(out, "systemctl enable --now zkd\n");
 	put(out, "zkctl -c %s wait ready\n", target);
 	put(out, "zkctl -c %s status\n", target);
 	put(out, "# the way back\n");
-	put(out, "systemctl stop zkd\n");
+	put(out, "systemctl disable --now zkd\n");
 	put(out, "chown -R ");
 	put_owner(c->data_dir, out);
 	put(out, " ");
 	put_folders(c, out);
-	put_service(a, "start", out);
+	put_service(a, true, out);
 }

@@ -161,6 +161,16 @@ def test_zoo_cfg_is_stronger_than_the_command_line(inst):
     assert "overruled by zoo.cfg" in a.of("zookeeper.snapCount")["differs"]["text"]
 
 
+@pytest.mark.parametrize(
+    "line, effect",
+    [("forceSync=false", "forceSync=yes"), ("skipACL=true", "skipACL=no"), ("leaderServes=NO", "leaderServes=yes"), ("forceSync=1", "forceSync=yes")],
+)
+def test_a_word_that_zookeeper_took_for_another(inst, line, effect):
+    a = inst.cfg(ENSEMBLE + line + "\n").adopt(status=RESERVED)
+    assert effect in a.lines and line not in a.lines
+    assert line.partition("=")[2] == a.of(line.partition("=")[0])["decide"]["value"]
+
+
 def test_a_variable_that_nobody_knows(inst):
     inst.cfg(ENSEMBLE).env("java.env", "JVMFLAGS=-Dzookeeper.snapCount=$(nproc)\nJAVA_OPTS=-Dzookeeper.commitLogCount=$COUNT\n")
     a = inst.adopt(status=UNWELL)
