@@ -137,6 +137,58 @@ class Split(unittest.TestCase):
         systemctl("stop", "zkd.service")
 
 
+@unittest.skipIf(KIND != "daemons", "dummies elect nobody")
+class Member(unittest.TestCase):
+    """The split form as server 1 of an ensemble; 2 and 3 are nodes of the other form, beside it."""
+
+    SOCKETS = ("zkd-electiond-election.socket", "zkd-syncd-quorum.socket")
+
+    def setUp(self):
+        with open("/etc/zkd/zoo.cfg") as f:
+            self.standalone = f.read()
+        members = {1: (2888, 3888), 2: (2889, 3889), 3: (2890, 3890)}
+        lines = "tickTime=500\ninitLimit=20\nsyncLimit=5\n"
+        lines += "".join(f"server.{n}=127.0.0.1:{quorum}:{election}\n" for n, (quorum, election) in members.items())
+        with open("/etc/zkd/zoo.cfg", "a") as f:
+            f.write(f"myid=1\n{lines}")
+        self.others = [self.start_other(n, lines) for n in (2, 3)]
+        systemctl("start", *self.SOCKETS, "zkd.target")
+
+    def start_other(self, n, lines):
+        folder = f"/run/other{n}"
+        os.makedirs(folder)
+        with open(f"{folder}/zoo.cfg", "w") as f:
+            f.write(f"dataDir={folder}/data\nruntimeDir={folder}/run\nmyid={n}\nclientPort={PORT + n}\n")
+            f.write(f"4lw.commands.whitelist=*\nadmin.enableServer=false\n{lines}")
+        os.makedirs(f"{folder}/data")
+        return subprocess.Popen([os.path.join(FOLDER, "supervisor", "zkd"), "-c", f"{folder}/zoo.cfg"])
+
+    def tearDown(self):
+        systemctl("stop", "zkd.target")
+        for other in self.others:
+            other.terminate()
+            other.wait()
+        with open("/etc/zkd/zoo.cfg", "w") as f:
+            f.write(self.standalone)
+
+    def wait_modes(self):
+        def all_serve():
+            words = [four_letter(port, "srvr") for port in (PORT, PORT + 2, PORT + 3)]
+            return sorted(w.partition("Mode: ")[2].split("\n")[0] for w in words) == ["follower", "follower", "leader"]
+
+        wait_until(all_serve, 30, "one leads and two follow")
+
+    def test_it_takes_part_and_survives_the_death_of_each_daemon(self):
+        self.wait_modes()
+        for unit in units():
+            before = {u: main_pid(u) for u in units() if u != unit}
+            old = main_pid(unit)
+            os.kill(old, signal.SIGKILL)
+            wait_other_pid(unit, old)
+            self.wait_modes()
+            self.assertEqual({u: main_pid(u) for u in before}, before)
+
+
 @unittest.skipIf(KIND == "journal", "the same without a journal")
 class Single(unittest.TestCase):
     def setUp(self):
