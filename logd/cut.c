@@ -168,7 +168,7 @@ plan_cut(struct store *s, struct files *f, struct cut *c)
 	if (ret == 0)
 		return 0;
 	trace(s->trace, TRACE_WARNING, "store", "log not cut",
-	      "zxid=0x%" PRIx64 " durable=0x%" PRIx64 " snapshot=0x%" PRIx64 " reason=%s", c->zxid,
+	      "zxid=0x%" PRIx64 " durable=0x%" PRIx64 " snapshot=0x%" PRIx64 " reason=\"%s\"", c->zxid,
 	      s->durable, c->snapshot_zxid,
 	      ret == -ENOENT ? "it does not follow from a snapshot" : strerror(-ret));
 	return -ENOENT;

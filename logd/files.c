@@ -178,8 +178,7 @@ files_read_small(struct store_disk *d, enum store_folder folder, const char *nam
 	int64_t got;
 	int h;
 
-	if (p == NULL)
-		return -ENOBUFS;
+	ASSERT(p != NULL);
 	h = d->ops->open(d, folder, name, STORE_READ);
 	if (h < 0)
 		return h;
@@ -319,7 +318,7 @@ walk_explain(char text[FILES_TEXT_BYTES], const struct store_disk *d, uint64_t l
 	int n = snprintf(text, FILES_TEXT_BYTES, "%s/log.%" PRIx64 " at offset %" PRIu64 ": %s",
 			 d->names[STORE_LOG], log_zxid, end->good, end->what == NULL ? "ends" : end->what);
 
-	if (end->expected != 0 || end->found != 0)
+	if (end->expected != end->found)
 		n += snprintf(text + n, FILES_TEXT_BYTES - (size_t)n,
 			      " is 0x%" PRIx64 ", expected 0x%" PRIx64, end->found, end->expected);
 	n += snprintf(text + n, FILES_TEXT_BYTES - (size_t)n, "; last good zxid 0x%" PRIx64, end->last_zxid);

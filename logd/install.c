@@ -94,8 +94,8 @@ commit(struct store *s, uint64_t zxid)
 		ret = d->ops->rename(d, STORE_SNAP, from, to);
 	if (ret == 0)
 		return d->ops->sync_folder(d, STORE_SNAP);
-	trace(s->trace, TRACE_ERROR, "store", "snapshot not installed", "zxid=0x%" PRIx64 " reason=%s", zxid,
-	      strerror(-ret));
+	trace(s->trace, TRACE_ERROR, "store", "snapshot not installed", "zxid=0x%" PRIx64 " reason=\"%s\"",
+	      zxid, strerror(-ret));
 	snapfile_remove_received(d, zxid);
 	return -EAGAIN;
 }

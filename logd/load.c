@@ -175,7 +175,7 @@ pass_over(struct load *l, const struct file_name *n, int error)
 	char name[DISK_NAME_BYTES];
 
 	disk_name_make(name, n->kind, n->zxid);
-	trace(l->trace, TRACE_ERROR, "store", "snapshot passed over", "file=%s/%s reason=%s",
+	trace(l->trace, TRACE_ERROR, "store", "snapshot passed over", "file=%s/%s reason=\"%s\"",
 	      l->disk->names[STORE_SNAP], name, error == -EBADMSG ? "incomplete" : strerror(-error));
 	if (error != -EBADMSG && error != -ENOENT && error != -EISDIR)
 		l->unreadable = error;
@@ -233,7 +233,8 @@ static int
 give_up_snapshot(struct load *l, const char *reason)
 {
 	trace(l->trace, TRACE_ERROR, "store", "snapshot is damaged",
-	      "zxid=0x%" PRIx64 " offset=%" PRIu64 " reason=%s", l->at, snapread_offset(l->snapshot), reason);
+	      "zxid=0x%" PRIx64 " offset=%" PRIu64 " reason=\"%s\"", l->at, snapread_offset(l->snapshot),
+	      reason);
 	close_snapshot(l);
 	l->step = step_pick_snapshot;
 	return 1;
@@ -400,7 +401,7 @@ step_log(struct load *l)
 static int
 seek_in_vain(struct load *l, const char *reason)
 {
-	trace(l->trace, TRACE_NOTICE, "store", "learner needs a snapshot", "have=0x%" PRIx64 " reason=%s",
+	trace(l->trace, TRACE_NOTICE, "store", "learner needs a snapshot", "have=0x%" PRIx64 " reason=\"%s\"",
 	      l->request.have, reason);
 	close_log(l);
 	l->step = step_pick_snapshot;

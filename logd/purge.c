@@ -132,7 +132,7 @@ step_verify(struct purge *p)
 		count_whole(p);
 	else
 		trace(p->trace, TRACE_ERROR, "store", "snapshot is damaged and does not count",
-		      "zxid=0x%" PRIx64 " reason=%s", p->files.snapshots[p->next].zxid,
+		      "zxid=0x%" PRIx64 " reason=\"%s\"", p->files.snapshots[p->next].zxid,
 		      ret == -EBADMSG ? snapread_error(p->reader) : strerror(-ret));
 	snapread_close(p->reader);
 	p->reader = NULL;

@@ -91,7 +91,7 @@ static void __attribute__((format(printf, 2, 3))) found(struct scrub *s, const c
 	if (s->result.damaged++ == 0)
 		memcpy(s->result.first, text, sizeof text);
 	else
-		trace(s->trace, TRACE_ERROR, "store", "scrub found more damage", "%s", text);
+		trace(s->trace, TRACE_ERROR, "store", "scrub found more damage", "what=\"%s\"", text);
 }
 
 static int

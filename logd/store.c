@@ -158,7 +158,8 @@ void
 store_fail(struct store *s, uint64_t now_ms, const char *what, const char *where, int error)
 {
 	snprintf(s->failed, sizeof s->failed, "%s %s: %s", what, where, strerror(-error));
-	trace(s->trace, TRACE_ERROR, "store", "disk failed", "%s durable=0x%" PRIx64, s->failed, s->durable);
+	trace(s->trace, TRACE_ERROR, "store", "disk failed", "error=\"%s\" durable=0x%" PRIx64, s->failed,
+	      s->durable);
 	store_drop_log(s);
 	buf_reset(&s->batch, BATCH_KEEP);
 	s->batch_txns = 0;
@@ -411,7 +412,7 @@ try_again(struct store *s, uint64_t now_ms)
 	}
 	if (ret != 0) {
 		s->retry_ms = now_ms + STORE_RETRY_MS;
-		trace(s->trace, TRACE_DEBUG, "store", "disk still fails", "error=%s", strerror(-ret));
+		trace(s->trace, TRACE_DEBUG, "store", "disk still fails", "error=\"%s\"", strerror(-ret));
 		return;
 	}
 	s->failed[0] = '\0';

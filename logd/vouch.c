@@ -54,7 +54,7 @@ vouch_history(struct store *s, uint64_t last, char why[FILES_TEXT_BYTES])
 		return 0;
 	if (!s->vouched) {
 		trace(s->trace, TRACE_WARNING, "store", "history is shorter than " MARK_NAME " says",
-		      "found=0x%" PRIx64 " mark=0x%" PRIx64 " believed=%s", last, m->zxid,
+		      "found=0x%" PRIx64 " mark=0x%" PRIx64 " believed=\"%s\"", last, m->zxid,
 		      m->copied ? "the folder, for the mark was copied"
 				: "the folder, for another program was in a later epoch since");
 		return 0;

@@ -34,7 +34,7 @@ ear_judge(const char *event, const char *text)
 {
 	const char *at = text;
 
-	ck_assert_msg(event[0] != '\0' && event[strspn(event, "abcdefghijklmnopqrstuvwxyz ")] == '\0',
+	ck_assert_msg(event[0] != '\0' && event[strspn(event, "abcdefghijklmnopqrstuvwxyz .,")] == '\0',
 		      "event \"%s\"", event);
 	while ((at = skip_pair(at)) != NULL && *at == ' ')
 		at++;

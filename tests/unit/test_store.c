@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "disk/snapshot.h"
+#include "ear.h"
 #include "fake_disk.h"
 #include "logd/load.h"
 #include "logd/mark.h"
@@ -32,6 +33,15 @@ static const struct store_settings ordinary = {
 };
 
 static char why[FILES_TEXT_BYTES];
+
+/* Every second one is opened with nobody to listen. */
+static struct trace *
+listener(void)
+{
+	static unsigned n;
+
+	return n++ % 2 == 0 ? &ear : NULL;
+}
 
 static void
 fill_txn(uint8_t txn[TXN_BYTES], uint64_t zxid)
@@ -57,7 +67,7 @@ static struct store *
 must_open(struct fake_disk *f)
 {
 	struct store *s = NULL;
-	int ret = store_open(&s, &f->disk, &ordinary, NULL, why);
+	int ret = store_open(&s, &f->disk, &ordinary, listener(), why);
 
 	ck_assert_msg(ret == 0, "%d: %s", ret, why);
 	return s;
@@ -157,7 +167,7 @@ load_all(struct fake_disk *f, const struct load_request *request, struct loaded 
 
 	*l = (struct loaded){ .last = request->have };
 	buf_init(&l->data, 1 << 24);
-	job = load_new(&f->disk, request, &collect, l, NULL);
+	job = load_new(&f->disk, request, &collect, l, listener());
 	while ((ret = load_step(job)) > 0)
 		;
 	if (ret != 0)
@@ -252,10 +262,10 @@ START_TEST(not_autocreated)
 
 	settings.db_autocreate = false;
 	fake_disk_init(&f, true, 1);
-	ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), -EUCLEAN);
+	ck_assert_int_eq(store_open(&s, &f.disk, &settings, listener(), why), -EUCLEAN);
 	ck_assert_ptr_nonnull(strstr(why, "initialize"));
 	fake_disk_put(&f, STORE_LOG_TOP, "initialize", "", 0);
-	ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), 0);
+	ck_assert_int_eq(store_open(&s, &f.disk, &settings, listener(), why), 0);
 	ck_assert_ptr_null(fake_disk_find(&f, STORE_LOG_TOP, "initialize"));
 	store_close(s);
 	fake_disk_free(&f);
@@ -273,12 +283,12 @@ START_TEST(empty_member)
 	settings.member = true;
 	fake_disk_init(&f, true, 1);
 	for (int i = 0; i < 2; i++) {
-		ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), 0);
+		ck_assert_int_eq(store_open(&s, &f.disk, &settings, listener(), why), 0);
 		ck_assert(store_partial(s));
 		store_close(s);
 		fake_disk_power_loss(&f);
 	}
-	ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), 0);
+	ck_assert_int_eq(store_open(&s, &f.disk, &settings, listener(), why), 0);
 	append_range(s, 1, 2, 1);
 	ck_assert(store_partial(s));
 	ck_assert_int_eq(store_set_epochs(s, 1, 1, 0), 0);
@@ -286,10 +296,10 @@ START_TEST(empty_member)
 	store_close(s);
 	fake_disk_free(&f);
 	fake_disk_init(&f, true, 1);
-	ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), 0);
+	ck_assert_int_eq(store_open(&s, &f.disk, &settings, listener(), why), 0);
 	store_close(s);
 	fake_disk_put(&f, STORE_LOG_TOP, "initialize", "", 0);
-	ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), 0);
+	ck_assert_int_eq(store_open(&s, &f.disk, &settings, listener(), why), 0);
 	ck_assert(!store_partial(s));
 	store_close(s);
 	fake_disk_free(&f);
@@ -299,7 +309,7 @@ START_TEST(empty_member)
 		if (i == 0)
 			fake_disk_put(&f, STORE_LOG_TOP, "initialize", "", 0);
 		settings.db_autocreate = i == 1;
-		ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), 0);
+		ck_assert_int_eq(store_open(&s, &f.disk, &settings, listener(), why), 0);
 		ck_assert(!store_partial(s));
 		store_close(s);
 		fake_disk_free(&f);
@@ -339,7 +349,7 @@ START_TEST(batch_limits)
 
 	settings.batch_txns = 3;
 	fake_disk_init(&f, true, 1);
-	ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), 0);
+	ck_assert_int_eq(store_open(&s, &f.disk, &settings, listener(), why), 0);
 	ck_assert(!store_batch_full(s, STORE_BATCH_BYTES * 2));
 	for (uint64_t z = 1; z <= 3; z++) {
 		ck_assert(!store_batch_full(s, TXN_BYTES));
@@ -412,7 +422,7 @@ live(struct fake_disk *f, struct progress *p)
 {
 	struct store *s;
 
-	if (store_open(&s, &f->disk, &ordinary, NULL, why) != 0)
+	if (store_open(&s, &f->disk, &ordinary, listener(), why) != 0)
 		return;
 	say(p, s);
 	write_some(s, p, 1);
@@ -429,7 +439,7 @@ live(struct fake_disk *f, struct progress *p)
 	store_snapshot_begun(s);
 	store_snapshot_ended(s, write_snapshot(f, store_durable(s), SNAPFILE_GZ) == 0, store_durable(s), 0);
 	write_some(s, p, 30);
-	purge_files(&f->disk, 2, NULL);
+	purge_files(&f->disk, 2, listener());
 	do_chores(f, s);
 	write_some(s, p, 40);
 	store_close(s);
@@ -441,7 +451,7 @@ check_reopened(struct fake_disk *f, const struct progress *p)
 {
 	struct store *s = NULL;
 	struct loaded l;
-	int ret = store_open(&s, &f->disk, &ordinary, NULL, why);
+	int ret = store_open(&s, &f->disk, &ordinary, listener(), why);
 
 	ck_assert_msg(ret == 0, "call %lu: %s", (unsigned long)f->fault_at, why);
 	ck_assert_uint_ge(store_durable(s), p->acked);
@@ -522,7 +532,7 @@ START_TEST(power_lost_twice)
 			fake_disk_power_loss(&f);
 			f.calls = 0;
 			f.fault_at = second;
-			if (store_open(&s, &f.disk, &ordinary, NULL, why) == 0)
+			if (store_open(&s, &f.disk, &ordinary, listener(), why) == 0)
 				store_close(s);
 			fake_disk_power_loss(&f);
 			check_reopened(&f, &p);
@@ -707,7 +717,7 @@ START_TEST(damage)
 		ck_assert_int_eq(mark_remove(&f.disk), 0);
 	p = fake_disk_find(&f, STORE_LOG, "log.1");
 	inflict(p, d);
-	ret = store_open(&s, &f.disk, &ordinary, NULL, why);
+	ret = store_open(&s, &f.disk, &ordinary, listener(), why);
 	if (d->outcome == REFUSES) {
 		ck_assert_msg(ret == -EUCLEAN, "%s: %d", d->name, ret);
 		ck_assert_msg(strstr(why, d->word) != NULL, "%s: %s", d->name, why);
@@ -790,7 +800,7 @@ START_TEST(long_log)
 	ck_assert_ptr_nonnull(strstr(why, "/log/log.1 at offset"));
 	store_close(s);
 	p->cached_size = ENTRY_AT(LONG);
-	ck_assert_int_eq(store_open(&s, &f.disk, &ordinary, NULL, why), -EUCLEAN);
+	ck_assert_int_eq(store_open(&s, &f.disk, &ordinary, listener(), why), -EUCLEAN);
 	fake_disk_free(&f);
 }
 END_TEST
@@ -807,16 +817,16 @@ START_TEST(snapshots_missing)
 	append_range(s, 1, 10, 1);
 	store_close(s);
 	ck_assert_int_eq(f.disk.ops->remove(&f.disk, STORE_SNAP, "snapshot.0"), 0);
-	ck_assert_int_eq(store_open(&s, &f.disk, &ordinary, NULL, why), -EUCLEAN);
+	ck_assert_int_eq(store_open(&s, &f.disk, &ordinary, listener(), why), -EUCLEAN);
 	ck_assert_ptr_nonnull(strstr(why, "snapshot.trust.empty"));
 	trusting.trust_empty = true;
-	ck_assert_int_eq(store_open(&s, &f.disk, &trusting, NULL, why), 0);
+	ck_assert_int_eq(store_open(&s, &f.disk, &trusting, listener(), why), 0);
 	must_load(&f, 10, &l);
 	ck_assert_uint_eq(l.txns, 10);
 	store_close(s);
 	/* One that is not whole is not "none": nothing is trusted then. */
 	fake_disk_put(&f, STORE_SNAP, "snapshot.3", "ZKSN", 4);
-	ck_assert_int_eq(store_open(&s, &f.disk, &trusting, NULL, why), -EUCLEAN);
+	ck_assert_int_eq(store_open(&s, &f.disk, &trusting, listener(), why), -EUCLEAN);
 	ck_assert_ptr_nonnull(strstr(why, "snapshot.3"));
 	fake_disk_free(&f);
 }
@@ -952,12 +962,12 @@ START_TEST(wrong_folder)
 
 	fake_disk_init(&f, false, 5);
 	fake_disk_put(&f, STORE_LOG, "snapshot.7", "x", 1);
-	ck_assert_int_eq(store_open(&s, &f.disk, &ordinary, NULL, why), -EUCLEAN);
+	ck_assert_int_eq(store_open(&s, &f.disk, &ordinary, listener(), why), -EUCLEAN);
 	ck_assert_ptr_nonnull(strstr(why, "/log holds snapshot.7"));
 	fake_disk_free(&f);
 	fake_disk_init(&f, false, 5);
 	fake_disk_put(&f, STORE_SNAP, "log.7", "x", 1);
-	ck_assert_int_eq(store_open(&s, &f.disk, &ordinary, NULL, why), -EUCLEAN);
+	ck_assert_int_eq(store_open(&s, &f.disk, &ordinary, listener(), why), -EUCLEAN);
 	ck_assert_ptr_nonnull(strstr(why, "/data holds log.7"));
 	fake_disk_free(&f);
 }
@@ -1044,7 +1054,7 @@ START_TEST(epochs)
 		fake_disk_put(&f, STORE_SNAP, "acceptedEpoch", c->accepted, strlen(c->accepted));
 	if (c->temporary != NULL)
 		fake_disk_put(&f, STORE_SNAP, "currentEpoch.tmp", c->temporary, strlen(c->temporary));
-	ck_assert_int_eq(store_open(&s, &f.disk, &ordinary, NULL, why), c->result);
+	ck_assert_int_eq(store_open(&s, &f.disk, &ordinary, listener(), why), c->result);
 	if (c->result != 0)
 		ck_assert_ptr_nonnull(strstr(why, "Epoch"));
 	/* Again: what was raised stays so. */
@@ -1109,7 +1119,7 @@ store_three_pairs(struct fake_disk *f, uint32_t sure[2])
 	uint64_t now_ms = 0;
 	struct store *s;
 
-	if (store_open(&s, &f->disk, &ordinary, NULL, why) != 0)
+	if (store_open(&s, &f->disk, &ordinary, listener(), why) != 0)
 		return;
 	for (size_t i = 0; i < 3; i++) {
 		int ret = store_set_epochs(s, pairs[i][0], pairs[i][1], now_ms);
@@ -1407,10 +1417,10 @@ START_TEST(install)
 	ck_assert_uint_eq(l.snapshot_zxid, zxid);
 	ck_assert_uint_eq(l.txns, 3);
 	/* The old history goes with the first purge that has enough of the new one. */
-	ck_assert_int_eq(purge_files(&f.disk, 3, NULL), 0);
+	ck_assert_int_eq(purge_files(&f.disk, 3, listener()), 0);
 	ck_assert_int_eq(write_snapshot(&f, zxid + 2, SNAPFILE_PLAIN), 0);
 	ck_assert_int_eq(write_snapshot(&f, zxid + 3, SNAPFILE_PLAIN), 0);
-	ck_assert_int_eq(purge_files(&f.disk, 3, NULL), 6);
+	ck_assert_int_eq(purge_files(&f.disk, 3, listener()), 6);
 	ck_assert_ptr_null(fake_disk_find(&f, STORE_LOG, "zkd.aside.log.9"));
 	must_load(&f, zxid + 3, &l);
 	store_close(s);
@@ -1756,15 +1766,15 @@ START_TEST(purge)
 
 	fake_disk_init(&f, _i == 0, 5);
 	s = make_history(&f);
-	ck_assert_int_eq(purge_files(&f.disk, 3, NULL), 0);
+	ck_assert_int_eq(purge_files(&f.disk, 3, listener()), 0);
 	/* Not whole: it does not count as one of the three. */
 	fake_disk_put(&f, STORE_SNAP, "snapshot.b", "ZKSN", 4);
-	ck_assert_int_eq(purge_files(&f.disk, 3, NULL), 0);
-	ck_assert_int_eq(purge_files(&f.disk, 2, NULL),
+	ck_assert_int_eq(purge_files(&f.disk, 3, listener()), 0);
+	ck_assert_int_eq(purge_files(&f.disk, 2, listener()),
 			 1); /* snapshot.0; 4 still needs log.1, which may reach past it */
 	ck_assert_ptr_null(fake_disk_find(&f, STORE_SNAP, "snapshot.0"));
 	ck_assert_ptr_nonnull(fake_disk_find(&f, STORE_LOG, "log.1"));
-	ck_assert_int_eq(purge_files(&f.disk, 1, NULL), 2); /* snapshot.4, log.1 */
+	ck_assert_int_eq(purge_files(&f.disk, 1, listener()), 2); /* snapshot.4, log.1 */
 	ck_assert_ptr_null(fake_disk_find(&f, STORE_LOG, "log.1"));
 	ck_assert_ptr_nonnull(fake_disk_find(&f, STORE_LOG, "log.5"));
 	must_load(&f, 12, &l);
@@ -1785,14 +1795,15 @@ START_TEST(purge_counts_whole_ones)
 	fake_disk_init(&f, _i == 0, 5);
 	s = make_history(&f);
 	fake_disk_find(&f, STORE_SNAP, "snapshot.8")->cached[40] ^= 1;
-	ck_assert_int_eq(purge_files(&f.disk, 2, NULL), 0); /* 0 and 4 */
-	ck_assert_int_eq(purge_files(&f.disk, 1, NULL), 1); /* snapshot.0 */
+	ck_assert_int_eq(purge_files(&f.disk, 2, listener()), 0); /* 0 and 4 */
+	ck_assert_int_eq(purge_files(&f.disk, 1, listener()), 1); /* snapshot.0 */
 	must_load(&f, 12, &l);
 	ck_assert_uint_eq(l.snapshot_zxid, 4);
 	ck_assert_int_eq(write_snapshot(&f, 12, SNAPFILE_SNAPPY), 0);
 	/* What was found whole is not read again while it is the same file. */
 	for (int again = 0; again < 2; again++) {
-		struct purge *p = purge_new(&f.disk, &(struct purge_request){ .retain = 2 }, &known, NULL);
+		struct purge *p =
+		    purge_new(&f.disk, &(struct purge_request){ .retain = 2 }, &known, listener());
 		int ret, steps = 0;
 		while ((ret = purge_step(p)) > 0)
 			steps++;
@@ -1811,7 +1822,7 @@ END_TEST
 static void
 scrub_all(struct fake_disk *f, uint64_t upto, struct scrub_result *r)
 {
-	struct scrub *s = scrub_new(&f->disk, upto, NULL);
+	struct scrub *s = scrub_new(&f->disk, upto, listener());
 	int ret;
 
 	while ((ret = scrub_step(s)) > 0)
@@ -1954,10 +1965,10 @@ START_TEST(scrub_of_what_changes)
 
 	fake_disk_init(&f, true, 5);
 	s = make_history(&f);
-	scrub = scrub_new(&f.disk, 12, NULL);
+	scrub = scrub_new(&f.disk, 12, listener());
 	ck_assert_int_eq(scrub_step(scrub), 1);
 	ck_assert_int_eq(scrub_step(scrub), 1);
-	ck_assert_int_eq(purge_files(&f.disk, 1, NULL), 3);
+	ck_assert_int_eq(purge_files(&f.disk, 1, listener()), 3);
 	while ((ret = scrub_step(scrub)) > 0)
 		;
 	ck_assert_int_eq(ret, 0);
@@ -1977,7 +1988,7 @@ START_TEST(scrub_of_what_changes)
 	store_want_snapshot(s);
 	ck_assert(store_snapshot_due(s, 0));
 	store_close(s);
-	scrub = scrub_new(&f.disk, 43, NULL);
+	scrub = scrub_new(&f.disk, 43, listener());
 	ck_assert_int_eq(scrub_step(scrub), 1);
 	ck_assert_int_eq(scrub_step(scrub), 1);
 	scrub_free(scrub);
@@ -2042,7 +2053,7 @@ START_TEST(bad_sectors)
 	scrub_all(&f, 12, &r);
 	ck_assert_uint_eq(r.damaged, 1);
 	ck_assert_str_eq(r.first, "/data/snapshot.8: Input/output error");
-	ck_assert_int_eq(purge_files(&f.disk, 2, NULL), 0);
+	ck_assert_int_eq(purge_files(&f.disk, 2, listener()), 0);
 	/* A log that is needed: said, and tried again when asked again. */
 	make_unreadable(&f, "log.9");
 	ck_assert_int_eq(load_all(&f, &request, &l), -EIO);
@@ -2081,7 +2092,7 @@ START_TEST(load_in_many_steps)
 	settings.log_size_bytes = 100000;
 	settings.prealloc_bytes = 0;
 	fake_disk_init(&f, true, 5);
-	ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), 0);
+	ck_assert_int_eq(store_open(&s, &f.disk, &settings, listener(), why), 0);
 	append_range(s, 1, 2000, 50);
 	must_load(&f, 2000, &l);
 	ck_assert_uint_eq(l.txns, 2000);
@@ -2159,9 +2170,9 @@ START_TEST(logs_without_snapshot)
 	append_range(s, 1, 5, 1);
 	store_close(s);
 	ck_assert_int_eq(f.disk.ops->remove(&f.disk, STORE_SNAP, "snapshot.0"), 0);
-	ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), -EUCLEAN);
+	ck_assert_int_eq(store_open(&s, &f.disk, &settings, listener(), why), -EUCLEAN);
 	settings.trust_empty = true;
-	ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), 0);
+	ck_assert_int_eq(store_open(&s, &f.disk, &settings, listener(), why), 0);
 	ck_assert_uint_eq(store_durable(s), 5);
 	must_load(&f, 5, &l);
 	ck_assert(l.snapshots == 1 && l.txns == 5);
@@ -2180,7 +2191,7 @@ START_TEST(snapshot_times_by_bytes)
 	settings.snap_count = 100000;
 	settings.snap_size_bytes = _i == 0 ? 4000 : 1;
 	fake_disk_init(&f, true, 5);
-	ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), 0);
+	ck_assert_int_eq(store_open(&s, &f.disk, &settings, listener(), why), 0);
 	ck_assert(!store_snapshot_due(s, 0));
 	append_range(s, 1, 25, 1);
 	ck_assert(store_snapshot_due(s, 0));
@@ -2260,7 +2271,7 @@ START_TEST(small_files_that_are_not)
 	append_range(s, 1, 2, 1);
 	store_close(s);
 	fake_disk_put(&f, STORE_SNAP, names[_i], zeros, sizeof zeros);
-	ret = store_open(&s, &f.disk, &ordinary, NULL, why);
+	ret = store_open(&s, &f.disk, &ordinary, listener(), why);
 	ck_assert_int_eq(ret, _i == 0 ? 0 : -EUCLEAN);
 	if (ret == 0)
 		ck_assert(store_partial(s));
@@ -2291,7 +2302,7 @@ open_with_reserve(struct fake_disk *f, uint64_t bytes)
 
 	settings.reserve_bytes = bytes;
 	settings.prealloc_bytes = 0;
-	ret = store_open(&s, &f->disk, &settings, NULL, why);
+	ret = store_open(&s, &f->disk, &settings, listener(), why);
 	ck_assert_msg(ret == 0, "%d: %s", ret, why);
 	return s;
 }
@@ -2445,7 +2456,7 @@ START_TEST(space_is_guarded)
 	ck_assert_int_eq(purge_space(&f.disk, 1000, &have, &want), 0);
 	ck_assert_uint_eq(have, 20 << 20);
 	ck_assert_uint_eq(want, 1000 + fake_disk_find(&f, STORE_SNAP, "snapshot.14")->cached_size);
-	job = purge_new(&f.disk, &(struct purge_request){ .retain = 3, .hard = true }, NULL, NULL);
+	job = purge_new(&f.disk, &(struct purge_request){ .retain = 3, .hard = true }, NULL, listener());
 	while ((ret = purge_step(job)) > 0)
 		;
 	ck_assert_int_eq(ret, 0);
@@ -2509,15 +2520,15 @@ look_around(struct fake_disk *f, uint64_t upto)
 		ck_assert(ret != 0 || (l.ended && l.last == upto));
 	}
 	for (int hard = 0; hard < 2; hard++) {
-		struct purge *p =
-		    purge_new(&f->disk, &(struct purge_request){ .retain = 3, .hard = hard }, &known, NULL);
+		struct purge *p = purge_new(&f->disk, &(struct purge_request){ .retain = 3, .hard = hard },
+					    &known, listener());
 		while (purge_step(p) > 0)
 			;
 		purge_free(p);
 	}
 	purge_space(&f->disk, 1000, &have, &want);
 	purge_sizes(&f->disk, &have, &want);
-	struct scrub *s = scrub_new(&f->disk, upto, NULL);
+	struct scrub *s = scrub_new(&f->disk, upto, listener());
 	while (scrub_step(s) > 0)
 		;
 	scrub_free(s);
@@ -2532,7 +2543,7 @@ go_through_all(struct fake_disk *f, struct errand *e, enum snapfile_form form)
 	int ret;
 
 	settings.reserve_bytes = 2000;
-	if (store_open(&s, &f->disk, &settings, NULL, why) != 0)
+	if (store_open(&s, &f->disk, &settings, listener(), why) != 0)
 		return;
 	do_chores(f, s);
 	write_some(s, &p, 6);
@@ -2546,7 +2557,7 @@ go_through_all(struct fake_disk *f, struct errand *e, enum snapfile_form form)
 	e->acked = p.acked;
 	look_around(f, store_durable(s));
 	store_close(s);
-	if (store_open(&s, &f->disk, &settings, NULL, why) != 0)
+	if (store_open(&s, &f->disk, &settings, listener(), why) != 0)
 		return;
 	ret = store_truncate(s, 17);
 	if (ret != -ENOENT) {
@@ -2649,7 +2660,7 @@ START_TEST(folder_in_the_way)
 	dir_ops.open = open_but_dir;
 	f.disk.ops = &dir_ops;
 	dir_name = dirs[_i];
-	ret = store_open(&s, &f.disk, &ordinary, NULL, why);
+	ret = store_open(&s, &f.disk, &ordinary, listener(), why);
 	if (ret == 0) { /* an old log: when it is needed */
 		store_close(s);
 		ret = load_all(&f, &request, &l);
@@ -2723,7 +2734,7 @@ START_TEST(log_rolls_by_size)
 	settings.log_size_bytes = 1000;
 	settings.prealloc_bytes = 0;
 	fake_disk_init(&f, true, 5);
-	ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), 0);
+	ck_assert_int_eq(store_open(&s, &f.disk, &settings, listener(), why), 0);
 	append_range(s, 1, 12, 1);
 	ck_assert_ptr_nonnull(fake_disk_find(&f, STORE_LOG, "log.6"));
 	ck_assert_ptr_nonnull(fake_disk_find(&f, STORE_LOG, "log.b"));
@@ -2817,7 +2828,7 @@ START_TEST(no_sync_where_told_so)
 
 	settings.force_sync = false;
 	fake_disk_init(&f, true, 5);
-	ck_assert_int_eq(store_open(&s, &f.disk, &settings, NULL, why), 0);
+	ck_assert_int_eq(store_open(&s, &f.disk, &settings, listener(), why), 0);
 	append_range(s, 1, 1, 1);
 	calls = f.calls;
 	append_range(s, 2, 9, 1);
