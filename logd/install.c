@@ -78,6 +78,13 @@ complete(struct store_disk *d, uint64_t zxid)
 	return ret;
 }
 
+/* From the commit point on no error may be taken for the one that says that it was not reached. */
+static int
+half_way(int error)
+{
+	return error == -EAGAIN ? -EIO : error;
+}
+
 /* To the commit point. -EAGAIN: it was not reached. */
 static int
 commit(struct store *s, uint64_t zxid)
@@ -93,7 +100,7 @@ commit(struct store *s, uint64_t zxid)
 	if (ret == 0)
 		ret = d->ops->rename(d, STORE_SNAP, from, to);
 	if (ret == 0)
-		return d->ops->sync_folder(d, STORE_SNAP);
+		return half_way(d->ops->sync_folder(d, STORE_SNAP));
 	trace(s->trace, TRACE_ERROR, "store", "snapshot not installed", "zxid=0x%" PRIx64 " reason=\"%s\"",
 	      zxid, strerror(-ret));
 	snapfile_remove_received(d, zxid);
@@ -114,7 +121,7 @@ store_install(struct store *s, uint64_t zxid)
 		ret = complete(s->disk, zxid);
 	while (ret != 0 && store_made_room(s, ret));
 	if (ret != 0)
-		return ret == -EAGAIN ? -EIO : ret;
+		return half_way(ret);
 	trace(s->trace, TRACE_NOTICE, "store", "snapshot installed", "zxid=0x%" PRIx64 " was=0x%" PRIx64,
 	      zxid, s->durable);
 	store_begin_anew(s, zxid, zxid);

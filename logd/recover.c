@@ -42,12 +42,11 @@ int
 store_disk_error(char why[FILES_TEXT_BYTES], int error, const char *doing, const struct store *s,
 		 enum store_folder folder)
 {
-	if (error == -EISDIR && why[0] == '\0')
+	if (error == -EISDIR)
 		return store_refuse(why, "cannot %s in %s: something of that name is no file; move it away",
 				    doing, s->disk->names[folder]);
-	if (why[0] == '\0')
-		snprintf(why, FILES_TEXT_BYTES, "cannot %s in %s: %s", doing, s->disk->names[folder],
-			 strerror(-error));
+	snprintf(why, FILES_TEXT_BYTES, "cannot %s in %s: %s", doing, s->disk->names[folder],
+		 strerror(-error));
 	return error;
 }
 
@@ -424,7 +423,7 @@ count_since_snapshot(struct store *s)
 		return;
 	s->since_txns =
 	    s->snapshot_zxid >> 32 == s->durable >> 32 ? s->durable - s->snapshot_zxid : (uint32_t)s->durable;
-	s->since_bytes = s->end.exists ? s->end.offset : 0;
+	s->since_bytes = s->end.offset;
 }
 
 /* Files and names that a crash of ours, not of the machine, may have left in the page cache alone. */

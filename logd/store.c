@@ -179,14 +179,6 @@ fail_batch(struct store *s, uint64_t now_ms, const char *what, int error)
 	store_fail(s, now_ms, what, where, error);
 }
 
-static bool
-can_follow(const struct store *s, uint64_t zxid)
-{
-	if (zxid >> 32 == s->last >> 32)
-		return zxid == s->last + 1;
-	return zxid >> 32 > s->last >> 32;
-}
-
 static void
 begin_batch(struct store *s, uint64_t zxid)
 {
@@ -215,7 +207,7 @@ store_append(struct store *s, uint64_t zxid, struct slice txn)
 
 	if (store_failed(s) != NULL)
 		return 0;
-	if (txnlog_peek(txn, &head) != 0 || head.zxid != zxid || !can_follow(s, zxid))
+	if (txnlog_peek(txn, &head) != 0 || head.zxid != zxid || !zxid_follows(s->last, zxid))
 		return -EPROTO;
 	if (txn.len > TXNLOG_TXN_MAX)
 		return -EPROTO;

@@ -88,8 +88,8 @@ uint32_t store_current_epoch(const struct store *s);
  */
 bool store_batch_full(const struct store *s, size_t txn_bytes);
 /*
- * Adds a txn to the batch. The zxid must be in the txn's header too, and follow the last appended: +1, or in a later
- * epoch. -EPROTO otherwise. While the disk is failed it is dropped: syncd has it, and sends it again.
+ * Adds a txn to the batch. The zxid must be in the txn's header too, and follow the last appended: +1, or the first of
+ * a later epoch. -EPROTO otherwise. While the disk is failed it is dropped: syncd has it, and sends it again.
  */
 int store_append(struct store *s, uint64_t zxid, struct slice txn);
 /* Writes and syncs the batch. Returns whether store_durable moved. */
