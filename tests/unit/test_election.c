@@ -971,6 +971,40 @@ START_TEST(an_asker_is_told_of_the_next_leader_too)
 }
 END_TEST
 
+/* Who called while we were idle may be no voter any more when we look: it is no part of the round. */
+START_TEST(a_call_of_one_who_votes_no_more)
+{
+	struct election_members m = voters(3);
+
+	begin_of(3, 1);
+	connect_to(3);
+	EXPECT(hear(3, 'L', 3, 9, 1, 1), "");
+	m.quorums.current.nvoters = 2;
+	step(&(struct election_event){ .type = ELECTION_MEMBERS, .members = &m });
+	EXPECT(look(5, 1), "2<L1/5/1/1");
+	ck_assert_int_eq(e.vote.leader, 1);
+}
+END_TEST
+
+/* As many actions as there are voters. */
+START_TEST(a_large_ensemble)
+{
+	const struct election_action *a;
+	size_t n;
+
+	begin_of(100, 1);
+	connect_to(100);
+	look(5, 1);
+	a = election_actions(&e, &n);
+	ck_assert_uint_eq(n, 99);
+	for (size_t i = 0; i < n; i++) {
+		ck_assert_int_eq(a[i].type, ELECTION_SEND);
+		ck_assert_int_eq(a[i].peer, (int64_t)i + 2);
+		ck_assert_int_eq(a[i].notification.vote.leader, 1);
+	}
+}
+END_TEST
+
 /* Servers whose configurations differ, each no voter to the other, would answer each other's answers. */
 START_TEST(no_storm_of_answers)
 {
@@ -1105,6 +1139,18 @@ START_TEST(new_members_begin_the_election_again)
 	EXPECT(step(&ev), "2<L1/5/5/1");
 	m.observer = true;
 	EXPECT(step(&ev), "2<L-9223372036854775808/8000000000000000/6/-9223372036854775808");
+	m.version++;
+	EXPECT(step(&ev), "");
+	/* who they are, and how they are grouped, matters too */
+	m.observer = false;
+	EXPECT(step(&ev), "2<L1/5/7/1");
+	m.quorums.current.voters[1].sid = 3;
+	m.quorums.has_pending = false;
+	EXPECT(step(&ev), "3<L1/5/8/1");
+	m.quorums.current.hierarchical = true;
+	EXPECT(step(&ev), "3<L1/5/9/1");
+	m.quorums.current.voters[1].group = 1;
+	EXPECT(step(&ev), "3<L1/5/10/1");
 	m.version++;
 	EXPECT(step(&ev), "");
 	/* a settled one just notes them */
@@ -1335,6 +1381,8 @@ main(void)
 		a_non_voter_is_answered,
 		an_asker_that_went_away_is_not_told,
 		an_asker_is_told_of_the_next_leader_too,
+		a_call_of_one_who_votes_no_more,
+		a_large_ensemble,
 		no_storm_of_answers,
 		sids_that_no_configuration_can_have,
 		an_observer_finds_the_leader,
