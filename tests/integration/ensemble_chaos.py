@@ -6,9 +6,10 @@ usage: ensemble_chaos.py [--servers zkd,zkd,zkd,zkd:observer] [--seconds N] [--s
 Each server runs on a machine of its own (tests/lib/netlab.py, machine.py): its wires, its disk and its wall clock are
 nobody else's. Writers, readers, lock holders and watchers (tests/lib/ensemble_load.py) come back to whichever server
 takes them. Faults: SIGKILL and SIGSTOP of every daemon, of whole servers, of all; partitions, full, one way, with the
-leader in the minority, and as a bridge; lost packets and slow wires; a disk that is full, whose calls fail for a while,
-that goes read-only, that is wiped; a wall clock that jumps. After each fault the ensemble must take writes again within
-a limit. Once a minute, and at the end, the history of all calls is checked (tests/lib/history.py) and every server read.
+leader in the minority, and as a bridge; lost packets and slow wires; single packets of Zab that are lost (in builds with
+--enable-debug); a disk that is full, whose calls fail for a while, that goes read-only, that is wiped; a wall clock that
+jumps. After each fault the ensemble must take writes again within a limit. Once a minute, and at the end, the history of
+all calls is checked (tests/lib/history.py) and every server read.
 
 --servers names the kind of each, zkd or apache, and those that only observe: the same test runs on Apache ZooKeeper and
 on mixtures. Where an Apache server takes part a broken sync is shown and not counted: theirs do not wait for a quorum,
@@ -52,9 +53,11 @@ KEYS = {
     "zkd": {"preAllocSize": 64, "snapCount": 20000, "autopurge.purgeInterval": "1m", "diskReserve": 8192},
     "apache": {"preAllocSize": 64, "snapCount": 20000},
 }
+READ_AHEAD = 500  # calls in flight where a server is read
 # Of a fault, on average and at most; syncLimit is 2.5 s.
 HOLD_SECONDS, HOLD_SECONDS_MAX = 1.2, 5.0
 CLOCK_STEP_MS = 26 * 3600 * 1000  # at most, either way
+PACKETS = ("proposal", "ack", "commit", "ping")
 DISK_CALLS = "fdatasync,fsync,pwrite64"
 PROMISES = {
     "order": "replies come in the order of requests",
@@ -268,6 +271,20 @@ class Chaos:
         await self.in_thread(server.disk.repair)
         server.launch()
 
+    async def lose_messages(self, fault):
+        """A syncd eats some of what it would send to its peers, as nothing on the wire can: single packets of Zab."""
+        server = self.pick(fault, "leader" if fault.dice & 8 else None, "zkd")
+        packet = PACKETS[fault.dice // 16 % len(PACKETS)]
+        with contextlib.suppress(zkd_node.NodeError, subprocess.TimeoutExpired):  # its syncd is not there
+            await self.in_thread(lambda: self.drop(server, packet, 1 + fault.dice // 128 % 30))
+        await asyncio.sleep(fault.hold)
+        with contextlib.suppress(zkd_node.NodeError, subprocess.TimeoutExpired):
+            await self.in_thread(lambda: self.drop(server, packet, 0))
+
+    @staticmethod
+    def drop(server, packet, count):
+        server.node.zkctl("debug", "drop", packet, "--count", str(count))
+
     async def step_clock(self, fault):
         """One wall clock jumps, or all do, each elsewhere; now and then back to where it should be."""
         dice = random.Random(fault.dice)
@@ -299,6 +316,7 @@ class Chaos:
         "failing disk": (failing_disk, 2),
         "read-only disk": (read_only_disk, 2),
         "step clock": (step_clock, 2),
+        "lose messages": (lose_messages, 3),
     }
     OF_DISKS = ("full disk", "full disks", "failing disk", "read-only disk")
     OF_HARDWARE = (*OF_DISKS, "step clock")
@@ -396,7 +414,9 @@ class Chaos:
         if not self.args.own_disks:
             kinds = [k for k in kinds if k not in self.OF_HARDWARE]
         if "zkd" not in self.args.servers:
-            kinds = [k for k in kinds if k not in self.OF_DISKS]
+            kinds = [k for k in kinds if k not in (*self.OF_DISKS, "lose messages")]
+        if not zkd_node.debug_build():
+            kinds = [k for k in kinds if k != "lose messages"]
         weights = [self.KINDS[k][1] for k in kinds]
         while True:
             kind = rng.choices(kinds, weights)[0]
@@ -473,10 +493,12 @@ class Chaos:
         reply = await s.call(zk.GET_CHILDREN, zk.path_watch("/c"))
         paths += [f"/c/{name}" for name in zk.take_children(reply.body)]
         found = {}
-        for path in paths:
-            reply = await s.call(zk.GET_DATA, zk.path_watch(path))
-            data, stat = zk.take_data(reply.body)
-            found[path] = (data or None, stat.version, stat.mzxid)
+        for first in range(0, len(paths), READ_AHEAD):
+            some = paths[first : first + READ_AHEAD]
+            replies = await asyncio.gather(*(s.call(zk.GET_DATA, zk.path_watch(path)) for path in some))
+            for path, reply in zip(some, replies):
+                data, stat = zk.take_data(reply.body)
+                found[path] = (data or None, stat.version, stat.mzxid)
         await s.close()
         return found
 

@@ -41,6 +41,13 @@ def built():
     return os.access(os.path.join(BUILD, "supervisor", "zkd"), os.X_OK)
 
 
+def debug_build():
+    """Whether it was configured with --enable-debug."""
+    with contextlib.suppress(OSError), open(os.path.join(BUILD, "config.h")) as f:
+        return "ZKD_DEBUG 1" in f.read()
+    return False
+
+
 def free_port():
     """
     A loopback port that nobody listens on now. It is below those that the kernel gives away by itself: a client that
