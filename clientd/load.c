@@ -184,7 +184,8 @@ take_end(struct front *f, const struct frame *frame)
 		return;
 	}
 	load_abort(f);
-	if (learner_catch_up(f) != 0) {
+	/* What was committed while it came. */
+	if (learner_catch_up(f) != 0 || write_committed(f, f->committed) != 0) {
 		link_bad(f, "a committed txn cannot be applied");
 		return;
 	}

@@ -209,6 +209,19 @@ on_epochs(void *owner, struct link *l, const struct frame *f)
 	return 0;
 }
 
+static int
+on_config(void *owner, struct link *l, const struct frame *f)
+{
+	struct logd *g = owner;
+
+	if (f->body.len > STORE_MEMBERS_MAX)
+		return link_refuse(l, "a list of members of %zu bytes", f->body.len);
+	commit(g);
+	store_set_members(g->store, f->body, clock_mono_ms());
+	logd_tell_disk(g);
+	return 0;
+}
+
 static void
 say_hello(void *owner, struct link *l, Zkd__Hello *mine)
 {
@@ -229,6 +242,8 @@ say_hello(void *owner, struct link *l, Zkd__Hello *mine)
 	mine->accepted_epoch = store_accepted_epoch(g->store);
 	mine->current_epoch = store_current_epoch(g->store);
 	mine->partial = store_partial(g->store);
+	mine->members.data = (uint8_t *)(uintptr_t)store_members(g->store).data;
+	mine->members.len = store_members(g->store).len;
 	mine->disk = &disk;
 	g->told_durable = store_durable(g->store);
 	g->told_failed = failed != NULL;
@@ -259,6 +274,7 @@ static const struct link_message syncd_messages[] = {
 	{ MSG_TRUNCATE, false, LINK_ANY_STATE, "TRUNCATE", on_truncate },
 	{ MSG_EPOCHS, false, LINK_ANY_STATE, "EPOCHS", on_epochs },
 	{ MSG_INSTALL, true, LINK_ANY_STATE, "INSTALL", on_install },
+	{ MSG_CONFIG, false, LINK_ANY_STATE, "CONFIG", on_config },
 };
 
 static const struct link_ops syncd_ops = {

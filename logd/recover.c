@@ -65,7 +65,7 @@ is_temporary(void *ctx, const char *name)
 		memcpy(stem, name, n - 4);
 		stem[n - 4] = '\0';
 		ours = install || strcmp(stem, "currentEpoch") == 0 || strcmp(stem, "acceptedEpoch") == 0 ||
-		       disk_name_parse(stem, &zxid) != DISK_FOREIGN;
+		       strcmp(stem, "zkd.members") == 0 || disk_name_parse(stem, &zxid) != DISK_FOREIGN;
 	}
 	if (ours)
 		buf_put(names, name, n + 1);
@@ -451,7 +451,9 @@ recover_promises(struct store *s, char why[FILES_TEXT_BYTES])
 	/* The operator says that there was nothing. */
 	if (ret == 0 && s->durable == 0 && s->partial == UINT64_MAX && may_initialize(s))
 		ret = partial_end(s);
-	return ret == 0 ? 0 : store_disk_error(why, ret, "read zkd.partial", s, STORE_SNAP);
+	if (ret == 0)
+		ret = members_recover(s);
+	return ret == 0 ? 0 : store_disk_error(why, ret, "read zkd.partial and zkd.members", s, STORE_SNAP);
 }
 
 static int

@@ -73,6 +73,7 @@ store_open(struct store **out, struct store_disk *d, const struct store_settings
 		.reserve_due = settings->reserve_bytes > 0,
 	};
 	buf_init(&s->batch, SIZE_MAX / 4);
+	buf_init(&s->members, STORE_MEMBERS_MAX);
 	why[0] = '\0';
 	store_schedule_snapshot(s);
 	ret = recover(s, why);
@@ -121,6 +122,7 @@ store_close(struct store *s)
 	store_mark(s, false);
 	store_drop_log(s);
 	buf_free(&s->batch);
+	buf_free(&s->members);
 	mem_free(s);
 }
 

@@ -41,6 +41,7 @@ enum {
 	STORE_BATCH_BYTES =
 	    4 << 20, /* a batch is committed before it would grow past this; a single txn may be longer */
 	STORE_RETRY_MS = 1000,           /* between attempts to use a failed disk again */
+	STORE_MEMBERS_MAX = 1 << 20,     /* bytes of the list of members */
 	STORE_MARK_MS = 1000,            /* zkd.mark is at most this old while txns come */
 	STORE_SNAPSHOT_RETRY_MS = 10000, /* after a snapshot that was not finished */
 	STORE_RESERVE_RETRY_MS = 60000,  /* after the reserve was spent, or could not be had */
@@ -132,6 +133,14 @@ bool store_partial(const struct store *s);
 int store_set_epochs(struct store *s, uint32_t accepted, uint32_t current, uint64_t now_ms);
 
 /*
+ * Stores the text of the newest list of members that is known here, in force or not; the batch must be committed. -errno:
+ * the disk failed, and counts as failed from now on.
+ */
+int store_set_members(struct store *s, struct slice text, uint64_t now_ms);
+/* What was stored last; empty where nothing was. */
+struct slice store_members(const struct store *s);
+
+/*
  * Whether a snapshot should be begun now: enough txns or bytes since the last, and none under way. Never between a cut
  * or an install and the next load by the tree's owner, which is told here: its tree may hold what was given up.
  */
@@ -166,7 +175,7 @@ struct store_facts {
 	uint64_t log_bytes;   /* used of it */
 	uint64_t txns, bytes; /* appended since the start */
 	uint64_t txns_since_snapshot;
-	uint64_t waiting_txns; /* appended, and not on the disk */
+	uint64_t waiting_txns;             /* appended, and not on the disk */
 	uint64_t syncs;                    /* batches written, and synced unless force_sync is off */
 	uint64_t sync_p50_us, sync_p99_us; /* of the last STORE_SYNC_SAMPLES */
 	uint64_t sync_max_us;

@@ -33,8 +33,9 @@ struct store {
 
 	uint64_t snapshot_zxid;
 	uint32_t accepted_epoch, current_epoch;
-	uint64_t partial; /* the log went so far before a snapshot took its place; 0: none did since */
-	bool stored[2];   /* epochs.c: which of them its file holds for certain */
+	uint64_t partial;   /* the log went so far before a snapshot took its place; 0: none did since */
+	struct buf members; /* text of the newest list, see members.c */
+	bool stored[2];     /* epochs.c: which of them its file holds for certain */
 
 	uint64_t since_txns, since_bytes; /* since the last snapshot was begun */
 	uint64_t due_txns, due_bytes;     /* when the next one is; UINT64_MAX: never by bytes */
@@ -102,6 +103,8 @@ int partial_begin_empty(struct store *s);
 int partial_end(struct store *s);
 /* Behind the positions. What the disk said. */
 int partial_recover(struct store *s);
+/* members.c: what the file holds. What the disk said. */
+int members_recover(struct store *s);
 /* epochs.c: whether the files speak of epochs beyond these. 0 or what the disk said. */
 int epochs_beyond(struct store *s, uint32_t accepted, uint32_t current, bool *beyond);
 /* epochs.c: what the files hold for certain; 0: nothing. */

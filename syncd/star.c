@@ -252,8 +252,10 @@ on_up(void *owner, struct link *l, const Zkd__Hello *theirs)
 
 	e.hello = (struct zab_hello){
 		.durable = theirs->durable_zxid,
+		.snapshot = theirs->snapshot_zxid,
 		.epochs = { .accepted = theirs->accepted_epoch, .current = theirs->current_epoch },
 		.partial = theirs->partial,
+		.members = slice_of(theirs->members.data, theirs->members.len),
 		.applied = theirs->applied_zxid,
 		.has_tree = theirs->has_tree,
 		.disk = disk_of(theirs->disk),

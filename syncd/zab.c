@@ -170,6 +170,7 @@ logd_greeted(struct zab *z, const struct zab_hello *hello)
 	snprintf(z->disk_error, sizeof z->disk_error, "%s", hello->disk.error);
 	z->epochs = hello->epochs;
 	z->partial = hello->partial;
+	zab_members_found(z, hello);
 	zab_log_found(z, hello->durable);
 	zab_task_again(z);
 	zab_channel_log_came(z);
@@ -405,6 +406,9 @@ check_part(struct zab *z)
 	if ((z->part == ZAB_FOLLOWER && z->config.observer) ||
 	    (z->part == ZAB_OBSERVER && !z->config.observer))
 		zab_look(z, "this server has another part now");
+	/* It has committed that it votes no more, and the others look for a voter (ZooKeeper: Leader.allowedToCommit). */
+	if (z->part == ZAB_LEADER && !z->config.standalone && !zab_is_voter(z, z->config.sid))
+		zab_look(z, "this server does not vote any more");
 }
 
 static void

@@ -123,8 +123,10 @@ struct zab_epochs {
 /* A sibling's HELLO. The exchange, and the comparison of suite and configuration, are the shell's. */
 struct zab_hello {
 	uint64_t durable;         /* logd */
+	uint64_t snapshot;        /* logd */
 	struct zab_epochs epochs; /* logd */
 	bool partial;             /* logd */
+	struct slice members;     /* logd: the text that it keeps; may be empty */
 	uint64_t applied;         /* clientd, if has_tree */
 	bool has_tree;
 	struct zab_disk disk; /* logd */
@@ -433,6 +435,7 @@ struct zab {
 	struct members
 	    *pending_members; /* of the reconfig txn pending_zxid, which is not committed; or NULL */
 	uint64_t pending_zxid, first_version;
+	uint64_t members_kept;   /* version of what logd keeps; UINT64_MAX: nobody knows */
 	struct buf members_text; /* to write it into */
 	struct zab_lead lead;
 	struct zab_move move;

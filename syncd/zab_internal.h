@@ -211,11 +211,19 @@ void zab_members_init(struct zab *z);
 void zab_members_free(struct zab *z);
 /* Whether the server votes, in the configuration in force or in the pending one. */
 bool zab_is_voter(const struct zab *z, uint64_t sid);
+/* Whether what this learner says counts in a quorum. */
+bool zab_counts(const struct zab *z, const struct zab_peer *p);
 /* A text that the leader or a peer sent: it is in force if it is newer than ours. False where it makes no sense. */
 bool zab_adopt_members(struct zab *z, struct slice text);
 /* What NEWLEADER says is not in force before UPTODATE: until then both quorums count. False where it makes no sense. */
 bool zab_members_offered(struct zab *z, struct slice text);
 void zab_members_settled(struct zab *z);
+/* What logd says that it keeps; called before anything is made of its log. */
+void zab_members_found(struct zab *z, const struct zab_hello *hello);
+/* logd keeps the newest list: called before what rests on it leaves. */
+void zab_members_keep(struct zab *z);
+/* The history that we had is given up for another: what was pending in it is not pending any more. */
+void zab_members_replaced(struct zab *z);
 /* A proposed txn; and one that is committed. Where it is a reconfig, the quorums change. */
 void zab_members_proposed(struct zab *z, uint64_t zxid, struct slice txn);
 void zab_members_committed(struct zab *z, uint64_t zxid);

@@ -136,6 +136,8 @@ zab_lead(struct zab *z)
 {
 	struct zab_lead *l = &z->lead;
 
+	/* A reconfig that did not get into our log was nowhere committed. */
+	zab_members_undone(z, z->proposed);
 	z->part = ZAB_LEADER;
 	z->stage = ZAB_DISCOVERY;
 	l->step = ZAB_LEAD_INFOS;
@@ -212,7 +214,7 @@ zab_lead_info(struct zab *z, struct zab_peer *p, const struct packet *k)
 		return reason;
 	p->sid = (uint64_t)info.sid;
 	p->observer = k->type == PACKET_OBSERVERINFO;
-	p->voter = !p->observer && zab_is_voter(z, p->sid);
+	p->voter = zab_counts(z, p);
 	p->accepted = epoch_of(k->zxid);
 	p->fast = zab_fast_has_mark(z, k->data, LEARNER_INFO_BYTES);
 	p->state = PEER_WAITING;

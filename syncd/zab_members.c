@@ -26,13 +26,28 @@ zab_is_voter(const struct zab *z, uint64_t sid)
 	return quorum_is_voter(&q->current, sid) || (q->has_pending && quorum_is_voter(&q->pending, sid));
 }
 
+/*
+ * What an observer has promised and stored counts where it is to vote only from the pending reconfig on: it does not know
+ * that before a leader is established. Txns it does not ack, so an established leader does not count on it.
+ */
+bool
+zab_counts(const struct zab *z, const struct zab_peer *p)
+{
+	const struct quorum_pair *q = &z->config.quorums;
+
+	if (!p->observer)
+		return zab_is_voter(z, p->sid);
+	return !zab_lead_is_on(z) && q->has_pending && quorum_is_voter(&q->pending, p->sid) &&
+	       !quorum_is_voter(&q->current, p->sid);
+}
+
 static void
 count_voters(struct zab *z)
 {
 	members_quorums(z->members, z->pending_members, &z->config.quorums);
 	/* Of one that has not said who it is nobody asks. */
 	for (size_t i = 0; i < z->npeers; i++)
-		z->peers[i]->voter = !z->peers[i]->observer && zab_is_voter(z, z->peers[i]->sid);
+		z->peers[i]->voter = zab_counts(z, z->peers[i]);
 }
 
 void
@@ -129,6 +144,18 @@ zab_adopt_members(struct zab *z, struct slice text)
 	return true;
 }
 
+void
+zab_members_keep(struct zab *z)
+{
+	const struct members *m = z->pending_members != NULL ? z->pending_members : z->members;
+
+	if (m == NULL || !z->config.reconfig || m->version == z->members_kept || z->disk_failed ||
+	    !zab_is_up(z, ZAB_LOGD))
+		return;
+	z->members_kept = m->version;
+	zab_send(z, ZAB_LOGD, MSG_CONFIG, 0, m->version, arena_copy(&z->scratch, write_text(z, m)));
+}
+
 /* What is proposed and not committed: both quorums count. */
 static void
 await(struct zab *z, struct members *m, uint64_t zxid)
@@ -137,6 +164,27 @@ await(struct zab *z, struct members *m, uint64_t zxid)
 	z->pending_members = m;
 	z->pending_zxid = zxid;
 	count_voters(z);
+}
+
+void
+zab_members_found(struct zab *z, const struct zab_hello *hello)
+{
+	struct members *m;
+
+	z->members_kept = 0;
+	if (z->members == NULL || !z->config.reconfig || hello->members.len == 0 ||
+	    members_parse(hello->members, &m) != 0)
+		return;
+	z->members_kept = m->version;
+	/*
+	 * Later we know better: what logd keeps came from us. Of what is below a snapshot nothing is pending: it is in force,
+	 * or of a history that a leader's snapshot took the place of.
+	 */
+	if (!z->log_known && z->pending_members == NULL && m->version > z->members->version &&
+	    m->version > hello->snapshot)
+		await(z, m, m->version);
+	else
+		members_free(m);
 }
 
 bool
@@ -149,6 +197,9 @@ zab_members_offered(struct zab *z, struct slice text)
 		return true;
 	if (members_parse(text, &m) != 0)
 		return false;
+	/* It is the newest that the leader knows: another one that we wait for is of no history any more. */
+	if (z->pending_members != NULL && z->pending_members->version != m->version)
+		zab_members_replaced(z);
 	if (z->config.reconfig && m->version > z->members->version) {
 		z->learn.offered = m->version;
 		await(z, m, m->version);
@@ -164,6 +215,9 @@ zab_members_settled(struct zab *z)
 	struct members *m = z->pending_members;
 
 	if (z->learn.offered == 0 || m == NULL || m->version != z->learn.offered)
+		return;
+	/* A leader offers what it has only proposed, too; that comes into force with its commit. */
+	if (m->version > z->learn.committed && m->version <= z->proposed)
 		return;
 	z->pending_members = NULL;
 	put_in_force(z, m);
@@ -211,6 +265,12 @@ zab_members_undone(struct zab *z, uint64_t zxid)
 	members_free(z->pending_members);
 	z->pending_members = NULL;
 	count_voters(z);
+}
+
+void
+zab_members_replaced(struct zab *z)
+{
+	zab_members_undone(z, 0);
 }
 
 struct slice

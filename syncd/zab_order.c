@@ -25,6 +25,7 @@ zab_append_rest(struct zab *z)
 {
 	if (!zab_is_up(z, ZAB_LOGD) || z->disk_failed || z->task.type > ZAB_STORE_EPOCHS)
 		return;
+	zab_members_keep(z);
 	for (size_t i = window_after(&z->window, z->appended); i < z->window.count; i++)
 		append(z, window_at(&z->window, i)->zxid, window_body(&z->window, i));
 }
@@ -307,8 +308,8 @@ zab_accept(struct zab *z, uint64_t zxid, struct slice body)
 	z->proposed = zxid;
 	z->open_txns++;
 	z->open_bytes += body.len;
-	zab_append_rest(z);
 	zab_members_proposed(z, zxid, body);
+	zab_append_rest(z);
 	if (z->part == ZAB_LEADER)
 		zab_broadcast_proposal(z, zxid, body);
 }
@@ -363,6 +364,7 @@ zab_on_disk(struct zab *z, const struct zab_event *event)
 	trace(z->config.trace, z->disk_failed ? TRACE_ERROR : TRACE_NOTICE, "zab",
 	      z->disk_failed ? "disk failed" : "disk works again", "durable=0x%llx error=\"%s\"",
 	      (unsigned long long)event->frame.zxid, z->disk_error);
+	z->members_kept = UINT64_MAX;
 	if (was_failed && !z->disk_failed)
 		zab_log_found(z, event->frame.zxid);
 	zab_tell_disk(z);

@@ -34,6 +34,7 @@ zab_store_epochs(struct zab *z, uint32_t accepted, uint32_t current)
 	z->task.epochs = (struct zab_epochs){ .accepted = accepted, .current = current };
 	trace(z->config.trace, TRACE_DEBUG, "zab", "store epochs", "accepted=%u current=%u", accepted,
 	      current);
+	zab_members_keep(z);
 	if (zab_is_up(z, ZAB_LOGD))
 		send_epochs(z);
 }
@@ -80,6 +81,7 @@ zab_task_again(struct zab *z)
 		z->task.epochs.current = z->epochs.current;
 	if (z->task.epochs.accepted < z->epochs.accepted)
 		z->task.epochs.accepted = z->epochs.accepted;
+	zab_members_keep(z);
 	if (z->task.type == ZAB_STORE_EPOCHS)
 		send_epochs(z);
 }
@@ -154,6 +156,7 @@ zab_on_installed(struct zab *z, const struct zab_event *event)
 		return "another snapshot was installed";
 	if (!is_refused(event)) {
 		z->partial = z->partial || less;
+		zab_members_replaced(z);
 		zab_log_cut(z, event->frame.zxid);
 	}
 	if (z->part == ZAB_LOOKING)

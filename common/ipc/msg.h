@@ -123,7 +123,8 @@ enum msg_type {
 	MSG_RESULT = 21,
 	/*
 	 * syncd -> electiond, clientd: body = the configuration text in force, zxid = its version. electiond -> syncd:
-	 * a peer has this newer one.
+	 * a peer has this newer one. syncd -> logd: keep this text of the newest one, which may be no more than proposed: it
+	 * is on disk before any APPEND or EPOCHS that comes behind it, and in each HELLO.
 	 */
 	MSG_CONFIG = 22,
 	/* syncd -> electiond: the node neither looks nor has a role (its disk failed, say): speak to nobody. */

@@ -89,6 +89,19 @@ reconfigure(struct sim *s)
 	proc_kill(p);
 }
 
+/* Other servers vote from now on; whoever leads does not look whether they are there. */
+static void
+change_members(struct sim *s)
+{
+	unsigned voters = (unsigned)rng_below(&s->faults, UINT64_C(1) << s->nnodes) << 1;
+
+	while (__builtin_popcount(voters) < VOTERS_MIN)
+		voters |= 1u << any_node(s)->sid;
+	for (int i = 0; i < s->nnodes; i++)
+		if (node_leads(s->nodes[i]))
+			node_reconfigure(s->nodes[i], voters);
+}
+
 /* Part of what a turn has to say leaves, the rest does not. */
 static void
 crash_between_messages(struct sim *s)
@@ -389,7 +402,12 @@ power_loss_of_all(struct sim *s)
 }
 
 /* Where a fault may strike. */
-enum { ANYWHERE, ENSEMBLES /* more than one node */, CONFIGURED /* one seed in ten */ };
+enum {
+	ANYWHERE,
+	ENSEMBLES /* more than one node */,
+	CONFIGURED /* one seed in ten */,
+	MEMBERED /* members change */
+};
 
 static const struct {
 	const char *name;
@@ -422,12 +440,14 @@ static const struct {
 	{ "broken connections", break_links, 3, ENSEMBLES },
 	{ "bit flips", flip_soon, 3, ENSEMBLES },
 	{ "another configuration", reconfigure, 6, CONFIGURED },
+	{ "other members", change_members, 14, MEMBERED },
 };
 
 static unsigned
 weight_of(const struct sim *s, size_t i)
 {
 	if ((faults[i].where == ENSEMBLES && s->nnodes == 1) ||
+	    (faults[i].where == MEMBERED && !s->reconfigures) ||
 	    (faults[i].where == CONFIGURED && s->seed % 10 != 6))
 		return 0;
 	return faults[i].weight;

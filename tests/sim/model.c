@@ -48,6 +48,9 @@ struct proposal {
 struct model {
 	struct sim *sim;
 	uint64_t applied;
+	unsigned voters,
+	    candidates; /* a bit for each sid: who votes by what is final, or may by what was proposed */
+	uint64_t members_version;
 	struct entry *history; /* all that is committed, in order */
 	size_t nhistory, history_cap;
 	struct proposal proposals[PROPOSALS];
@@ -477,6 +480,31 @@ do_sweep(struct model *m, const struct txnlog_head *h, struct slice txn)
 	remove_node(z, h->zxid);
 }
 
+/* Who votes after a reconfig txn. */
+static unsigned
+voters_in(struct slice txn)
+{
+	char text[MEMBERS_BYTES] = "";
+	unsigned voters = 0;
+	struct jute_set_data_txn t;
+	struct jute_reader r;
+
+	jute_reader_init(&r, slice_of(txn.data + TXNLOG_TXN_MIN, txn.len - TXNLOG_TXN_MIN), UINT32_MAX);
+	if (jute_read_set_data_txn(&r, NULL, &t) && t.data.len < sizeof text)
+		memcpy(text, t.data.data, t.data.len);
+	for (const char *at = text; (at = strstr(at, "server.")) != NULL; at++)
+		if (strncmp(at + strcspn(at, "\n") - strlen(":participant"), ":participant", 12) == 0)
+			voters |= 1u << atoi(at + strlen("server."));
+	return voters;
+}
+
+static void
+do_reconfig(struct model *m, struct slice txn)
+{
+	m->voters = voters_in(txn);
+	m->members_version = m->applied;
+}
+
 /* The error that a txn holds: its own, or that of the first part of a multi; ZK_OK where there is none. */
 static int32_t
 error_in(const struct txnlog_head *h, struct slice txn)
@@ -573,7 +601,9 @@ apply(struct model *m, struct slice txn)
 	m->sim->counts.txns++;
 	sim_trace(m->sim, NULL, "txn", "zxid=0x%" PRIx64 " session=0x%" PRIx64 " xid=%d op=%s", h.zxid,
 		  (uint64_t)h.session, h.cxid, zk_op_name(h.type));
-	if (h.type == ZK_OP_CREATE_SESSION)
+	if (h.type == ZK_OP_RECONFIG)
+		do_reconfig(m, txn);
+	else if (h.type == ZK_OP_CREATE_SESSION)
 		open_session(m, h.session, (int32_t)get_be32(txn.data + TXNLOG_TXN_MIN));
 	else if (h.type == ZK_OP_CLOSE_SESSION && h.cxid == 0)
 		do_close(m, h.session, h.zxid);
@@ -583,11 +613,16 @@ apply(struct model *m, struct slice txn)
 		do_ask(m, &h, txn);
 }
 
+static bool
+is_majority(unsigned set, unsigned voters)
+{
+	return 2 * __builtin_popcount(set & voters) > __builtin_popcount(voters);
+}
+
 /* Whether what a majority has on its platters begins with this txn, behind all that is final. */
 static bool
 next_of_majority(struct model *m, struct slice *txn, struct txnlog_head *h)
 {
-	int need = m->sim->nvoters / 2 + 1;
 	struct slice txns[NODES_MAX];
 	struct txnlog_head heads[NODES_MAX];
 	bool there[NODES_MAX];
@@ -596,12 +631,13 @@ next_of_majority(struct model *m, struct slice *txn, struct txnlog_head *h)
 		there[i] =
 		    platter_next(&m->sim->nodes[i]->disk, &m->cursors[i], m->applied, &txns[i], &heads[i]);
 	for (int i = 0; i < m->sim->nnodes; i++) {
-		int same = 0;
+		unsigned same = 0;
 
 		for (int k = 0; k < m->sim->nnodes; k++)
-			same += there[i] && there[k] && !sim_observes(m->sim, k + 1) &&
-				slice_equal(txns[i], txns[k]);
-		if (same >= need) {
+			if (there[i] && there[k] && slice_equal(txns[i], txns[k]))
+				same |= 1u << (k + 1);
+		if (same != 0 && is_majority(same, m->voters) &&
+		    (heads[i].type != ZK_OP_RECONFIG || is_majority(same, voters_in(txns[i])))) {
 			*txn = txns[i];
 			*h = heads[i];
 			return true;
@@ -741,6 +777,12 @@ model_durable(struct model *m, struct node *n, uint64_t zxid, bool cut)
 		n->cutting = 0;
 }
 
+static bool
+may_vote(const struct model *m, const struct node *n)
+{
+	return (m->candidates >> n->sid & 1) != 0;
+}
+
 /* History before epoch before ack. */
 static void
 check_epoch_ack(struct model *m, struct node *n, uint64_t epoch)
@@ -763,7 +805,7 @@ model_acked(struct model *m, struct node *n, uint64_t zxid)
 
 	if ((uint32_t)zxid == 0)
 		check_epoch_ack(m, n, zxid >> 32);
-	else if (sim_observes(m->sim, n->sid) && m->sim->mutation != MUTATE_OBSERVER_ACKS)
+	else if (!may_vote(m, n) && m->sim->mutation != MUTATE_OBSERVER_ACKS)
 		sim_fail(m->sim, "n%d is an observer and acks 0x%" PRIx64, n->sid, zxid);
 	else if (!platter_reaches(&n->disk, c, zxid))
 		sim_fail(m->sim, "n%d acks 0x%" PRIx64 ", which is not on its disk", n->sid, zxid);
@@ -799,26 +841,38 @@ model_appended(struct model *m, struct node *n, uint64_t zxid, struct slice txn)
 	IN_HEAP(NULL);
 	struct proposal *p = &m->proposals[(zxid ^ zxid >> 22) % PROPOSALS];
 	uint32_t sum = sum_of(txn);
+	struct txnlog_head h;
 
 	if (m->sim->nnodes > 1 && p->zxid == zxid && p->sum != sum)
 		sim_fail(m->sim, "n%d appends another txn at 0x%" PRIx64 " than n%d did", n->sid, zxid,
 			 p->sid);
 	*p = (struct proposal){ zxid, sum, n->sid };
+	if (txnlog_peek(txn, &h) == 0 && h.type == ZK_OP_RECONFIG)
+		m->candidates |= voters_in(txn);
+}
+
+void
+model_check_members(struct model *m, const struct node *n)
+{
+	if (m->members_version != 0 && node_members_version(n) != m->members_version)
+		sim_fail(m->sim, "the members of n%d are of 0x%" PRIx64 ", those in force of 0x%" PRIx64,
+			 n->sid, node_members_version(n), m->members_version);
 }
 
 /* A leader leads when a quorum has its history, and behind it the epoch. Some may have gone on to a later one. */
 static void
 check_established(struct model *m, const struct node *n, uint64_t epoch)
 {
-	int entered = 0;
+	unsigned entered = 0;
 
 	for (int i = 0; i < m->sim->nnodes; i++)
-		entered += !sim_observes(m->sim, i + 1) &&
-			   platter_number(&m->sim->nodes[i]->disk, "currentEpoch") >= epoch;
-	if (entered < m->sim->nvoters / 2 + 1 && m->sim->nnodes > 1)
-		sim_fail(m->sim, "n%d leads in epoch %" PRIu64 ", which only %d voters have entered", n->sid,
-			 epoch, entered);
-	if (sim_observes(m->sim, n->sid))
+		if (platter_number(&m->sim->nodes[i]->disk, "currentEpoch") >= epoch)
+			entered |= 1u << (i + 1);
+	if (!is_majority(entered, m->voters) && m->sim->nnodes > 1)
+		sim_fail(m->sim,
+			 "n%d leads in epoch %" PRIu64 ", which only 0x%x of the voters 0x%x have entered",
+			 n->sid, epoch, entered & m->voters, m->voters);
+	if (!may_vote(m, n))
 		sim_fail(m->sim, "n%d is an observer and leads", n->sid);
 }
 
@@ -971,6 +1025,9 @@ model_new(struct sim *s)
 	t = tree_create(&config);
 	tree_stats(t, &st);
 	m->builtin = st.nodes;
+	for (int sid = 1; sid <= s->nnodes; sid++)
+		m->voters |= sim_observes(s, sid) ? 0 : 1u << sid;
+	m->candidates = m->voters;
 	m->applied = s->first_zxid;
 	if (m->applied != 0)
 		add_entry(m, m->applied, 0);

@@ -69,6 +69,8 @@ void model_look(struct model *m, const struct node *n);
 /* The same, at once. */
 void model_compare(struct model *m, const struct node *n);
 
+/* The end: the members in force there are those of the last reconfiguration that is final. */
+void model_check_members(struct model *m, const struct node *n);
 /* The end: no session is alive that nobody has spoken for. */
 void model_check_sessions(struct model *m);
 

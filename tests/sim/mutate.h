@@ -36,6 +36,9 @@
 	X(SECOND_REQUEST, "second-request", 3, "a learner's clientd asks for one write in 50 twice")         \
 	X(OBSERVER_ACKS, "observer-acks", 3, "an observer speaks to the leader as a voter, and is counted")  \
 	X(NO_ROLLOVER, "no-rollover", 3, "a leader takes the last zxid of its epoch, and goes on")           \
+	X(PENDING_IGNORED, "pending-ignored", 3, "a reconfiguration is committed by the old voters alone")   \
+	X(FORGET_MEMBERS, "forget-members", 3,                                                               \
+	  "logd's HELLO has no members: a reborn syncd knows of no pending reconfiguration")                 \
 	X(OLD_VOTE, "old-vote", 3, "electiond is told the zxid of the log's snapshot for that of its end")
 
 enum mutation {

@@ -1,6 +1,7 @@
 /* A server as a whole. See node.h. */
 #include "node.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/mem.h"
@@ -47,17 +48,21 @@ node_new(struct sim *s, int sid)
 	return n;
 }
 
-struct slice
-node_members(struct sim *s)
+void
+node_put_members(const struct sim *s, unsigned voters, uint64_t version, char text[MEMBERS_BYTES])
 {
 	size_t at = 0;
 
 	for (int i = 1; i <= s->nnodes; i++)
-		at += (size_t)snprintf(s->members + at, sizeof s->members - at,
-				       "server.%d=10.0.0.%d:2888:3888:%s\n", i, i,
-				       sim_observes(s, i) ? "observer" : "participant");
-	snprintf(s->members + at, sizeof s->members - at, "version=0");
-	return slice_str(s->members);
+		at += (size_t)snprintf(text + at, MEMBERS_BYTES - at, "server.%d=10.0.0.%d:2888:3888:%s\n", i,
+				       i, (voters >> i & 1) != 0 ? "participant" : "observer");
+	snprintf(text + at, MEMBERS_BYTES - at, "version=%" PRIx64, version);
+}
+
+struct slice
+node_members(struct node *n)
+{
+	return slice_str(n->kept.version != 0 ? n->kept.text : n->sim->members);
 }
 
 static void

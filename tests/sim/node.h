@@ -89,6 +89,8 @@ struct syncd {
 	struct dial dial;
 	struct conn *install;
 	size_t installed; /* written, and the core was not told yet */
+	uint64_t members_told;
+	unsigned reconfigure; /* to these voters, in the next turn; 0: not */
 };
 
 /* ---- clientd (clientd/main.c, star.c, clients.c) ---- */
@@ -140,6 +142,11 @@ struct electiond {
 	struct elector peers[NODES_MAX + 1]; /* by sid */
 };
 
+struct kept_members {
+	uint64_t version; /* 0: none */
+	char text[MEMBERS_BYTES];
+};
+
 struct node {
 	struct sim *sim;
 	int sid;
@@ -151,6 +158,7 @@ struct node {
 	uint64_t cutting; /* 1 + where its log may end, for it was being cut there; 0: it was not */
 	/* The epoch that its files have but that has still to begin, or 0; what it has promised meanwhile. See born.h. */
 	uint32_t unbegun, promised;
+	struct kept_members kept, keeping; /* by zkd: on the disk, and on the way there */
 	struct sim_disk disk;
 	struct listener logd_link, clientd_link, electiond_link, client_port, election_port, quorum_port;
 	struct logd logd;
@@ -186,7 +194,17 @@ const struct tree *node_tree(const struct node *n);
 /* The node's monotonic clock, and when it will show that; NEVER for UINT64_MAX. */
 uint64_t node_now_ms(const struct node *n);
 uint64_t node_us_at(const struct node *n, uint64_t ms);
-/* The text of the configuration file. */
-struct slice node_members(struct sim *s);
+/* The members that its daemons are started with: what its zkd has written down, else the configuration file's. */
+struct slice node_members(struct node *n);
+/* Writes them as text: who of all servers is in the set (a bit for each sid) votes, the others observe. */
+void node_put_members(const struct sim *s, unsigned voters, uint64_t version, char text[MEMBERS_BYTES]);
+/* Version of the members in force, as its syncd knows them; 0: it has none. */
+uint64_t node_members_version(const struct node *n);
+/*
+ * Its leader's syncd is given a reconfig txn after which those in the set vote, as if its clientd had proposed it. That
+ * one, which knows nothing of it, is made to load it: its link is broken. Nothing happens where the node does not lead, or
+ * cannot propose just now.
+ */
+void node_reconfigure(struct node *n, unsigned voters);
 
 #endif

@@ -471,7 +471,7 @@ electiond_start(struct proc *p)
 		.trace = &p->trace,
 	};
 
-	ASSERT(members_parse(node_members(p->sim), &d->members) == 0);
+	ASSERT(members_parse(node_members(p->node), &d->members) == 0);
 	members = describe_members(d->members, is_observer(d, d->members), &text);
 	election_init(&d->election, &c, &members);
 	buf_free(&text);

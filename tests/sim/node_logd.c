@@ -479,6 +479,10 @@ say_hello(struct proc *p, struct star *l, Zkd__Hello *mine)
 		mine->current_epoch = p->node->unbegun - 1;
 	}
 	mine->partial = store_partial(g->store);
+	if (g->proc.sim->mutation != MUTATE_FORGET_MEMBERS) {
+		mine->members.data = (uint8_t *)(uintptr_t)store_members(g->store).data;
+		mine->members.len = store_members(g->store).len;
+	}
 	mine->disk = &disk;
 	g->told_durable = store_durable(g->store);
 	g->told_failed = failed != NULL;
@@ -601,6 +605,14 @@ on_epochs(struct logd *g, const struct frame *f)
 }
 
 static const char *
+on_config(struct logd *g, const struct frame *f)
+{
+	commit(g);
+	store_set_members(g->store, f->body, now_ms(g));
+	return NULL;
+}
+
+static const char *
 on_install(struct logd *g, const struct frame *f, int fd)
 {
 	if (fd < 0)
@@ -628,6 +640,8 @@ on_frame(struct proc *p, struct star *l, const struct frame *f, int fd)
 		return on_truncate(g, f);
 	case MSG_EPOCHS:
 		return on_epochs(g, f);
+	case MSG_CONFIG:
+		return on_config(g, f);
 	default:
 		return "unknown message";
 	}

@@ -7,10 +7,13 @@
 #include "base/mem.h"
 #include "config/members.h"
 #include "ipc/msg.h"
+#include "jute/op.h"
+#include "jute/records.h"
 #include "model.h"
 #include "node.h"
 #include "platter.h"
 #include "syncd/zab.h"
+#include "syncd/zab_internal.h"
 
 enum {
 	WINDOW_TXNS = 64,
@@ -21,9 +24,8 @@ enum {
 	FAST_MS = 800,           /* failureDetection=fast */
 	SOCKET_BYTES = 64 << 10, /* what a socket takes before it has to be read */
 	FULL_US = 2 * MS,        /* until one that is full is tried again */
-	PACKET_REQUEST = 1,
-	PACKET_ACK = 3,
-	PACKET_ACKEPOCH = 18,
+	KEEP_MIN_US = 200,       /* until zkd has written the members down */
+	KEEP_MAX_US = 40 * MS,
 };
 
 static struct syncd *
@@ -482,6 +484,8 @@ step(struct syncd *s, struct zab_event *e)
 	const char *reason;
 
 	e->now_ms = node_now_ms(node_of(s));
+	if (s->proc.sim->mutation == MUTATE_PENDING_IGNORED)
+		s->zab->config.quorums.has_pending = false;
 	zab_step(s->zab, e);
 	reason = act(s, e->link);
 	tell_wrote(s);
@@ -580,8 +584,10 @@ on_up(struct proc *p, struct star *l, const Zkd__Hello *theirs)
 
 	e.hello = (struct zab_hello){
 		.durable = theirs->durable_zxid,
+		.snapshot = theirs->snapshot_zxid,
 		.epochs = { .accepted = theirs->accepted_epoch, .current = theirs->current_epoch },
 		.partial = theirs->partial,
+		.members = slice_of(theirs->members.data, theirs->members.len),
 		.applied = theirs->applied_zxid,
 		.has_tree = theirs->has_tree,
 		.disk = disk_of(theirs->disk),
@@ -706,6 +712,103 @@ serve_peer(struct syncd *s, uint32_t number)
 	step(s, &(struct zab_event){ .type = ZAB_PEER_CLOSED, .fd = -1, .peer = number });
 }
 
+/* ---- Members ---- */
+
+/* supervisor/members_kept.c: it is on the disk before anybody is started with it. */
+static void
+keep_members(struct sim *s, void *who, uint64_t tag)
+{
+	struct node *n = who;
+
+	(void)s;
+	if (!n->off && !n->down && n->keeping.version == tag)
+		n->kept = n->keeping;
+}
+
+/* main.c: tell_members. */
+static void
+tell_members(struct syncd *s)
+{
+	struct node *n = node_of(s);
+	uint64_t version = zab_members_version(s->zab);
+	struct buf text;
+
+	if (version == s->members_told || !s->zab->config.reconfig)
+		return;
+	s->members_told = version;
+	if (s->proc.dying)
+		return;
+	buf_init(&text, MEMBERS_BYTES);
+	zab_members_put(s->zab, &text);
+	buf_put_u8(&text, 0);
+	ASSERT(!text.overflow);
+	n->keeping.version = version;
+	memcpy(n->keeping.text, buf_slice(&text).data, buf_len(&text));
+	buf_free(&text);
+	sim_at(n->sim, n->sim->now_us + rng_range(&n->sim->disk, KEEP_MIN_US, KEEP_MAX_US), keep_members, n,
+	       version);
+}
+
+static void
+put_reconfig(const struct syncd *s, uint64_t zxid, struct buf *txn)
+{
+	char text[MEMBERS_BYTES];
+
+	node_put_members(s->proc.sim, s->reconfigure, zxid, text);
+	jute_write_txn_header(txn, &(struct jute_txn_header){ .zxid = (int64_t)zxid,
+							      .time = sim_wall_ms(s->proc.sim),
+							      .type = ZK_OP_RECONFIG });
+	jute_write_set_data_txn(
+	    txn, &(struct jute_set_data_txn){ SLICE_LIT("/zookeeper/config"), slice_str(text), -1 });
+}
+
+/* ZooKeeper: PrepRequestProcessor, reconfig; Leader.isQuorumSynced. */
+static bool
+has_quorum_of(const struct zab *z, unsigned voters)
+{
+	unsigned there = 1u << z->config.sid;
+
+	for (size_t i = 0; i < z->npeers; i++)
+		if (z->peers[i]->state == PEER_LIVE && !z->peers[i]->observer)
+			there |= 1u << z->peers[i]->sid;
+	return 2 * __builtin_popcount(there & voters) > __builtin_popcount(voters);
+}
+
+static void
+reconfigure(struct syncd *s)
+{
+	struct zab_event e = { .type = ZAB_FRAME, .link = ZAB_CLIENTD, .fd = -1 };
+	const struct zab *z = s->zab;
+	uint64_t begin = (uint64_t)z->epoch << 32, zxid = (z->proposed > begin ? z->proposed : begin) + 1;
+	struct buf txn;
+
+	if (z->role == ZAB_LEADER && z->phase == ZAB_READY && z->pending_members == NULL &&
+	    z->open_txns < WINDOW_TXNS && (uint32_t)zxid != UINT32_MAX && has_quorum_of(z, s->reconfigure)) {
+		buf_init(&txn, 2 * MEMBERS_BYTES);
+		put_reconfig(s, zxid, &txn);
+		sim_trace(s->proc.sim, &s->proc, "reconfigures", "zxid=0x%llx voters=0x%x",
+			  (unsigned long long)zxid, s->reconfigure);
+		e.frame = (struct frame){ .type = MSG_PROPOSE, .zxid = zxid, .body = buf_slice(&txn) };
+		ASSERT(step(s, &e) == NULL);
+		buf_free(&txn);
+		star_drop(&s->links[ZAB_CLIENTD], "a reconfiguration that it does not know");
+	}
+	s->reconfigure = 0;
+}
+
+void
+node_reconfigure(struct node *n, unsigned voters)
+{
+	n->syncd.reconfigure = voters;
+	proc_wake(&n->syncd.proc, n->sim->now_us);
+}
+
+uint64_t
+node_members_version(const struct node *n)
+{
+	return n->syncd.zab == NULL ? 0 : zab_members_version(n->syncd.zab);
+}
+
 /* ---- Life ---- */
 
 static uint64_t
@@ -734,6 +837,9 @@ syncd_turn(struct proc *p)
 	}
 	if (zab_deadline(s->zab) <= node_now_ms(p->node))
 		step(s, &tick);
+	if (s->reconfigure != 0)
+		reconfigure(s);
+	tell_members(s);
 	want = node_us_at(p->node, zab_deadline(s->zab));
 	return want < due ? want : due;
 }
@@ -756,8 +862,8 @@ syncd_start(struct proc *p)
 	struct zab_config c = {
 		.sid = (uint64_t)n->sid,
 		.standalone = p->sim->nnodes == 1,
-		.observer = sim_observes(p->sim, n->sid),
-		.members = node_members(p->sim),
+		.members = node_members(n),
+		.reconfig = p->sim->reconfigures,
 		.tick_ms = TICK_MS,
 		.init_limit = INIT_LIMIT,
 		.sync_limit = SYNC_LIMIT,
@@ -780,6 +886,7 @@ syncd_start(struct proc *p)
 
 	ASSERT(members_parse(c.members, &file) == 0);
 	members_quorums(file, NULL, &c.quorums);
+	c.observer = members_find(file, n->sid)->observer;
 	members_free(file);
 	if (p->sim->mutation == MUTATE_OBSERVER_ACKS && c.observer) {
 		c.sid = (uint64_t)first_voter(p->sim);
@@ -793,6 +900,8 @@ syncd_start(struct proc *p)
 	}
 	s->zab = mem_zalloc(1, sizeof *s->zab);
 	zab_init(s->zab, &c);
+	s->members_told = zab_members_version(s->zab);
+	s->reconfigure = 0;
 	list_init(&s->peers);
 	s->last_peer = c.role_base;
 	s->dial.conn = s->install = NULL;

@@ -36,7 +36,11 @@ static void
 add_observers(struct sim *s)
 {
 	uint64_t kind = s->seed % 16;
+	unsigned voters = 0;
 
+	s->reconfigures |= s->story == NULL && s->nvoters == 3 && s->nobservers == BY_SEED && kind % 8 == 5;
+	if (s->reconfigures)
+		s->nobservers = 2;
 	if (s->nobservers == BY_SEED && s->nvoters == 3)
 		s->nobservers = kind == 7 ? 2 : kind % 4 == 1 || s->mutation == MUTATE_OBSERVER_ACKS;
 	else if (s->nobservers == BY_SEED)
@@ -44,6 +48,9 @@ add_observers(struct sim *s)
 	s->nnodes = s->nvoters + s->nobservers;
 	for (int i = 0; i < s->nobservers; i++)
 		s->observers |= 1u << (1 + (s->seed / 16 + 2 * (uint64_t)i) % (uint64_t)s->nnodes);
+	for (int sid = 1; sid <= s->nnodes; sid++)
+		voters |= sim_observes(s, sid) ? 0 : 1u << sid;
+	node_put_members(s, voters, 0, s->members);
 }
 
 /* In one seed of eight the zxids of the first epoch run out in the first seconds. */
@@ -111,6 +118,7 @@ check_end(struct sim *s)
 			continue;
 		}
 		model_compare(s->model, s->nodes[i]);
+		model_check_members(s->model, s->nodes[i]);
 	}
 	model_check_sessions(s->model);
 }

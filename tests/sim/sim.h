@@ -29,7 +29,8 @@ enum {
 	PROCS = 5, /* of a node */
 	CLIENTS_MAX = 12,
 	MEMBERS_BYTES = 600,
-	MS = 1000, /* microseconds */
+	VOTERS_MIN = 3, /* that a reconfiguration leaves */
+	MS = 1000,      /* microseconds */
 	SECOND = 1000 * MS,
 };
 #define NEVER UINT64_MAX
@@ -134,7 +135,8 @@ struct sim {
 
 	int nvoters, nobservers, nnodes; /* nnodes: all of them */
 	unsigned observers;              /* a bit for each sid */
-	char members[MEMBERS_BYTES];     /* text of the configuration */
+	bool reconfigures;               /* members change */
+	char members[MEMBERS_BYTES];     /* text of the configuration file */
 	struct node *nodes[NODES_MAX];
 	int nclients;
 	struct client *clients[CLIENTS_MAX];

@@ -86,6 +86,14 @@ power_goes(struct sim *s, struct proc *p, uint64_t arg)
 	sim_at(s, s->now_us, lose_power_of, p->node, 0);
 }
 
+/* Who votes from now on. */
+static void
+members_change(struct sim *s, struct proc *p, uint64_t voters)
+{
+	(void)s;
+	node_reconfigure(p->node, (unsigned)voters);
+}
+
 /* Only in the second variant. */
 static void
 power_goes_sometimes(struct sim *s, struct proc *p, uint64_t arg)
@@ -224,6 +232,18 @@ static const struct story stories[] = {
 	  0,
 	  { { COMMITS(LEADER, 5), sibling_dies, PROC_ELECTIOND },
 	    { COMMITS(LEARNER, 5), sibling_dies, PROC_ELECTIOND } } },
+	{ "all-lose-power-over-a-reconfiguration",
+	  "all lose their power when the first learner has a reconfig txn on its disk: both quorums count "
+	  "till it is committed",
+	  3,
+	  0,
+	  { { COMMITS(LEADER, 5), members_change, 0x3e },
+	    { LEADER, PROC_SYNCD, "reconfigures", NULL, 1, nothing_happens, 0 },
+	    { ANYBODY, PROC_LOGD, "durable", "0x100000043", 2, all_power_goes, 0 },
+	    { ANYBODY, PROC_SYNCD, "zab: leading", "epoch=2", 1, nothing_happens, 0 } },
+	  2,
+	  0,
+	  true },
 	{ "zxids-run-out",
 	  "the zxids of the epoch are used up: the leader gives up, and the next epoch begins; then it loses "
 	  "its power too",

@@ -98,6 +98,7 @@ play_once(const struct story *story, unsigned variant, bool tracing, struct buf 
 	s->nvoters = story->nodes;
 	s->nobservers = story->observers;
 	s->first_zxid = story->first_zxid;
+	s->reconfigures = story->reconfigures;
 	s->story = story;
 	s->variant = variant;
 	s->tracing = tracing;

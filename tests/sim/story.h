@@ -30,6 +30,7 @@ struct story {
 	struct scene scenes[SCENES_MAX];
 	int observers; /* with the nodes */
 	uint64_t first_zxid;
+	bool reconfigures;
 };
 
 /* NULL behind the last. */

@@ -90,6 +90,34 @@ START_TEST(test_load_from_the_log)
 }
 END_TEST
 
+/* The last COMMIT there is may come behind its txn, and before the end of the log. */
+START_TEST(test_commit_while_loading)
+{
+	struct front_event up = { .type = FRONT_LINK_UP, .now_ms = 1000000 };
+	struct front_facts after;
+	struct front_config fc;
+	struct world_client *c;
+	struct world second;
+
+	serve();
+	w.auto_commit = true;
+	c = client(NULL);
+	SAY(c, put_create(b, 1, "/a", "x", 0));
+	world_config(&second, &fc);
+	world_open(&second, &fc);
+	front_step(second.front, &up);
+	world_role(&second, w.proposed, w.proposed - 1, 100);
+	world_frame(&second, MSG_LOAD_CHANNEL, 0, 0, SLICE_NULL);
+	feed_log(&second, &w.txns);
+	world_frame(&second, MSG_COMMIT, 0, w.proposed, SLICE_NULL);
+	world_bulk(&second, MSG_BULK_END, w.proposed, SLICE_NULL);
+	front_facts(second.front, &after);
+	ck_assert(after.serving);
+	ck_assert_uint_eq(after.applied_zxid, w.proposed);
+	world_close(&second);
+}
+END_TEST
+
 /* The snapshot channel of one front is the bulk channel of another. */
 static void
 feed_snapshot(struct world *to, const struct buf *snapshot, bool whole)
@@ -676,6 +704,7 @@ add_tests(TCase *t)
 {
 	tcase_add_test(t, test_serving_waits_for_commits);
 	tcase_add_test(t, test_load_from_the_log);
+	tcase_add_test(t, test_commit_while_loading);
 	tcase_add_test(t, test_snapshot_and_load);
 	tcase_add_test(t, test_load_retries_back_off);
 	tcase_add_test(t, test_load_that_breaks_off);

@@ -975,6 +975,36 @@ static const struct {
 	{ 4, 0, 4 },  { 1, 0, 0 },  { 0, 0, 0 }, { 13, -ENOENT, 8 },
 };
 
+/* The list of members is there after a power loss, or the disk has failed. */
+START_TEST(members_are_kept)
+{
+	struct fake_disk f;
+	struct store *s;
+
+	fake_disk_init(&f, true, 3);
+	s = must_open(&f);
+	ck_assert_uint_eq(store_members(s).len, 0);
+	ck_assert_int_eq(store_set_members(s, SLICE_LIT("server.1=a\nversion=5"), 0), 0);
+	ck_assert_int_eq(store_set_members(s, SLICE_LIT("server.2=b\nversion=7"), 0), 0);
+	store_close(s);
+	fake_disk_power_loss(&f);
+	s = must_open(&f);
+	ck_assert(slice_equal(store_members(s), SLICE_LIT("server.2=b\nversion=7")));
+	f.fault_at = f.calls + 1;
+	f.error = EIO;
+	ck_assert_int_ne(store_set_members(s, SLICE_LIT("another"), 0), 0);
+	ck_assert_ptr_nonnull(store_failed(s));
+	ck_assert(slice_equal(store_members(s), SLICE_LIT("server.2=b\nversion=7")));
+	ck_assert_int_ne(store_set_members(s, SLICE_LIT("another"), 0), 0);
+	store_close(s);
+	fake_disk_put(&f, STORE_SNAP, "zkd.members", SLICE_LIT("x").data, 1);
+	s = must_open(&f);
+	ck_assert_uint_eq(store_members(s).len, 1);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
 START_TEST(truncate)
 {
 	uint64_t zxid = cuts[_i].zxid;
@@ -2614,6 +2644,7 @@ make_suite(void)
 	tcase_add_test(t, foreign_files_stay);
 	tcase_add_loop_test(t, epochs, 0, sizeof epoch_cases / sizeof *epoch_cases);
 	tcase_add_test(t, epochs_outlive_the_log);
+	tcase_add_test(t, members_are_kept);
 	tcase_add_loop_test(t, truncate, 0, sizeof cuts / sizeof *cuts);
 	tcase_add_test(t, truncate_at_no_entry);
 	tcase_add_test(t, truncate_refused);

@@ -1286,6 +1286,86 @@ START_TEST(a_reconfig_in_the_initial_history)
 }
 END_TEST
 
+/* Server 1 has a reconfig in its log, of which it knows no more than that it was proposed. */
+static void
+follow_a_reconfig(const char *next)
+{
+	uint8_t body[1024];
+
+	net.fake[2] = true;
+	with_members(1, members_0);
+	net_start(1);
+	net_elect(2);
+	net_run();
+	peer = net.dialled;
+	say_data(PACKET_LEADERINFO, ZXID(1, 0), "\0\1\0\0", 4);
+	say(PACKET_DIFF, 0);
+	say(PACKET_NEWLEADER, ZXID(1, 0));
+	say(PACKET_UPTODATE, PACKET_NO_ZXID);
+	net_packet(1, peer, PACKET_PROPOSAL, ZXID(1, 1),
+		   slice_of(body, reconfig_body(body, ZXID(1, 1), next)));
+	net_cut(1, 0);
+	net_run();
+}
+
+/* logd keeps it: else the old voters alone would be enough for whoever was born again. */
+START_TEST(a_reborn_syncd_knows_the_pending_reconfig)
+{
+	follow_a_reconfig("server.1=a:1:2:participant\nserver.2=b:1:2:participant\n"
+			  "server.4=d:1:2:participant\nserver.5=e:1:2:participant\nversion=100000001");
+	net_crash(1);
+	net_start(1);
+	ck_assert(NODE->zab.config.quorums.has_pending);
+	ck_assert_uint_eq(NODE->zab.config.quorums.pending.nvoters, 4);
+	ck_assert_uint_eq(NODE->zab.config.quorums.current.nvoters, 2);
+	net_elect(1);
+	net_run();
+	net_heard();
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 2, 1, 0);
+	expect("");
+	/* Who is no more than an observer as far as it knows itself has promised all the same. */
+	peer = net_connect(1);
+	say_info(PACKET_OBSERVERINFO, 4, 1, 0);
+	expect("LEADERINFO 200000000 +4, LEADERINFO 200000000 +4");
+}
+END_TEST
+
+/* What did not get into the log was nowhere committed; and below a snapshot nothing is pending. */
+START_TEST(a_reconfig_that_is_in_no_log)
+{
+	static const char kept[] = "server.1=a:1:2:participant\nversion=100000001";
+
+	with_members(1, members_0);
+	buf_put(&NODE->members, kept, sizeof kept - 1);
+	net_start(1);
+	ck_assert(NODE->zab.config.quorums.has_pending);
+	net_elect(1);
+	net_run();
+	ck_assert(!NODE->zab.config.quorums.has_pending);
+	net_crash(1);
+	buf_reset(&NODE->members, 0);
+	buf_put(&NODE->members, kept, sizeof kept - 1);
+	NODE->base = NODE->snapshot = NODE->oldest = ZXID(2, 7);
+	net_start(1);
+	ck_assert(!NODE->zab.config.quorums.has_pending);
+}
+END_TEST
+
+START_TEST(a_leader_that_votes_no_more_gives_up)
+{
+	follow_a_reconfig("server.1=a:1:2:observer\nserver.2=b:1:2:participant\nversion=100000001");
+	net_elect(1);
+	net_run();
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 2, 1, 0);
+	say_ackepoch(1, ZXID(1, 1));
+	say(PACKET_ACK, ZXID(2, 0));
+	ck_assert_str_eq(NODE->closed, "this server does not vote any more");
+	ck_assert(NODE->looking && NODE->look.observer);
+}
+END_TEST
+
 /* A learner whose missing txns come from the disk: server 3, which has 1:2 (or what is said), of a leader that has
  * forgotten all but the last ones. The test is logd's channel too. */
 static void
@@ -1751,6 +1831,9 @@ make_suite(void)
 	tcase_add_test(c, a_leader_reconfigures);
 	tcase_add_test(c, a_reconfig_changes_our_part);
 	tcase_add_test(c, a_reconfig_in_the_initial_history);
+	tcase_add_test(c, a_reborn_syncd_knows_the_pending_reconfig);
+	tcase_add_test(c, a_reconfig_that_is_in_no_log);
+	tcase_add_test(c, a_leader_that_votes_no_more_gives_up);
 	tcase_add_test(c, log_and_memory_meet);
 	tcase_add_test(c, log_decides);
 	tcase_add_test(c, channel_ends_behind_its_decision);

@@ -232,6 +232,13 @@ log_load(struct net_node *n, const struct frame *f)
 }
 
 static void
+keep_members(struct net_node *n, struct slice text)
+{
+	buf_reset(&n->members, 0);
+	buf_put_slice(&n->members, text);
+}
+
+static void
 logd_gets(struct net_node *n, const struct frame *f)
 {
 	if (n->logd_stuck)
@@ -242,6 +249,8 @@ logd_gets(struct net_node *n, const struct frame *f)
 		log_truncate(n, f);
 	else if (f->type == MSG_LOAD)
 		log_load(n, f);
+	else if (f->type == MSG_CONFIG)
+		keep_members(n, f->body);
 	else
 		ck_abort_msg("logd got %u", f->type);
 }
@@ -753,6 +762,7 @@ net_init(int n, int voters)
 		node->trace = (struct trace){ .least = TRACE_DEBUG, .emit = print_trace };
 		node->config.trace = &node->trace;
 		buf_init(&node->install, 64 << 20);
+		buf_init(&node->members, 1 << 16);
 		zab_init(&node->zab, &node->config);
 	}
 }
@@ -767,6 +777,7 @@ net_free(void)
 		queue_clear(&n->inbox);
 		queue_clear(&n->asked);
 		buf_free(&n->install);
+		buf_free(&n->members);
 		for (int k = 0; k < 16; k++)
 			queue_clear(&n->channels[k].frames);
 		for (size_t k = 0; k < n->nlog; k++)
@@ -815,7 +826,9 @@ net_link_up(int sid, enum zab_link link)
 		log_drop(n, n->ndurable);
 		e.hello.durable = log_end(n, n->ndurable);
 		e.hello.epochs = n->epochs;
+		e.hello.snapshot = n->snapshot;
 		e.hello.partial = n->partial;
+		e.hello.members = buf_slice(&n->members);
 		e.hello.disk.failed = n->disk_failed;
 	} else if (link == ZAB_CLIENTD) {
 		n->clientd_up = true;

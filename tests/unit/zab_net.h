@@ -63,6 +63,7 @@ struct net_node {
 	struct zab_epochs epochs;
 	bool partial, refuse_truncate, refuse_epochs, refuse_install, snapshots_for_learners;
 	unsigned truncates, installs, loads;
+	struct buf members; /* that it keeps */
 	struct buf install;
 	uint64_t install_seq;
 	struct net_channel channels[16];
