@@ -59,8 +59,8 @@ print_finding(FILE *out, const struct adopt_finding *f)
 	}
 	if (f->where != NULL)
 		fprintf(out, " (%s)", f->where);
-	if (f->class == ADOPT_MISSING || f->class == ADOPT_STOPS)
-		fprintf(out, f->tier > 0 ? " tier %d" : "", f->tier);
+	if (f->tier > 0 && (f->class == ADOPT_MISSING || f->class == ADOPT_STOPS))
+		fprintf(out, " tier %d", f->tier);
 	fputc('\n', out);
 	if (f->text != NULL)
 		print_folded(out, f->text);

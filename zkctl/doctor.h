@@ -52,6 +52,15 @@ void doctor_say(struct doctor *d, enum doctor_level level, const char *subject, 
 		const char *format, ...) __attribute__((format(printf, 5, 6)));
 const char *doctor_format(struct doctor *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Whether zkd refuses a configuration with this key: what it would ask for is then not to be had. */
+static inline bool
+doctor_is_refused(const char *key)
+{
+	const struct config_key *k = config_key_find(key);
+
+	return k != NULL && k->status == CONFIG_REFUSED;
+}
+
 /* Asks every server its words, and judges each and all together. */
 void doctor_ask_servers(struct doctor *d);
 /* Reads by a session what words do not tell: the member list, quotas, the ACLs of at most `most` znodes. */

@@ -132,7 +132,7 @@ judge_load(struct doctor *d, const struct server_view *v)
 static void
 judge_ports(struct doctor *d, const struct server_view *v, const char *conf)
 {
-	if (find_number(d, conf, "secureClientPort", '=') > 0)
+	if (find_number(d, conf, "secureClientPort", '=') > 0 && doctor_is_refused("secureClientPort"))
 		doctor_say(d, DOCTOR_STOP, v->name,
 			   "have the clients use the plain port on a network that you trust, or a TLS proxy",
 			   "it serves clients over TLS, which zkd does not have");

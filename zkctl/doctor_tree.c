@@ -36,7 +36,7 @@ judge_members(struct doctor *d, const struct members *m)
 
 	for (size_t i = 0; i < m->nservers; i++)
 		secure |= m->servers[i].secure_client.port > 0;
-	if (secure)
+	if (secure && doctor_is_refused("secureClientPort"))
 		doctor_say(d, DOCTOR_STOP, "members",
 			   "have the clients use the plain port on a network that you trust",
 			   "a server of the list serves clients over TLS, which zkd does not have");

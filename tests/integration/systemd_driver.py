@@ -7,6 +7,7 @@ Runs as a service, with the units installed and the accounts made. Environment: 
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -312,6 +313,75 @@ class Journal(unittest.TestCase):
         r = subprocess.run(["journalctl", "-x", "--no-pager", f"MESSAGE_ID={self.ids['died']}"], stdout=subprocess.PIPE, text=True)
         self.assertIn("Subject: A daemon died", r.stdout)
         self.assertIn("The daemon clientd ended", r.stdout)
+
+
+@unittest.skipUnless(KIND == "daemons", "needs the daemons and no journal")
+class Adopted(unittest.TestCase):
+    """A service called zookeeper, its data outside /var/lib/zkd: what zkctl adopt says to do, done word by word, and back."""
+
+    CONF, DATA = "/etc/zk/conf", "/var/lib/zookeeper"
+    WANTS = "/etc/systemd/system/multi-user.target.wants"  # where this systemd writes, though it does not read there
+    UNITS = os.path.join(FOLDER, "units")
+
+    def setUp(self):
+        for path in (self.CONF, os.path.join(self.DATA, "version-2")):
+            os.makedirs(path, exist_ok=True)
+        with open(os.path.join(self.CONF, "zoo.cfg"), "w") as f:
+            f.write(f"dataDir={self.DATA}\nclientPort={PORT}\nadmin.enableServer=false\nautopurge.purgeInterval=1\n")
+        with open(os.path.join(self.CONF, "environment"), "w") as f:
+            f.write('JAVA_OPTS="-Dzookeeper.snapCount=5000"\n')
+        subprocess.run(["chown", "-R", "daemon:daemon", self.DATA], check=True)
+        with open(os.path.join(self.UNITS, "zookeeper.service"), "w") as f:
+            f.write("[Service]\nExecStart=sleep infinity\nUser=daemon\n[Install]\nWantedBy=multi-user.target\n")
+        with open("/etc/zkd/zoo.cfg") as f:
+            self.own = f.read()
+        systemctl("daemon-reload")
+        systemctl("enable", "--now", "zookeeper")
+
+    def tearDown(self):
+        systemctl("disable", "--now", "zookeeper", "zkd")
+        with open("/etc/zkd/zoo.cfg", "w") as f:
+            f.write(self.own)
+        shutil.rmtree(self.CONF)
+        if os.path.exists(drop_in := os.path.join(self.UNITS, "zkd.service.d", "data.conf")):
+            os.remove(drop_in)
+        systemctl("daemon-reload")
+
+    def steps(self):
+        """The commands, for the places where this systemd has its things."""
+        os.chdir("/tmp")
+        command = [os.path.join(FOLDER, "zkctl"), "adopt", "--json", "-o", "/tmp/zkd.cfg", self.CONF]
+        r = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.assertEqual(r.returncode, 0, r.stdout)
+        commands = json.loads(r.stdout)["commands"]
+        target = commands[0].split()[-1]
+        etc = target[: -len("/zkd/zoo.cfg")]
+        return [c.replace(etc + "/zkd", "/etc/zkd").replace("/etc/systemd/system", self.UNITS) for c in commands]
+
+    def run_step(self, step):
+        env = {**os.environ, "PATH": f"{FOLDER}:{os.environ['PATH']}"}
+        r = subprocess.run(["sh", "-c", step], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, timeout=60)
+        self.assertEqual(r.returncode, 0, f"{step}: {r.stdout}")
+
+    def owner(self):
+        return subprocess.run(["stat", "-c", "%U", self.DATA], stdout=subprocess.PIPE, text=True).stdout.strip()
+
+    def enabled(self):
+        return {name for name in os.listdir(self.WANTS) if name.startswith("z")}
+
+    def test_step_by_step(self):
+        steps = [s for s in self.steps() if "doctor" not in s]  # it wants a server that answers
+        back = steps.index("systemctl disable --now zkd")
+        for step in steps[:back]:
+            self.run_step(step)
+        wait_serves()
+        self.assertEqual((show("zookeeper", "ActiveState"), self.owner()), ("inactive", "zkd"))
+        self.assertEqual(self.enabled(), {"zkd.service"})
+        self.assertTrue(any(name.startswith("snapshot.") for name in os.listdir(os.path.join(self.DATA, "version-2"))))
+        for step in steps[back:]:
+            self.run_step(step)
+        self.assertEqual((show("zookeeper", "ActiveState"), show("zkd", "ActiveState"), self.owner()), ("active", "inactive", "daemon"))
+        self.assertEqual(self.enabled(), {"zookeeper.service"})
 
 
 @unittest.skipIf(KIND == "journal", "the same without a journal")

@@ -89,6 +89,8 @@ class Systemd(unittest.TestCase):
     def install_programs(self, dummies):
         """The daemons twice: where the split form's units look, and where a zkd in a build tree does."""
         shutil.copy(os.path.join(BUILD, "supervisor", "zkd"), self.path("supervisor"))
+        if not dummies:
+            shutil.copy(os.path.join(BUILD, "zkctl", "zkctl"), self.folder)
         for name in (*DAEMONS, "admind"):
             os.makedirs(self.path(name), exist_ok=True)
             for place in (self.path("libexec", name), self.path(name, name)):
