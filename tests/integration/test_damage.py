@@ -70,7 +70,8 @@ def snapshot_places(data):
     if sessions:
         places["session"] = (20, 8)
     at = 20 + 12 * sessions
-    places["acls"] = (at, 4)
+    places |= {"acls": (at, 4), "acl number": (at + 4, 8), "acl length": (at + 12, 4), "acl permissions": (at + 16, 4), "acl scheme": (at + 24, 4)}
+    assert sessions and data[at + 24 : at + 26] in (b"wo", b"ip")
     root = data.index(b"\0\0\0\0", at + 4)
     node = data.index(b"/value")
     places |= {
@@ -86,6 +87,15 @@ def snapshot_places(data):
         "last string": (end - 1, 1),
     }
     return places
+
+
+def packed_places(data):
+    """Of a snapshot by gzip or snappy: their own framing, and what is inside."""
+    end = len(data)
+    return {
+        "magic": (0, 2), "head": (2, 6), "first block": (20, 4), "quarter": (end // 4, 8), "middle": (end // 2, 1),
+        "three quarters": (3 * end // 4, 8), "checksum": (end - 8, 4), "last bytes": (end - 4, 4),
+    }
 
 
 # what is done to them
@@ -123,10 +133,16 @@ def sectors_swapped(data, at, size):
 DAMAGES = [flip, zero, cut, sector_zero, sector_doubled, sectors_swapped]
 
 
+def acl_of(i):
+    """Of the i-th node: every tenth has one of its own."""
+    return [(z.ALL, "world", "anyone"), (z.READ, "ip", f"10.0.0.{i}")] if i % 10 == 0 else z.OPEN_ACL
+
+
 class Base:
     """A folder whose every write was acknowledged; put back, byte by byte into the same files, after each damage."""
 
-    def __init__(self):
+    def __init__(self, compression=None):
+        self.keys = {**KEYS, **({"snapshot.compression.method": compression} if compression else {})}
         self.folder = tempfile.mkdtemp(prefix="zkd-damage-")
         os.chmod(self.folder, 0o755)
         self.data = os.path.join(self.folder, "data", "version-2")
@@ -170,16 +186,17 @@ class Base:
         mark = struct.pack(">I5Q2I", magic, own, log, other, offset, zxid, accepted, current)
         return mark + struct.pack(">I", zlib.adler32(mark))
 
-    def node(self):
-        return zkd_node.Node(folder=self.folder, keys=KEYS)
+    def node(self, more=None):
+        return zkd_node.Node(folder=self.folder, keys={**self.keys, **(more or {})})
 
     def write(self):
-        with self.node() as node, z.Wire(node.port) as w:
+        with self.node() as node, z.Wire(node.port) as w, z.Wire(node.port) as staying:
             w.connect(timeout_ms=30000)
+            staying.connect(timeout_ms=40000)  # its session is never closed
             assert w.call(z.CREATE, z.create("/value", b"0"))[1].err == 0
             for i in range(1, WRITES + 1):
                 assert w.call(z.SET_DATA, z.set_data("/value", b"%d" % i))[1].err == 0
-                assert w.call(z.CREATE, z.create(f"/n{i}", b"d" * (i % 90)))[1].err == 0
+                assert w.call(z.CREATE, z.create(f"/n{i}", b"d" * (i % 90), acl_of(i)))[1].err == 0
             w.call(z.CLOSE_SESSION)
             # a snapshot that was begun is finished
             zkd_node.wait_until(lambda: self.snapshots_are_done(node), 10, "the snapshot is written")
@@ -219,6 +236,8 @@ class Base:
             data = {}
             for n in sorted(made)[:: max(1, len(made) // 10)]:
                 data[n] = w.call(z.GET_DATA, z.path_watch("/" + n))[1].body().buffer()
+                acl = w.call(z.GET_ACL, z.path_only("/" + n))[1].frame
+                assert acl[16:].startswith(z.acls(acl_of(int(n[1:])))), (n, acl)
             w.call(z.CLOSE_SESSION)
         assert "zk_digest_mismatches_count\t0\n" in node.word("mntr"), node.log_end(50)
         return (None if value.err else int(value.body().buffer())), made, data
@@ -246,6 +265,14 @@ class Base:
 @pytest.fixture(scope="module")
 def base():
     b = Base()
+    yield b
+    shutil.rmtree(b.folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module", params=["gz", "snappy"])
+def packed(request):
+    b = Base(request.param)
+    assert b.snapshots[-1].endswith(request.param)
     yield b
     shutil.rmtree(b.folder, ignore_errors=True)
 
@@ -305,6 +332,36 @@ def test_newest_snapshot(base, how):
     check(base, name, snapshot_places(base.files[name]), how, lambda what: ("whole",))
 
 
+@pytest.mark.parametrize("how", DAMAGES)
+def test_packed_snapshot(packed, how):
+    """By gzip and snappy: the same."""
+    name = packed.snapshots[-1]
+    check(packed, name, packed_places(packed.files[name]), how, lambda what: ("whole",))
+
+
+@pytest.mark.parametrize("which", ["older", "newest"])
+@pytest.mark.parametrize(
+    ("how", "allowed"),
+    [
+        (lambda a, b, c: a + [b[0], *b] + c, ("whole", "refused")),  # one doubled
+        (lambda a, b, c: a + b[1:] + c, ("refused",)),  # one missing
+        (lambda a, b, c: a + [b[1], b[0], *b[2:]] + c, ("whole", "refused")),  # two swapped
+        (lambda a, b, c: [*a, c[-1], *b, *c], ("refused",)),  # the last one also in the middle
+        (lambda a, b, c: a + b + c + c, ("whole", "refused")),  # the end doubled
+    ],
+)
+def test_records_out_of_place(base, which, how, allowed):
+    """Each record is whole, but not where it belongs."""
+    name = base.logs[0 if which == "older" else -1]
+    log = base.files[name]
+    records = [log[at : at + 13 + length] for at, length in entries(log)]
+    third = len(records) // 3
+    parts = records[:third], records[third : 2 * third], records[2 * third :]
+    base.put(name, log[:16] + b"".join(how(*parts)))
+    got, said = base.outcome()
+    assert got in (*allowed, *(["whole"] if which == "older" else [])), said
+
+
 @pytest.mark.parametrize("how", [flip, zero, cut])
 def test_the_only_snapshot(base, how):
     """Where only one is left, and the logs do not begin at the beginning."""
@@ -337,10 +394,90 @@ SMALL = {
 
 
 @pytest.mark.parametrize("content", SMALL)
-@pytest.mark.parametrize("name", ["currentEpoch", "acceptedEpoch", "zkd.mark", "currentEpoch.tmp", "log.ffff", "snapshot.ffff", "log.1.tmp"])
+@pytest.mark.parametrize("name", ["currentEpoch", "acceptedEpoch", "zkd.mark", "zkd.partial", "zkd.reserve", "currentEpoch.tmp", "log.ffff", "snapshot.ffff", "log.1.tmp", "zkd.install.ffff.tmp"])
 def test_small_files(base, name, content):
     base.put(name, SMALL[content])
     base.outcome()
+
+
+@pytest.mark.parametrize("how", [flip, zero, cut, sector_doubled])
+def test_mark(base, how):
+    """Field by field: one that is damaged counts as none, and nothing else is wrong here."""
+    fields = {"magic": (0, 4), "own number": (4, 8), "log": (12, 8), "file number": (20, 8), "offset": (28, 8), "zxid": (36, 8),
+              "epochs": (44, 8), "checksum": (52, 4)}
+    check(base, "zkd.mark", fields, how, lambda what: ("whole",))
+
+
+ALONE = {f"server.{n}": f"127.0.0.1:{p}:{p + 1}" for n, p in ((1, 21460), (2, 21470), (3, 21480))} | {"initLimit": 10, "syncLimit": 5}
+
+
+def member_outcome(base):
+    """What becomes of a member of an ensemble whose others are not there: its status and log, or None and the log."""
+    node = base.node(ALONE)
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(node.log_path)
+    try:
+        node.start(wait=False)
+        zkd_node.wait_until(lambda: node.process.poll() is not None or "recovered durable" in node.log_end(100), 30, "it starts or does not")
+        if node.process.poll() is None:
+            node.stop()
+            return None, node.log_end(200)
+        status, node.process = node.process.poll(), None
+        return status, node.log_end(200)
+    finally:
+        node.close()
+
+
+@pytest.fixture
+def member(base):
+    """The same folder, of a server that is in epoch 5, and knows."""
+    myid = os.path.join(base.folder, "data", "myid")
+    base.put("acceptedEpoch", b"5")
+    base.put("currentEpoch", b"5")
+    with open(myid, "w") as f:
+        f.write("1\n")
+    assert member_outcome(base)[0] is None
+    yield myid
+    for name in (myid, os.path.join(base.folder, "data", "zkd.lock")):
+        os.remove(name)
+
+
+@pytest.mark.parametrize("name", ["acceptedEpoch", "currentEpoch"])
+def test_epochs_of_a_member(base, member, name):
+    """Never started with less than was promised, or with what is no number."""
+    mark = base.read("zkd.mark")
+    contents = {**SMALL, "missing": None, "flipped": b"\x25", "lower": b"3", "twice": b"5\n5"}
+    for what, content in contents.items():
+        for n in ("acceptedEpoch", "currentEpoch"):
+            base.put(n, b"5")
+        base.put("zkd.mark", mark)
+        os.remove(base.path(name)) if content is None else base.put(name, content)
+        status, log = member_outcome(base)
+        if what == "newer" or (what in ("lower", "newline") and name == "acceptedEpoch"):
+            assert status is None, (what, log)  # who is in epoch 5 has accepted it
+        else:
+            assert status == EXIT_DATA_DIR and re.search(rf"version-2/(acceptedEpoch and )?{name}.*way out", log), (what, log)
+
+
+def test_myid(base, member):
+    """Damaged, it is refused by name; another's, the folder says whose it is."""
+    for what, content in {**SMALL, "missing": None, "another": b"2\n", "not listed": b"9\n"}.items():
+        if content is None:
+            os.remove(member)
+        else:
+            with open(member, "wb") as f:
+                f.write(content)
+        status, log = member_outcome(base)
+        assert status in (2, EXIT_DATA_DIR) and re.search(r"myid|server 1", log), (what, status, log)
+
+
+def test_partial_of_a_member(base, member):
+    """However damaged, while it is there the node does not vote."""
+    for what, content in SMALL.items():
+        base.put("zkd.partial", content)
+        status, log = member_outcome(base)
+        assert status is None and "history is not whole" in log, (what, log)
+        os.remove(base.path("zkd.partial"))
 
 
 def missing(base):
