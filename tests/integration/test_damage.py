@@ -14,9 +14,9 @@ import re
 import shutil
 import struct
 import tempfile
-import zlib
 
 import pytest
+import zkd_mark
 import zkd_node
 import zkwire as z
 
@@ -177,14 +177,13 @@ class Base:
 
     def mark(self, killed):
         """zkd.mark as it was, but of the files that are there now; killed: as of the first record of the newest log."""
-        magic, _, log, _, offset, zxid, accepted, current = struct.unpack(">I5Q2I", self.files["zkd.mark"][:-4])
-        assert f"log.{log:x}" == self.logs[-1]
+        fields = zkd_mark.parse(self.files["zkd.mark"])
+        assert f"log.{fields[2]:x}" == self.logs[-1]
         if killed:
             at, length = entries(self.files[self.logs[-1]])[0]
-            offset, zxid = at + 13 + length, log
-        own, other = (os.stat(self.path(n)).st_ino for n in ("zkd.mark", self.logs[-1]))
-        mark = struct.pack(">I5Q2I", magic, own, log, other, offset, zxid, accepted, current)
-        return mark + struct.pack(">I", zlib.adler32(mark))
+            fields[4:6] = at + 13 + length, fields[2]
+        fields[1], fields[3] = (os.stat(self.path(n)).st_ino for n in ("zkd.mark", self.logs[-1]))
+        return zkd_mark.make(fields)
 
     def node(self, more=None):
         return zkd_node.Node(folder=self.folder, keys={**self.keys, **(more or {})})

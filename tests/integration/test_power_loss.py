@@ -2,6 +2,9 @@
 for many moments of that record the machine dies. What was synced is there; of what was not, any part: writes sector by
 sector, lengths, names. A node started on what is left must start, with every write that had been acknowledged by then.
 
+tests/unit/test_power does the same with the store in memory, where every subset of what may be lost can be tried, and with
+what a learner does; here it is shown that the calls of a real node are of that kind, and lead to a node that serves.
+
 ZKD_POWER_STATES says how many such disks are tried (the more the longer), ZKD_POWER_SEED which.
 """
 
@@ -15,6 +18,7 @@ import threading
 import time
 
 import pytest
+import zkd_mark
 import zkd_node
 import zkwire as z
 
@@ -290,6 +294,8 @@ def recover(folder, contents):
     for name, content in contents.items():
         with open(os.path.join(data, name), "wb") as f:
             f.write(content)
+    if "zkd.mark" in contents:
+        zkd_mark.bind(data)
     node = zkd_node.Node(folder=folder, keys=KEYS)
     try:
         node.start()
