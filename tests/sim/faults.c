@@ -375,6 +375,17 @@ crash_leader(struct sim *s)
 	}
 }
 
+/* An operator: zkctl move-leader. */
+static void
+move_leader(struct sim *s)
+{
+	int to = (int)rng_below(&s->faults, (uint64_t)s->nnodes + 1);
+
+	for (int i = 0; i < s->nnodes; i++)
+		if (node_leads(s->nodes[i]))
+			s->nodes[i]->syncd.move_to = to == 0 ? -1 : to;
+}
+
 static void
 flip(struct sim *s, void *who, uint64_t tag)
 {
@@ -406,7 +417,8 @@ enum {
 	ANYWHERE,
 	ENSEMBLES /* more than one node */,
 	CONFIGURED /* one seed in ten */,
-	MEMBERED /* members change */
+	MEMBERED /* members change */,
+	MOVED /* two seeds in ten */,
 };
 
 static const struct {
@@ -441,6 +453,7 @@ static const struct {
 	{ "bit flips", flip_soon, 3, ENSEMBLES },
 	{ "another configuration", reconfigure, 6, CONFIGURED },
 	{ "other members", change_members, 14, MEMBERED },
+	{ "leadership is moved", move_leader, 20, MOVED },
 };
 
 static unsigned
@@ -448,7 +461,8 @@ weight_of(const struct sim *s, size_t i)
 {
 	if ((faults[i].where == ENSEMBLES && s->nnodes == 1) ||
 	    (faults[i].where == MEMBERED && !s->reconfigures) ||
-	    (faults[i].where == CONFIGURED && s->seed % 10 != 6))
+	    (faults[i].where == CONFIGURED && s->seed % 10 != 6) ||
+	    (faults[i].where == MOVED && (s->nnodes == 1 || (s->seed % 10 != 2 && s->seed % 10 != 9))))
 		return 0;
 	return faults[i].weight;
 }

@@ -91,6 +91,7 @@ struct syncd {
 	size_t installed; /* written, and the core was not told yet */
 	uint64_t members_told;
 	unsigned reconfigure; /* to these voters, in the next turn; 0: not */
+	int move_to; /* an operator wants this server to lead; 0: nothing of the kind, -1: whichever is best */
 };
 
 /* ---- clientd (clientd/main.c, star.c, clients.c) ---- */

@@ -840,6 +840,13 @@ syncd_turn(struct proc *p)
 	if (s->reconfigure != 0)
 		reconfigure(s);
 	tell_members(s);
+	if (s->move_to != 0) {
+		step(s, &(struct zab_event){
+			    .type = ZAB_MOVE, .fd = -1, .any = s->move_to < 0, .sid = (uint64_t)s->move_to });
+		sim_trace(p->sim, p, "move", "to=%d refused=\"%s\"", s->move_to,
+			  s->zab->move.refused == NULL ? "" : s->zab->move.refused);
+		s->move_to = 0;
+	}
 	want = node_us_at(p->node, zab_deadline(s->zab));
 	return want < due ? want : due;
 }
