@@ -21,7 +21,7 @@ static const char *const level_names[DOCTOR_LEVELS] = {
 	[DOCTOR_STOP] = "stop",
 };
 
-static const char *
+static const char *__attribute__((format(printf, 2, 0)))
 format_text(struct doctor *d, const char *format, va_list ap)
 {
 	char text[2048];

@@ -414,6 +414,13 @@ def test_debug_probe_finds_every_room_locked(ask, daemon):
     assert attempts == dict.fromkeys(expected, True)
 
 
+def test_debugging_verbs_where_there_are_none(ask):
+    if "debug probe" in zkctl("--help").stdout:
+        pytest.skip("built with --enable-debug")
+    r = ask("debug", "drop", "ping")
+    assert r.returncode == USAGE and "./configure --enable-debug has them" in r.stderr and r.stdout == ""
+
+
 # the command line
 
 
