@@ -62,7 +62,8 @@ zab_lead_ping(struct zab *z, struct zab_peer *p, const struct packet *k)
 	if (k->data.len % TOUCH_BYTES != 0)
 		return "a PING with half a session";
 	zab_move_heard(z, p);
-	if (k->data.len > 0 && z->phase == ZAB_READY && zab_lead_is_on(z))
+	/* A clientd that is ready has the role of a leader: it is told of it when we lead. */
+	if (k->data.len > 0 && z->phase == ZAB_READY)
 		zab_send(z, ZAB_CLIENTD, MSG_TOUCH, 0, 0, k->data);
 	return NULL;
 }

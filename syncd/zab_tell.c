@@ -1,4 +1,5 @@
 /* How the learners of a leader are, for people. Reads, changes nothing. */
+#include "base/assert.h"
 #include "zab_internal.h"
 
 static const char *const states[] = {
@@ -15,13 +16,14 @@ zab_learner_at(const struct zab *z, size_t i, struct zab_learner *out)
 	if (z->part != ZAB_LEADER || i >= z->npeers)
 		return false;
 	p = z->peers[i];
+	ASSERT(p->state <= PEER_LIVE);
 	*out = (struct zab_learner){
 		.peer = p->id,
-		.known = p->state > PEER_NEW && p->state <= PEER_LIVE,
+		.known = p->state > PEER_NEW,
 		.sid = p->sid,
 		.observer = p->observer,
 		.voter = p->voter,
-		.state = p->state <= PEER_LIVE ? states[p->state] : "",
+		.state = states[p->state],
 		.sent = p->sent,
 		.acked = p->voter ? z->acks.zxid[p->sid] : p->told,
 		.silent_ms = z->now_ms - p->heard_ms,

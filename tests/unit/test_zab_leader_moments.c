@@ -500,6 +500,106 @@ START_TEST(a_deadly_request_of_one_who_is_gone)
 }
 END_TEST
 
+/* For experiments and for people */
+
+static bool losing;
+static unsigned lost;
+
+static bool
+lose(struct zab_filter *f, uint64_t sid, int32_t type, uint64_t zxid)
+{
+	(void)f;
+	(void)zxid;
+	ck_assert_uint_eq(sid, 2);
+	lost += losing && type == PACKET_PROPOSAL;
+	return losing;
+}
+
+/* Packets are lost on purpose only between servers that are in sync. */
+START_TEST(packets_lost_on_purpose)
+{
+	static struct zab_filter filter = { .lose = lose };
+	uint32_t follower;
+
+	lead();
+	follower = peer;
+	losing = true;
+	lost = 0;
+	NODE->zab.config.filter = &filter;
+	net_propose(1, 0);
+	net_run();
+	expect("");
+	ck_assert_uint_eq(lost, 1);
+	join(PACKET_FOLLOWERINFO, 3, 2, -1, ZXID(1, 5));
+	expect("LEADERINFO 200000000 +4, DIFF 100000005, PROPOSAL 200000001 +48, NEWLEADER 200000000");
+	losing = false;
+	peer = follower;
+	net_propose(1, 0);
+	net_run();
+	ck_assert_ptr_nonnull(strstr(net_heard(), "PROPOSAL 200000002 +48"));
+	/* Its gap is found by the next one, and repaired by coming again. */
+	net_step(1, &(struct zab_event){ .type = ZAB_PEER_CLOSED, .fd = -1, .peer = follower });
+	join(PACKET_FOLLOWERINFO, 2, 2, -1, ZXID(1, 5));
+	ck_assert_ptr_nonnull(
+	    strstr(net_heard(), "PROPOSAL 200000001 +48, PROPOSAL 200000002 +48, NEWLEADER"));
+}
+END_TEST
+
+/* How learners are, in words. */
+START_TEST(learners_in_words)
+{
+	struct zab_learner l;
+
+	ck_assert(!zab_learner_at(&NODE->zab, 0, &l));
+	lead();
+	net_propose(1, 0);
+	net_run();
+	say(PACKET_ACK, ZXID(2, 1));
+	net_heard();
+	net_connect(1);
+	peer = net_connect(1);
+	say_info(PACKET_OBSERVERINFO, 7, 2, 0);
+	join(PACKET_OBSERVERINFO, 8, 2, -1, ZXID(2, 1));
+	say(PACKET_ACK, ZXID(2, 0));
+	net.now_ms += 70;
+	net_step(1, &(struct zab_event){ .type = ZAB_PEER_INPUT, .fd = -1, .peer = peer });
+	ck_assert(zab_learner_at(&NODE->zab, 0, &l));
+	ck_assert(l.known && l.voter && !l.observer && l.sid == 2);
+	ck_assert_str_eq(l.state, "synced");
+	ck_assert_uint_eq(l.acked, ZXID(2, 1));
+	ck_assert_uint_eq(l.silent_ms, 70);
+	ck_assert(zab_learner_at(&NODE->zab, 1, &l));
+	ck_assert(!l.known);
+	ck_assert_str_eq(l.state, "connected");
+	ck_assert(zab_learner_at(&NODE->zab, 2, &l));
+	ck_assert(l.known && l.observer && l.sid == 7);
+	ck_assert_str_eq(l.state, "joining");
+	ck_assert(zab_learner_at(&NODE->zab, 3, &l));
+	ck_assert(l.observer && !l.voter && l.sid == 8);
+	ck_assert_str_eq(l.state, "synced");
+	ck_assert_uint_eq(l.sent, ZXID(2, 1));
+	ck_assert_uint_eq(l.acked, ZXID(2, 1)); /* told, for it acks nothing */
+	ck_assert_uint_eq(l.silent_ms, 0);
+	ck_assert(!zab_learner_at(&NODE->zab, 4, &l));
+}
+END_TEST
+
+/* What memory keeps for learners is bounded by its bytes too. */
+START_TEST(memory_is_bounded_by_bytes)
+{
+	talk_init(1, 1);
+	NODE->zab.config.commit_log_count = 1000;
+	NODE->zab.config.commit_log_bytes = 5 * NET_TXN_BYTES;
+	elect(1);
+	for (int i = 0; i < 20; i++) {
+		net_propose(1, 0);
+		net_run();
+	}
+	ck_assert_uint_eq(NODE->applied, ZXID(1, 20));
+	ck_assert_uint_eq(NODE->zab.window.count, 5);
+}
+END_TEST
+
 /* logd */
 
 START_TEST(an_old_answer_of_logd)
@@ -537,6 +637,9 @@ make_suite(void)
 	tcase_add_test(c, clientd_answers_what_nobody_asked);
 	tcase_add_test(c, a_new_clientd_gets_requests_behind_its_load);
 	tcase_add_test(c, a_deadly_request_of_one_who_is_gone);
+	tcase_add_test(c, packets_lost_on_purpose);
+	tcase_add_test(c, learners_in_words);
+	tcase_add_test(c, memory_is_bounded_by_bytes);
 	tcase_add_test(c, an_old_answer_of_logd);
 	suite_add_tcase(s, c);
 	return s;

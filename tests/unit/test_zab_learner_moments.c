@@ -396,6 +396,82 @@ START_TEST(results_of_another_question)
 	e.frame.seq = NODE->look_number;
 	net_step(1, &e);
 	ck_assert_int_eq(NODE->zab.part, ZAB_LEADER);
+	/* One result for each question. */
+	e.result = (struct zab_result){ .leader = 2, .state = ZAB_FOLLOWER };
+	net_step(1, &e);
+	ck_assert_int_eq(NODE->zab.part, ZAB_LEADER);
+}
+END_TEST
+
+static void
+doubt(uint64_t number)
+{
+	net_frame(1, ZAB_ELECTIOND, MSG_DOUBT, DOUBT_LOST, number, 0, SLICE_NULL);
+}
+
+/* electiond's doubts are of one election, and of a leader that has not answered yet. */
+START_TEST(doubts_that_come_too_late)
+{
+	net_start(1);
+	doubt(NODE->look_number);
+	ck_assert_int_eq(NODE->zab.part, ZAB_LOOKING);
+	ck_assert(NODE->zab.election.asked);
+	setup();
+	elect(LEADER);
+	doubt(NODE->look_number + 1);
+	ck_assert_int_eq(NODE->zab.part, ZAB_FOLLOWER);
+	doubt(NODE->look_number);
+	ck_assert_str_eq(NODE->zab.left, "the voters have turned away from the leader");
+	setup();
+	follow(1);
+	doubt(NODE->look_number);
+	ck_assert(net_serves(1));
+	/* A repair is with a leader that has led us. */
+	net.fake[LEADER] = false;
+	say(PACKET_COMMIT, ZXID(1, 9));
+	ck_assert_int_eq(NODE->zab.stage, ZAB_DISCOVERY);
+	doubt(NODE->look_number);
+	ck_assert_int_eq(NODE->zab.part, ZAB_FOLLOWER);
+}
+END_TEST
+
+/* The disk fails with one error and then with another: that is one failure. */
+START_TEST(a_disk_that_fails_twice)
+{
+	follow(1);
+	disk_says(true, 0);
+	disk_says(true, 0);
+	ck_assert_uint_eq(NODE->leaves, 1);
+	ck_assert_str_eq(NODE->zab.left, "the disk failed");
+	disk_says(false, 0);
+	ck_assert(NODE->looking);
+}
+END_TEST
+
+/* What came in one piece is read in pieces, as logd takes them: reading stops as often as it has to. */
+START_TEST(a_snapshot_in_one_piece)
+{
+	enum { BYTES = 9 << 20 };
+	uint8_t *bytes = calloc(1, BYTES);
+	struct zab_event in = { .type = ZAB_PEER_INPUT, .fd = -1, .bytes = slice_of(bytes, BYTES) };
+	struct zab_event wrote = { .type = ZAB_INSTALL_WROTE, .fd = -1, .count = 3 << 20 };
+	const struct zab_action *a;
+	size_t n;
+
+	memcpy(bytes, "\0\0\0\0\0\0\0\0\0\0\0\0\4\0\0\0", 16);
+	discover(1);
+	say(PACKET_SNAP, ZXID(1, 7));
+	in.peer = net.dialled;
+	in.now_ms = wrote.now_ms = net.now_ms;
+	zab_step(&NODE->zab, &in);
+	ck_assert(zab_leader_peer(&NODE->zab)->paused);
+	zab_step(&NODE->zab, &wrote);
+	ck_assert(zab_leader_peer(&NODE->zab)->paused);
+	ck_assert_uint_gt(zab_install_output(&NODE->zab).len, 4 << 20);
+	a = zab_actions(&NODE->zab, &n);
+	for (size_t i = 0; i < n; i++)
+		ck_assert(a[i].type != ZAB_PEER_READ || !a[i].on);
+	free(bytes);
 }
 END_TEST
 
@@ -463,6 +539,9 @@ make_suite(void)
 	tcase_add_test(c, logd_is_away_longer_than_a_warning);
 	tcase_add_test(c, silence_before_we_stood_still);
 	tcase_add_test(c, results_of_another_question);
+	tcase_add_test(c, doubts_that_come_too_late);
+	tcase_add_test(c, a_disk_that_fails_twice);
+	tcase_add_test(c, a_snapshot_in_one_piece);
 	tcase_add_test(c, observers_do_not_lead);
 	tcase_add_test(c, a_wrong_log_without_a_role);
 	suite_add_tcase(s, c);

@@ -17,6 +17,8 @@ static const char four[] = "server.1=a:1:2:participant\nserver.2=b:1:2:participa
 static const char early[] = "server.1=a:1:2:participant\nserver.2=b:1:2:participant\n"
 			    "server.3=c:1:2:participant\nversion=5";
 
+static const char members_two[] = "server.1=a:1:2:participant\nserver.2=b:1:2:participant\nversion=0";
+
 static void
 setup(void)
 {
@@ -274,6 +276,91 @@ START_TEST(who_votes)
 }
 END_TEST
 
+/* A list that is newer than a reconfig which was never committed puts an end to it. */
+START_TEST(a_later_list_ends_a_pending_one)
+{
+	static const char later[] = "server.1=a:1:2:participant\nserver.2=b:1:2:participant\n"
+				    "server.3=c:1:2:participant\nversion=300000000";
+
+	follow_to_reconfig(four);
+	hang_up();
+	electiond_says(later);
+	ck_assert(!quorums()->has_pending);
+	ck_assert_uint_eq(quorums()->current.nvoters, 3);
+}
+END_TEST
+
+/* What NEWLEADER offers is in force with UPTODATE, unless it may not be, is not newer, or something newer was proposed. */
+START_TEST(offers_of_a_leader)
+{
+	static const struct {
+		const char *text;
+		bool reconfig, proposed;
+		size_t voters;
+	} rows[] = {
+		{ early, true, false, 3 },
+		{ early, false, false, 2 },
+		{ members_two, true, false, 2 },
+		{ early, true, true, 2 },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		uint8_t body[1024];
+
+		setup();
+		with_members(1, members_0);
+		NODE->zab.config.reconfig = rows[i].reconfig;
+		discover(1);
+		say(PACKET_DIFF, 0);
+		say_data(PACKET_NEWLEADER, ZXID(1, 0), rows[i].text, strlen(rows[i].text));
+		ck_assert_uint_eq(quorums()->current.nvoters, 2);
+		if (rows[i].proposed)
+			net_packet(1, net.dialled, PACKET_PROPOSAL, ZXID(1, 1),
+				   slice_of(body, reconfig_body(body, ZXID(1, 1), four)));
+		say(PACKET_UPTODATE, PACKET_NO_ZXID);
+		ck_assert(net_serves(1));
+		ck_assert_uint_eq(quorums()->current.nvoters, rows[i].voters);
+		ck_assert_int_eq(quorums()->has_pending, rows[i].proposed);
+	}
+}
+END_TEST
+
+/* Who is in no list does not lead, whatever electiond says. */
+START_TEST(who_does_not_vote_does_not_lead)
+{
+	struct zab_event e = { .type = ZAB_FRAME,
+			       .link = ZAB_ELECTIOND,
+			       .fd = -1,
+			       .result = { .leader = 1, .state = ZAB_LEADER },
+			       .frame = { .type = MSG_RESULT, .seq = 1 } };
+
+	with_members(1, "server.2=b:1:2:participant\nserver.3=c:1:2:participant\nversion=1");
+	net_start(1);
+	ck_assert(NODE->look.observer);
+	net_step(1, &e);
+	ck_assert_str_eq(NODE->ended, "a result that makes no sense");
+}
+END_TEST
+
+/* What people are told of the list. */
+START_TEST(the_list_in_words)
+{
+	struct buf out;
+
+	buf_init(&out, 1000);
+	zab_members_put(&NODE->zab, &out);
+	ck_assert_uint_eq(buf_len(&out), 0);
+	ck_assert_ptr_null(zab_find_server(&NODE->zab, 1));
+	with_members(1, members_0);
+	zab_members_put(&NODE->zab, &out);
+	ck_assert(slice_equal(buf_slice(&out), slice_str(members_0)));
+	ck_assert_ptr_nonnull(zab_find_server(&NODE->zab, 2));
+	ck_assert_ptr_null(zab_find_server(&NODE->zab, 3));
+	ck_assert_ptr_null(zab_find_server(&NODE->zab, UINT64_MAX));
+	buf_free(&out);
+}
+END_TEST
+
 static Suite *
 make_suite(void)
 {
@@ -292,6 +379,10 @@ make_suite(void)
 	tcase_add_test(c, a_reconfig_comes_first);
 	tcase_add_test(c, a_leader_needs_both_quorums);
 	tcase_add_test(c, who_votes);
+	tcase_add_test(c, a_later_list_ends_a_pending_one);
+	tcase_add_test(c, offers_of_a_leader);
+	tcase_add_test(c, who_does_not_vote_does_not_lead);
+	tcase_add_test(c, the_list_in_words);
 	suite_add_tcase(s, c);
 	return s;
 }
