@@ -61,6 +61,7 @@ struct adopt_setting {
 	const char *name;             /* as zkd's table has it; NULL: it has no effect in ZooKeeper */
 	const struct config_key *key; /* NULL: in no table */
 	bool carried;                 /* becomes a line of zkd's zoo.cfg */
+	bool seen;                    /* a server that runs has the same on its command line */
 };
 
 /* A server that runs with this configuration, or has files in the data folders open. */

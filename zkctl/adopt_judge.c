@@ -356,17 +356,56 @@ judge_unknown(struct adoption *a, struct adopt_setting *s)
 				  (int)strcspn(near, "*"), near, strchr(near, '*') != NULL ? "N" : "");
 }
 
+/* A flag of a file that the server which runs does not have: it was started otherwise, or before. */
+static bool
+is_doubtful(const struct adoption *a, const struct adopt_setting *s)
+{
+	for (size_t i = 0; i < a->nprocesses; i++)
+		if (a->processes[i].by_config)
+			return s->source == ADOPT_FLAGS && !s->seen;
+	return false;
+}
+
+/*
+ * Of a key that is yes or no ZooKeeper knows one word, the one that is not its default: forceSync=false syncs, and
+ * skipACL=true checks ACLs. zkd takes true and false for what they say, so the word that ZooKeeper went by is written.
+ */
+static bool
+judge_yes_or_no(struct adoption *a, struct adopt_setting *s)
+{
+	const char *meant;
+
+	if (s->key->type != CONFIG_YESNO || strcmp(s->value, "yes") == 0 || strcmp(s->value, "no") == 0)
+		return false;
+	meant = strcmp(s->key->def, "yes") == 0 ? "no" : "yes";
+	adopt_add_setting(
+	    a, ADOPT_DECIDE, s,
+	    "ZooKeeper knows only the word %s here, and took this for %s, which is written; -D %s=%s, if "
+	    "you mean that",
+	    meant, s->key->def, s->name, meant);
+	s->value = s->key->def;
+	return true;
+}
+
 static void
 judge_honoured(struct adoption *a, struct adopt_setting *s)
 {
 	s->carried = true;
+	if (judge_yes_or_no(a, s))
+		return;
 	for (size_t i = 0; i < sizeof remarks / sizeof remarks[0]; i++)
 		if (strcmp(remarks[i].key, s->name) == 0 &&
 		    (remarks[i].value == NULL || strcasecmp(remarks[i].value, s->value) == 0)) {
 			adopt_add_setting(a, ADOPT_CARRIES, s, "%s", remarks[i].text);
 			return;
 		}
-	if (strchr(s->value, '$') != NULL && s->source == ADOPT_FLAGS)
+	if (is_doubtful(a, s))
+		adopt_add_setting(
+		    a, ADOPT_DECIDE, s,
+		    "the server that runs was started without it; it is taken all the same, unless you "
+		    "say --without %s",
+		    s->name);
+	else if (strchr(s->value, '$') != NULL && s->source == ADOPT_FLAGS)
 		adopt_add_setting(a, ADOPT_DECIDE, s,
 				  "the shell knows what this is, zkctl does not; give it with -D %s=...",
 				  s->name);

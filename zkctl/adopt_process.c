@@ -94,15 +94,19 @@ has_open(long pid, const char *const folders[2])
 	return found;
 }
 
-/* What the environment files told already. */
+/* What the environment files told already is marked, not told again. */
 static bool
-is_known(const struct adoption *a, const char *key, const char *value)
+is_known(struct adoption *a, const char *key, const char *value)
 {
-	for (size_t i = 0; i < a->nsettings; i++)
-		if (a->settings[i].source != ADOPT_CFG && strcmp(a->settings[i].written, key) == 0 &&
-		    strcmp(a->settings[i].value, value) == 0)
-			return true;
-	return false;
+	bool known = false;
+
+	for (size_t i = 0; i < a->nsettings; i++) {
+		struct adopt_setting *s = &a->settings[i];
+		if (s->source == ADOPT_CFG || strcmp(s->written, key) != 0 || strcmp(s->value, value) != 0)
+			continue;
+		s->seen = known = true;
+	}
+	return known;
 }
 
 static void

@@ -152,7 +152,8 @@ put_drop_in(const struct config *c, struct buf *out)
 {
 	const char *folders[] = { c->data_dir,
 				  strcmp(c->data_dir, c->data_log_dir) == 0 ? NULL : c->data_log_dir };
-	bool paths = false, home = false, tmp = false;
+	static const char own[] = ZKD_SYSCONFDIR "/zkd";
+	bool paths = c->reconfig_enabled, home = false, tmp = false;
 
 	for (int i = 0; i < 2 && folders[i] != NULL; i++) {
 		paths |= !is_below(folders[i], "/var/lib/zkd");
@@ -163,10 +164,11 @@ put_drop_in(const struct config *c, struct buf *out)
 		return;
 	put(out, "mkdir -p /etc/systemd/system/zkd.service.d\n");
 	put(out,
-	    "printf '[Service]\\nReadWritePaths=%s%s%s\\n%s%s' "
+	    "printf '[Service]\\nReadWritePaths=%s%s%s%s%s\\n%s%s' "
 	    ">/etc/systemd/system/zkd.service.d/data.conf\n",
 	    c->data_dir, folders[1] == NULL ? "" : " ", folders[1] == NULL ? "" : folders[1],
-	    home ? "ProtectHome=no\\n" : "", tmp ? "PrivateTmp=no\\n" : "");
+	    c->reconfig_enabled ? " " : "", c->reconfig_enabled ? own : "", home ? "ProtectHome=no\\n" : "",
+	    tmp ? "PrivateTmp=no\\n" : "");
 	put(out, "systemctl daemon-reload\n");
 }
 
@@ -190,9 +192,12 @@ put_owner(const char *folder, struct buf *out)
 	    group == NULL ? "zookeeper" : group->gr_name);
 }
 
-/* zkServer.sh of a tarball, or the service. */
+/*
+ * zkServer.sh of a tarball, or the service: off now and at the next boot, or on. Two servers on one folder would spoil it,
+ * and ZooKeeper locks nothing.
+ */
 static void
-put_service(const struct adoption *a, const char *verb, struct buf *out)
+put_service(const struct adoption *a, bool on, struct buf *out)
 {
 	const char *slash = strrchr(a->folder, '/');
 	char script[1024];
@@ -200,10 +205,11 @@ put_service(const struct adoption *a, const char *verb, struct buf *out)
 
 	snprintf(script, sizeof script, "%.*s/bin/zkServer.sh", slash == NULL ? 2 : (int)(slash - a->folder),
 		 slash == NULL ? ".." : a->folder);
-	if (strncmp(a->folder, "/etc/", 5) != 0 && stat(script, &st) == 0)
-		put(out, "%s %s\n", script, verb);
+	if (strncmp(a->folder, "/etc/", 5) == 0 || stat(script, &st) != 0)
+		put(out, "systemctl %s --now zookeeper\n", on ? "enable" : "disable");
 	else
-		put(out, "systemctl %s zookeeper\n", verb);
+		put(out, "%s %s\n# %s what starts it at boot\n", script, on ? "start" : "stop",
+		    on ? "and bring back" : "and take away");
 }
 
 void
@@ -216,20 +222,23 @@ adopt_put_commands(const struct adoption *a, const char *file, struct buf *out)
 		return;
 	put(out, "# once, while ZooKeeper runs\n");
 	put(out, "install -D -m 0640 -g zkd %s %s\n", file, target);
+	/* A change of membership goes into the file. */
+	if (c->reconfig_enabled)
+		put(out, "chown zkd %s %s\n", ZKD_SYSCONFDIR "/zkd", target);
 	put_drop_in(c, out);
 	put(out, "zkctl doctor --migration %s\n", a->cfg);
 	put(out, "# when the turn of this server has come\n");
-	put_service(a, "stop", out);
+	put_service(a, false, out);
 	put(out, "chown -R zkd:zkd ");
 	put_folders(c, out);
-	put(out, "systemctl start zkd\n");
+	put(out, "systemctl enable --now zkd\n");
 	put(out, "zkctl -c %s wait ready\n", target);
 	put(out, "zkctl -c %s status\n", target);
 	put(out, "# the way back\n");
-	put(out, "systemctl stop zkd\n");
+	put(out, "systemctl disable --now zkd\n");
 	put(out, "chown -R ");
 	put_owner(c->data_dir, out);
 	put(out, " ");
 	put_folders(c, out);
-	put_service(a, "start", out);
+	put_service(a, true, out);
 }

@@ -44,11 +44,11 @@ judge_members(struct doctor *d, const struct members *m)
 		doctor_say(d, DOCTOR_WARN, "members", "name all servers with --server",
 			   "the list in force has %zu servers, and %u were asked", m->nservers, d->servers.n);
 	if (m->version > 0)
-		doctor_say(d, DOCTOR_WARN, "members",
-			   "take the list from the newest zoo.cfg.dynamic file, on every server; change it "
-			   "only while "
-			   "a ZooKeeper server leads, and in zkd's zoo.cfg too",
-			   "the list was changed while the ensemble ran (version 0x%" PRIx64 ")", m->version);
+		doctor_say(
+		    d, DOCTOR_WARN, "members",
+		    "see that every server has it in its zoo.cfg.dynamic file; a leader of zkd refuses to "
+		    "change it, so do that before, or while a ZooKeeper server leads",
+		    "the list was changed while the ensemble ran (version 0x%" PRIx64 ")", m->version);
 	else
 		doctor_say(d, DOCTOR_OK, "members", NULL, "%zu servers, as the files say", m->nservers);
 }

@@ -161,6 +161,16 @@ def test_zoo_cfg_is_stronger_than_the_command_line(inst):
     assert "overruled by zoo.cfg" in a.of("zookeeper.snapCount")["differs"]["text"]
 
 
+@pytest.mark.parametrize(
+    "line, effect",
+    [("forceSync=false", "forceSync=yes"), ("skipACL=true", "skipACL=no"), ("leaderServes=NO", "leaderServes=yes"), ("forceSync=1", "forceSync=yes")],
+)
+def test_a_word_that_zookeeper_took_for_another(inst, line, effect):
+    a = inst.cfg(ENSEMBLE + line + "\n").adopt(status=RESERVED)
+    assert effect in a.lines and line not in a.lines
+    assert line.partition("=")[2] == a.of(line.partition("=")[0])["decide"]["value"]
+
+
 def test_a_variable_that_nobody_knows(inst):
     inst.cfg(ENSEMBLE).env("java.env", "JVMFLAGS=-Dzookeeper.snapCount=$(nproc)\nJAVA_OPTS=-Dzookeeper.commitLogCount=$COUNT\n")
     a = inst.adopt(status=UNWELL)
@@ -307,6 +317,29 @@ def test_a_server_that_runs(java):
     assert a.of("zookeeper.snapCount")["carries"]["where"] == f"pid {java.process.pid}"
     data = a.all["data"]
     assert data["snapshot_whole"] and data["logs"] == 1 and int(data["last_zxid"], 16) >= 300
+
+
+def test_a_flag_that_the_running_server_does_not_have(java):
+    env = os.path.join(java.folder, "java.env")
+    with open(env, "w") as f:
+        f.write("JVMFLAGS='-Dzookeeper.snapCount=500 -Dzookeeper.commitLogCount=700'\n")
+    try:
+        r = zkctl("adopt", "--json", java.folder)
+        a = Answer(json.loads(r.stdout))
+        assert r.returncode == RESERVED and a.of("zookeeper.snapCount")["carries"]["where"] == "java.env:1"
+        assert "started without it" in a.of("zookeeper.commitLogCount")["decide"]["text"]
+        with open(env, "w") as f:
+            f.write("JVMFLAGS=-Dzookeeper.snapCount=600\n")
+        a = Answer(json.loads(zkctl("adopt", "--json", java.folder).stdout))
+        assert "another value" in a.of("zookeeper.snapCount")["decide"]["text"] and "snapCount=500" in a.lines
+    finally:
+        os.remove(env)
+
+
+def test_reconfig_needs_a_file_that_zkd_may_write(inst):
+    a = inst.cfg(ENSEMBLE + "reconfigEnabled=true\n").adopt()
+    assert any(c.startswith("chown zkd ") for c in a.all["commands"])
+    assert any(c.startswith("printf") and f"ReadWritePaths={inst.data} /" in c for c in a.all["commands"])
 
 
 def test_what_the_snapshot_holds(tmp_path):

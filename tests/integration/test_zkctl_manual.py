@@ -14,13 +14,14 @@ import zkd_node
 
 ZKCTL = os.path.join(zkd_node.BUILD, "zkctl", "zkctl")
 PAGE = os.path.join(zkd_node.TOP, "man", "zkctl.1")
+ENSEMBLE_PAGE = os.path.join(zkd_node.TOP, "man", "zkd-ensemble.7")
 COMPLETION = os.path.join(zkd_node.TOP, "zkctl", "completion")
 A_SESSION = "0x10000a2b3c40000"  # as the page has it
 
 
-def examples():
+def examples(page=PAGE):
     """The lines of the page that begin with a prompt, in its order."""
-    with open(PAGE) as f:
+    with open(page) as f:
         for line in f:
             if line.startswith(".Dl $ "):
                 yield line[len(".Dl $ ") :].strip().replace("\\-", "-").replace("\\(dq", '"').replace("\\(aq", "'")
@@ -72,12 +73,21 @@ def test_every_example_works(node):
 
 
 def test_examples_of_ensembles():
-    """On the leader, which is server 3 at first, for all have the same data."""
+    """In order, each on whoever leads; that is server 3 at first, for all have the same data."""
     with loopback.Ensemble(["zkd"] * 3, keys={"tickTime": 500}) as e:
-        for line in examples():
+        lines = [line for line in examples() if "move-leader" in line]
+        for line in lines + list(examples(ENSEMBLE_PAGE)):
+            if " debug " in line and not debug_build():
+                continue
+            e.wait_serving()
+            if e.leader() == 2:
+                assert shell(e.nodes[2], "zkctl -c zoo.cfg move-leader 3").returncode == 0
+                e.wait_serving()
+            r = shell(e.nodes[e.leader()], line)
+            assert r.returncode == 0, (line, r.stdout, r.stderr)
             if "move-leader" in line:
-                r = shell(e.nodes[e.leader()], line)
-                assert r.returncode == 0 and "Server 2 leads now" in r.stdout, (line, r.stdout, r.stderr)
+                assert "Server 2 leads now" in r.stdout
+        assert len(lines) == 1 and len(list(examples(ENSEMBLE_PAGE))) > 8
 
 
 # completion
