@@ -296,3 +296,13 @@ def test_zkbench_invocations(args):
     assert r.returncode == 2
     assert r.stderr.startswith("zkbench: ")
     assert r.stdout == ""
+
+
+def test_catchup():
+    command = [os.path.join(zkd_node.TOP, "bench", "catchup"), "--znodes", "500", "--behind", "500", "--rounds", "1"]
+    r = run(sys.executable, *command, "--seconds", "1", "--json")
+    assert r.returncode == 0, r.stderr
+    facts = json.loads(r.stdout)
+    assert facts["killed"]["worst_ms_with"][0] > 0 and facts["killed"]["worst_ms_without"][0] > 0
+    assert facts["behind"]["txns"] == 500 and facts["behind"]["seconds"] > 0
+    assert facts["wiped"]["znodes"] == 500 and facts["wiped"]["p99_ms_meanwhile"] > 0

@@ -7,6 +7,7 @@
     e.addresses()                        [("10.77.0.1", 2181), ...]
 
 With own_disks=True each has a disk (server.disk) and a wall clock (server.clock) of its own to be hurt, see machine.py.
+$ZKD_TEST_FLAGS are further words of the command line of zkd ("-v -v").
 The program must have entered namespaces of its own (netlab.enter). What an ensemble that was killed has left on disk
 is removed by the next.
 """
