@@ -267,6 +267,17 @@ on_settled_vote(struct election *e, int64_t sid, const struct vote *v)
 	}
 }
 
+/*
+ * Whether the peer waits for nothing but our vote. Two servers that lose their leader hardly do so at the same time: the
+ * vote of the first finds the second one still settled, and would be said again only after the first interval.
+ */
+static bool
+is_calling(const struct election *e, const struct election_peer *p)
+{
+	return p->called ||
+	       (p->looks && p->call.round >= e->round && e->now_ms - p->call_ms <= ELECTION_CALL_MS);
+}
+
 static void
 on_look(struct election *e, const struct election_event *ev)
 {
@@ -278,7 +289,7 @@ on_look(struct election *e, const struct election_event *ev)
 	for (int64_t sid = 0; sid < SID_LIMIT; sid++) {
 		struct election_peer *p = &e->peers[sid];
 
-		if (p->called && election_is_voter(e, sid))
+		if (is_calling(e, p) && election_is_voter(e, sid))
 			on_looking_vote(e, sid, &p->call);
 		p->called = false;
 	}
@@ -343,9 +354,11 @@ on_notification(struct election *e, const struct election_event *ev)
 	p->down = false;
 	if (ev->peer == e->config.sid)
 		return;
+	p->looks = v->state == VOTE_LOOKING;
+	p->call = *v;
+	p->call_ms = e->now_ms;
 	if (e->phase == ELECTION_IDLE) {
-		p->called = v->state == VOTE_LOOKING;
-		p->call = *v;
+		p->called = p->looks;
 		return;
 	}
 	election_trace(e, TRACE_DEBUG, "vote",

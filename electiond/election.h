@@ -30,7 +30,7 @@
  * - a non-voter that looks is told the outcome of each election until it says that it looks no more; a voter that was
  *   still settled when it got our vote, and now looks in our round, gets it again; none of them has to wait for the
  *   back-off;
- * - who looks while this server is idle is heard when that ends, and need not ask again;
+ * - who looks while this server is idle, or a moment before it looks, is heard when it does, and need not ask again;
  * - a peer that went down is no witness that it leads;
  * - a server of weight 0 gives up its own vote for any that can win;
  * - who has settled goes on listening, and says so when voters turn away: who was elected need not wait initLimit for them.
@@ -53,6 +53,8 @@ enum {
 	ELECTION_MAX_INTERVAL_MS = 60000, /* fastleader.maxNotificationInterval */
 	ELECTION_FINALIZE_WAIT_MS = 200,
 	ELECTION_ANSWER_GAP_MS = 100,
+	ELECTION_CALL_MS =
+	    1000, /* a vote that came so long before this server looks counts, if it is of its round */
 	/* Senders without a place in any configuration (sids outside 0..255) share so many memories. */
 	ELECTION_STRANGERS = 16,
 	ELECTION_PEERS = SID_LIMIT + ELECTION_STRANGERS,
@@ -139,8 +141,10 @@ struct election_peer {
 	bool redialled;   /* likewise, because a connection closed that had worked */
 	bool settled;     /* spoke last, in the present election, as one that does not look */
 	bool asked;       /* no voter, and looked when it spoke last */
-	bool called;      /* looked while we were idle: `call` is its vote, and it has not heard ours */
-	struct vote call;
+	bool called;      /* looked while we were idle, and has not heard our vote */
+	bool looks;       /* spoke last as one that looks */
+	struct vote call; /* what it said last, */
+	uint64_t call_ms; /* and when */
 	uint64_t answered_ms;
 	uint64_t answered_serial; /* which of our votes it was answered with last; 0: none */
 };

@@ -135,7 +135,7 @@ election_peer_connected(struct election *e, const struct election_event *ev)
 	struct election_peer *p = election_peer(e, ev->peer);
 
 	p->connected = true;
-	p->down = p->heard = p->undelivered = p->called = false;
+	p->down = p->heard = p->undelivered = p->called = p->looks = false;
 	p->answered_serial = 0;
 	if (e->phase == ELECTION_LOOKING && is_other_voter(e, ev->peer))
 		send_vote(e, ev->peer);
@@ -169,7 +169,7 @@ election_peer_refused(struct election *e, const struct election_event *ev)
 static void
 disconnect(struct election_peer *p)
 {
-	p->connected = p->undelivered = p->called = false;
+	p->connected = p->undelivered = p->called = p->looks = false;
 }
 
 void

@@ -716,6 +716,35 @@ START_TEST(answers_who_looks)
 }
 END_TEST
 
+/* Two that lose their leader one after the other. */
+START_TEST(a_vote_that_came_a_moment_too_early)
+{
+	for (int late = 0; late <= 1; late++) {
+		begin_of(3, 1);
+		connect_to(3);
+		look(5, 1);
+		hear(3, 'L', 3, 5, 1, 1);
+		EXPECT(hear(2, 'L', 3, 5, 1, 1), "=F3/5/1/1");
+		step(&(struct election_event){ .type = ELECTION_EPOCH, .vote.epoch = 2 });
+		EXPECT(hear(2, 'L', 2, 6, 2, 2), "2<F3/5/1/2");
+		EXPECT(on(ELECTION_RESET, 3), "");
+		now += late == 0 ? ELECTION_CALL_MS : ELECTION_CALL_MS + 1;
+		look(6, 2);
+		EXPECT(on(ELECTION_REFUSED, 3), late == 0 ? "=F2/6/2/2" : "");
+		teardown();
+	}
+	/* It has settled since, or is gone. */
+	begin_of(3, 1);
+	connect_to(3);
+	hear(2, 'L', 2, 6, 1, 2);
+	hear(2, 'F', 3, 6, 1, 2);
+	EXPECT(look(6, 2), "2<L1/6/1/2 3<L1/6/1/2");
+	hear(3, 'L', 3, 6, 1, 2);
+	on(ELECTION_RESET, 3);
+	EXPECT(look(6, 2), "2<L1/6/2/2 dial 3");
+}
+END_TEST
+
 /* Who was elected hears when those who elected it change their minds. */
 START_TEST(second_thoughts_of_voters)
 {
@@ -1368,6 +1397,7 @@ main(void)
 		elected_by_those_that_were_faster,
 		observers_words_are_ignored,
 		answers_who_looks,
+		a_vote_that_came_a_moment_too_early,
 		second_thoughts_of_voters,
 		the_elected_leader_itself_looks_again,
 		epoch_is_of_no_use_while_looking,
