@@ -55,7 +55,8 @@ doctor_say(struct doctor *d, enum doctor_level level, const char *subject, const
 	if (d->nchecks == DOCTOR_CHECKS_MAX)
 		return;
 	va_start(ap, format);
-	d->checks[d->nchecks++] = (struct check){ level, subject, format_text(d, format, ap), way };
+	d->checks[d->nchecks++] =
+	    (struct check){ level, doctor_format(d, "%s", subject), format_text(d, format, ap), way };
 	va_end(ap);
 }
 

@@ -47,7 +47,7 @@ struct doctor {
 	int64_t max_buffer;                       /* the largest reply that clients would take, bytes */
 };
 
-/* way is NULL for DOCTOR_OK. */
+/* subject is copied; way is a constant, NULL for DOCTOR_OK. */
 void doctor_say(struct doctor *d, enum doctor_level level, const char *subject, const char *way,
 		const char *format, ...) __attribute__((format(printf, 5, 6)));
 const char *doctor_format(struct doctor *d, const char *format, ...) __attribute__((format(printf, 2, 3)));

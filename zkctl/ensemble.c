@@ -114,7 +114,7 @@ find_address(struct server *v, const char *own_client)
 	struct zk_server *to = &v->asked.server;
 
 	if (c->port > 0) {
-		snprintf(to->port, sizeof to->port, "%d", c->port);
+		snprintf(to->port, sizeof to->port, "%u", (unsigned)(uint16_t)c->port);
 	} else if (colon != NULL && !is_loopback(host)) {
 		snprintf(to->port, sizeof to->port, "%s", colon + 1);
 	} else {
