@@ -33,7 +33,10 @@
  * - who looks while this server is idle, or a moment before it looks, is heard when it does, and need not ask again;
  * - a peer that went down is no witness that it leads;
  * - a server of weight 0 gives up its own vote for any that can win;
- * - who has settled goes on listening, and says so when voters turn away: who was elected need not wait initLimit for them.
+ * - who has settled goes on listening, and says so when voters turn away: who was elected need not wait initLimit for them;
+ * - a leader that hands its part over (LOOK nominates) votes at first for that follower, with a zxid one above its own:
+ *   the best vote there is, which all others take over by the rules they have. Whether the follower may lead is
+ *   judged by epochs and acks afterwards, as always.
  * The oracle of two-server ensembles is not there.
  */
 #ifndef ELECTIOND_ELECTION_H
