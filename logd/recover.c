@@ -490,6 +490,9 @@ recover_files(struct store *s, const struct files *f, char why[FILES_TEXT_BYTES]
 	if (ret != 0)
 		return ret;
 	count_since_snapshot(s);
+	/* Logs that were trusted once are not to be asked about again: as ZooKeeper, which takes one at every start. */
+	if (f->nsnapshots == 0 && s->end.exists)
+		store_want_snapshot(s);
 	/* One that does not bind would be met again. What was just synced may be claimed from now on. */
 	if (!s->vouched && s->found.zxid > 0)
 		ret = mark_remove(s->disk);
