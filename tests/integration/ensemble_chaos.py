@@ -381,7 +381,10 @@ class Chaos:
         await how(self, fault)
         self.faults += 1
         await self.wait_writes(fault.kind)
-        self.away[fault.kind].append(self.longest_pause(since))
+        pause = self.longest_pause(since)
+        self.away[fault.kind].append(pause)
+        if self.args.verbose:
+            print(f"{time.monotonic() - self.judge.began:.2f} s: healed; {pause:.3f} s without an acknowledged write")
         # Now and then the next fault comes while the last one's victim is still coming back.
         if fault.dice % 3:
             await self.wait_all(fault.kind)
