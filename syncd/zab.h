@@ -339,7 +339,8 @@ struct zab_lead {
 	uint32_t max_accepted;
 	struct zab_epochs own; /* before */
 	uint64_t history;      /* last zxid of the initial history */
-	/* When the step began, or a learner last took bytes or acked NEWLEADER. That learners come again is no progress. */
+	/* When the step began, or a learner last took bytes of what it misses, or acked NEWLEADER. That learners come
+	 * again, or take PINGs, is no progress. */
 	uint64_t progress_ms;
 	bool doubted, lost;     /* a voter looks again; so many that the rest is no quorum */
 	struct zab_wait *waits; /* in the order of their zxids */
