@@ -3,7 +3,6 @@
  * while its actions are being carried out.
  */
 #include <errno.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
