@@ -175,8 +175,10 @@ def facts_of(node):
 
 
 @pytest.mark.skipif("ZKD_MILLION" not in os.environ, reason="takes minutes: make soak-folders")
-def test_million(tmp_path):
+def test_million(tmp_path, monkeypatch):
     """zkd writes them; ZooKeeper reads, adds and is stopped; zkd reads that: counts, bytes and a sample are equal."""
+    monkeypatch.setattr(apache_node, "START_SECONDS", 300)
+    monkeypatch.setattr(zkd_node, "START_SECONDS", 120)
     os.chmod(tmp_path, 0o755)
     path = str(tmp_path / "node")
     os.makedirs(path)

@@ -28,7 +28,7 @@ enum {
 	PIECES_MAX = 512,
 	HISTORY_MAX = 512,
 	WRITTEN_BITS = 16,
-	RANDOM_BITS = 10,
+	RANDOM_BITS = 7,
 	DEFAULT_SEEDS = 2
 };
 
@@ -1027,7 +1027,7 @@ main(void)
 	int failed;
 
 	tcase_add_loop_test(t, every_call, 0, 2 + (int)number_from("POWER_SEEDS", DEFAULT_SEEDS));
-	tcase_set_timeout(t, getenv("POWER_SEEDS") == NULL ? 60 : 0);
+	tcase_set_timeout(t, getenv("POWER_SEEDS") == NULL ? 300 : 0);
 	suite_add_tcase(suite, t);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
