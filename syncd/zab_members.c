@@ -216,8 +216,8 @@ zab_members_settled(struct zab *z)
 
 	if (z->learn.offered == 0 || m == NULL || m->version != z->learn.offered)
 		return;
-	/* A leader offers what it has only proposed, too; that comes into force with its commit. */
-	if (m->version > z->learn.committed && m->version <= z->proposed)
+	/* A leader offers what it has only proposed in this epoch, too; that comes into force with its commit. */
+	if (m->version > epoch_start(z->learn.epoch) && m->version > z->learn.committed)
 		return;
 	z->pending_members = NULL;
 	put_in_force(z, m);

@@ -99,6 +99,30 @@ START_TEST(siblings_away_when_members_change)
 }
 END_TEST
 
+/* A leader offers its newest list, also what it has only proposed: in force that is with its commit. */
+START_TEST(what_is_offered_may_be_only_proposed)
+{
+	static const char next[] =
+	    "server.1=a:1:2:participant\nserver.2=b:1:2:participant\n"
+	    "server.3=c:1:2:participant\nserver.4=d:1:2:participant\nversion=100000001";
+	uint8_t body[1024];
+
+	with_members(1, members_0);
+	elect(2);
+	say_data(PACKET_LEADERINFO, ZXID(1, 0), "\0\1\0\0", 4);
+	say(PACKET_DIFF, 0);
+	say_data(PACKET_NEWLEADER, ZXID(1, 0), next, sizeof next - 1);
+	say(PACKET_UPTODATE, PACKET_NO_ZXID);
+	ck_assert(quorums()->has_pending);
+	ck_assert_uint_eq(quorums()->current.nvoters, 2);
+	net_packet(1, net.dialled, PACKET_PROPOSAL, ZXID(1, 1),
+		   slice_of(body, reconfig_body(body, ZXID(1, 1), next)));
+	say_data(PACKET_COMMITANDACTIVATE, ZXID(1, 1), "\0\0\0\0\0\0\0\2", 8);
+	ck_assert(!quorums()->has_pending);
+	ck_assert_uint_eq(quorums()->current.nvoters, 4);
+}
+END_TEST
+
 /* A list that is older than a reconfig in the log leaves that one pending. */
 START_TEST(an_older_list_leaves_a_later_one_pending)
 {
@@ -371,6 +395,7 @@ make_suite(void)
 	tcase_add_test(c, told_with_the_role);
 	tcase_add_test(c, texts_that_change_nothing);
 	tcase_add_test(c, siblings_away_when_members_change);
+	tcase_add_test(c, what_is_offered_may_be_only_proposed);
 	tcase_add_test(c, an_older_list_leaves_a_later_one_pending);
 	tcase_add_test(c, cuts_and_commits_beside_a_reconfig);
 	tcase_add_test(c, a_reconfig_without_a_record);
