@@ -209,7 +209,17 @@ fill_ask(struct client *c, struct ask *a)
 		a->op.type = ZK_OP_SYNC;
 		pick_path(c, a->op.path);
 		return;
-	case 3 ... 11:
+	case 3:
+		/* The stories were recorded without them. */
+		if (c->proc.sim->story == NULL) {
+			a->op.type = ZK_OP_ADD_WATCH;
+			a->op.flags =
+			    rng_once_in(r, 2) ? ZK_ADD_WATCH_PERSISTENT : ZK_ADD_WATCH_PERSISTENT_RECURSIVE;
+			pick_path(c, a->op.path);
+			return;
+		}
+		__attribute__((fallthrough));
+	case 4 ... 11:
 		a->op.type = ZK_OP_MULTI;
 		a->nparts = (int)rng_range(r, 1, ASK_OPS);
 		for (int i = 0; i < a->nparts; i++) {
@@ -246,7 +256,10 @@ put_op(struct buf *b, const struct ask_op *op)
 		jute_write_delete_request(b, &(struct jute_delete_request){ path, op->version });
 	else if (op->type == ZK_OP_SYNC)
 		jute_write_string(b, path);
-	else if (op->type != ZK_OP_CLOSE_SESSION) {
+	else if (op->type == ZK_OP_ADD_WATCH) {
+		jute_write_string(b, path);
+		buf_put_be32(b, (uint32_t)op->flags);
+	} else if (op->type != ZK_OP_CLOSE_SESSION) {
 		jute_write_string(b, path);
 		jute_write_bool(b, op->watch);
 	}
@@ -294,12 +307,12 @@ ask(struct client *c)
 /* ---- What it hears ---- */
 
 static void
-hear_event(struct client *c, struct jute_reader *r)
+hear_event(struct client *c, const struct jute_reply_header *h, struct jute_reader *r)
 {
 	struct jute_watcher_event e;
 
 	if (jute_read_watcher_event(r, NULL, &e))
-		watches_hear(c, &e);
+		watches_hear(c, &e, h->zxid);
 	else
 		sim_fail(c->proc.sim, "%s: a malformed event", c->proc.name);
 }
@@ -339,7 +352,7 @@ has_asked_to_close(const struct client *c)
 static void
 restore_watches(struct client *c)
 {
-	struct buf b = begin(ZK_XID_SET_WATCHES, ZK_OP_SET_WATCHES);
+	struct buf b = begin(ZK_XID_SET_WATCHES, ZK_OP_SET_WATCHES2);
 
 	c->restoring = true;
 	watches_put(c, &b);
@@ -398,7 +411,7 @@ hear(struct client *c, struct slice frame)
 		return;
 	}
 	if (h.xid == ZK_XID_NOTIFICATION)
-		hear_event(c, &r);
+		hear_event(c, &h, &r);
 	else if (h.xid == ZK_XID_SET_WATCHES)
 		watches_restored(c, h.zxid);
 	else if (h.xid != ZK_XID_PING)

@@ -179,6 +179,16 @@ judge_sync(struct client *c, struct ask *a, const struct jute_reply_header *h, s
 		fail(c, a, "a sync that is answered with an older state");
 }
 
+static void
+judge_add_watch(struct client *c, struct ask *a, const struct jute_reply_header *h, struct jute_reader *r)
+{
+	if (h->err != ZK_OK || jute_read_int(r) != ZK_OK || r->failed)
+		fail(c, a, "another answer to addWatch");
+	watches_add(c, a->op.path,
+		    a->op.flags == ZK_ADD_WATCH_PERSISTENT_RECURSIVE ? WATCH_STANDS_BELOW : WATCH_STANDS,
+		    h->zxid);
+}
+
 void
 judge_reply(struct client *c, struct ask *a, const struct jute_reply_header *h, struct jute_reader *r)
 {
@@ -190,7 +200,9 @@ judge_reply(struct client *c, struct ask *a, const struct jute_reply_header *h, 
 					    : "a zxid that is not committed");
 	c->last_zxid = h->zxid;
 	watches_check(c, h->zxid);
-	if (a->op.type == ZK_OP_SYNC)
+	if (a->op.type == ZK_OP_ADD_WATCH)
+		judge_add_watch(c, a, h, r);
+	else if (a->op.type == ZK_OP_SYNC)
 		judge_sync(c, a, h, r);
 	else if (a->op.type != ZK_OP_GET_DATA && a->op.type != ZK_OP_EXISTS &&
 		 a->op.type != ZK_OP_GET_CHILDREN2)

@@ -177,6 +177,66 @@ model_change(const struct model *m, const char *path, bool children, uint64_t af
 	return first;
 }
 
+/* The event that the i-th state of z is, for those who watch z. A state that only another name shares has none. */
+static int32_t
+event_of(const struct znode *z, size_t i)
+{
+	const struct znode_state *s = &z->states[i], *was = i > 0 ? &z->states[i - 1] : NULL;
+	bool there = was != NULL && was->there;
+
+	if (s->there != there)
+		return s->there ? ZK_EVENT_CREATED : ZK_EVENT_DELETED;
+	if (s->version != was->version)
+		return ZK_EVENT_DATA_CHANGED;
+	return ZK_EVENT_CHILDREN_CHANGED;
+}
+
+static unsigned
+count_events(const struct znode *z, bool children, uint64_t after, uint64_t zxid)
+{
+	unsigned n = 0;
+
+	for (size_t i = z->n; i > 0 && z->states[i - 1].zxid > after; i--)
+		n += z->states[i - 1].zxid <= zxid &&
+		     (children || event_of(z, i - 1) != ZK_EVENT_CHILDREN_CHANGED);
+	return n;
+}
+
+static bool
+is_below(const char *path, const char *top)
+{
+	size_t len = strcmp(top, "/") == 0 ? 0 : strlen(top);
+
+	return strncmp(path, top, len) == 0 && (path[len] == '/' || path[len] == '\0');
+}
+
+unsigned
+model_events(const struct model *m, const char *path, bool below, uint64_t after, uint64_t zxid)
+{
+	const struct znode *z = find(m, path);
+	unsigned n = 0;
+
+	if (!below)
+		return z == NULL ? 0 : count_events(z, true, after, zxid);
+	for (size_t i = 0; i < m->nall; i++) {
+		z = m->all[i];
+		if (z->n > 0 && z->states[z->n - 1].zxid > after && is_below(z->path, path))
+			n += count_events(z, false, after, zxid);
+	}
+	return n;
+}
+
+bool
+model_happened(const struct model *m, const char *path, int32_t type, uint64_t zxid)
+{
+	const struct znode *z = find(m, path);
+
+	for (size_t i = z == NULL ? 0 : z->n; i > 0 && z->states[i - 1].zxid >= zxid; i--)
+		if (z->states[i - 1].zxid == zxid && event_of(z, i - 1) == type)
+			return true;
+	return false;
+}
+
 /* ---- Sessions ---- */
 
 static struct session *

@@ -93,6 +93,10 @@ const struct znode *model_each(const struct model *m, size_t i);
 int64_t model_shown_owner(const struct znode_state *s);
 /* The zxid of the first change after `after` of what a data watch (or a child watch) on path is about, or NEVER. */
 uint64_t model_change(const struct model *m, const char *path, bool children, uint64_t after);
+/* What happened at path (below: and at what is under it) after `after`, up to zxid: how many events there are of it. */
+unsigned model_events(const struct model *m, const char *path, bool below, uint64_t after, uint64_t zxid);
+/* Whether there was an event of that type at that very zxid. */
+bool model_happened(const struct model *m, const char *path, int32_t type, uint64_t zxid);
 /* Whether the session may be over by now: closed, or silent for so long that it may be closed. */
 bool model_may_be_over(const struct model *m, int64_t session);
 /* Whether its creation is committed; it may be over again. */
