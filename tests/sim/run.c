@@ -38,7 +38,9 @@ add_observers(struct sim *s)
 	uint64_t kind = s->seed % 16;
 	unsigned voters = 0;
 
-	s->reconfigures |= s->story == NULL && s->nvoters == 3 && s->nobservers == BY_SEED && kind % 8 == 5;
+	s->reconfigures |=
+	    s->story == NULL && s->nvoters == 3 && s->nobservers == BY_SEED &&
+	    (kind % 8 == 5 || s->mutation == MUTATE_PENDING_IGNORED || s->mutation == MUTATE_FORGET_MEMBERS);
 	if (s->reconfigures)
 		s->nobservers = 2;
 	if (s->nobservers == BY_SEED && s->nvoters == 3)
