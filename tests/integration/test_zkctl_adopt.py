@@ -316,7 +316,8 @@ def test_a_server_that_runs(java):
     assert {"snapCount=500", "extendedTypesEnabled=true"} <= set(a.lines)
     assert a.of("zookeeper.snapCount")["carries"]["where"] == f"pid {java.process.pid}"
     data = a.all["data"]
-    assert data["snapshot_whole"] and data["logs"] == 1 and int(data["last_zxid"], 16) >= 300
+    # a server begins another log, and a snapshot, somewhere between half of snapCount and all of it
+    assert data["snapshot_whole"] and data["logs"] in (1, 2) and int(data["last_zxid"], 16) >= 300
 
 
 def test_a_flag_that_the_running_server_does_not_have(java):
