@@ -96,6 +96,7 @@ def followers(servers, sid, n):
 def test_our_server_is_the_best(tmp_path):
     """Larger sid, newest data: both Java servers follow it, as far as an election goes."""
     with Mixed(3) as m:
+        m.wait_listening()
         m.electiond.look(zxid=0x100000005, epoch=1)
         result = m.electiond.result(SECONDS)
         assert (result.leader, result.state, result.zxid, result.epoch) == (3, ROLE_LEADER, 0x100000005, 1)
