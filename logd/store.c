@@ -79,6 +79,7 @@ store_open(struct store **out, struct store_disk *d, const struct store_settings
 	ret = recover(s, why);
 	if (ret != 0) {
 		store_drop_log(s);
+		buf_free(&s->members);
 		mem_free(s);
 		return ret;
 	}
