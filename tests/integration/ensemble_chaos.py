@@ -176,8 +176,13 @@ class Chaos:
             server.launch()
 
     async def wipe(self, fault):
-        """One that follows comes back with an empty disk."""
+        """
+        One that follows comes back with an empty disk. A server of Apache votes then as if it had never acknowledged
+        anything; with another one that is behind it would make a quorum that has forgotten. One of zkd does not vote.
+        """
         server = self.pick(fault, "follower")
+        if server.kind != "zkd":
+            await self.wait_all("what came before")
         await self.in_thread(server.kill)
         server.wipe()
         await asyncio.sleep(fault.hold)
