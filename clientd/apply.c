@@ -180,6 +180,7 @@ apply_set_data(struct apply *a, const struct txn_op *op, struct tree_result *res
 	int64_t before;
 
 	res->path = op->path;
+	res->data = op->data;
 	if (number == NODE_NONE)
 		return ZK_NONODE;
 	n = node_at(&t->nodes, number);
@@ -408,6 +409,8 @@ write_one(const struct tree_result *r, struct buf *out)
 	if (r->type == ZK_OP_CREATE || r->type == ZK_OP_CREATE2 || r->type == ZK_OP_CREATE_CONTAINER ||
 	    r->type == ZK_OP_CREATE_TTL)
 		jute_write_string(out, r->path);
+	if (r->type == ZK_OP_RECONFIG) /* a GetDataResponse (ZooKeeper: FinalRequestProcessor) */
+		jute_write_buffer(out, r->data);
 	if (r->has_stat)
 		jute_write_stat(out, &r->stat);
 }

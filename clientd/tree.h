@@ -133,6 +133,7 @@ struct tree_result {
 	int32_t type;      /* as in its header; of a multi's element: the type of its result */
 	enum zk_error err; /* of a failed multi: the first error in it */
 	struct slice path; /* of creates: into the txn's bytes */
+	struct slice data; /* of a reconfig: likewise */
 	bool has_stat;
 	struct jute_stat stat;
 	struct tree_result *multi; /* type ZK_OP_MULTI: n results, in the arena */

@@ -164,7 +164,7 @@ def test_a_server_is_added(members):
     (d,) = members("zkd")
     d.start({**{m: m.line() for m in (a, b, c)}, d: d.line()})
     wait_modes({d: "follower"})  # although nobody lists it
-    text = reconfigure(c, joining=f"server.4={d.line()}")
+    text = reconfigure(a, joining=f"server.4={d.line()}")  # a follower is asked
     assert f"server.4={d.line()}" in text
     wait_agreed(text, a, b, c, d)
     for m in (a, d):
