@@ -164,6 +164,7 @@ struct front_role {
 /* Who follows, as syncd tells a leader. */
 struct learners {
 	uint32_t all, synced_followers, synced_non_voting, synced_observers, pending_syncs;
+	struct sid_set followers; /* synced */
 };
 
 /* Bytes of the txns that this leader has proposed; -1 before the first. */

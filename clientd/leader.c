@@ -123,4 +123,6 @@ leader_learners(struct front *f, const struct frame *frame)
 		.synced_observers = l->synced_observers,
 		.pending_syncs = l->pending_syncs,
 	};
+	for (size_t i = 0; i < l->followers.len; i++)
+		sid_set_add(&f->learners.followers, l->followers.data[i]);
 }

@@ -256,6 +256,7 @@ fill_tree_config(const struct config *c, struct tree_config *t)
 	t->emulate_353_ttl = c->emulate_353_ttl;
 	t->enforce_quota = c->enforce_quota;
 	t->reconfig_enabled = c->reconfig_enabled;
+	t->standalone_enabled = c->standalone_enabled;
 	t->close_session_txn = c->close_session_txn_enabled;
 	t->container_unused_ms = c->container_max_never_used_ms;
 	t->trace = log_trace();

@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/quorum.h"
 #include "base/slice.h"
 #include "acl.h"
 #include "tree.h"
@@ -56,8 +57,8 @@ struct prep_request {
 
 /*
  * Operations that become txns: create, create2, createContainer, createTTL, delete, deleteContainer, setData,
- * setACL, multi, createSession, closeSession, reconfig (always refused so far: RECONFIGDISABLED or
- * UNIMPLEMENTED) and check (refused alone: UNIMPLEMENTED). What clients may not send (deleteContainer,
+ * setACL, multi, createSession, closeSession, reconfig (see prep_know_members) and check (refused alone:
+ * UNIMPLEMENTED). What clients may not send (deleteContainer,
  * createSession, closeSession of others, a bare check) is for front to refuse before it comes here.
  */
 bool prep_takes(int32_t type);
@@ -68,6 +69,15 @@ void prep_destroy(struct prep *p);
 
 /* The next txn gets last + 1. tree has applied all up to `last`. */
 void prep_start(struct prep *p, uint64_t last);
+/* What a reconfig is judged by. */
+struct prep_members {
+	struct slice text; /* of the members in force (config/members.h); empty where the node stands alone */
+	uint64_t sid;      /* of this server, the leader */
+	struct sid_set synced; /* followers that are in sync, whether they vote or not */
+};
+
+/* To be said anew before each reconfig: m->text is borrowed until prep_write has returned. */
+void prep_know_members(struct prep *p, const struct prep_members *m);
 /* zxid of the newest txn made. */
 uint64_t prep_last(const struct prep *p);
 /* The tree has applied all up to zxid: what these txns changed is no longer outstanding. */

@@ -29,8 +29,8 @@ check_owner(struct prep_txn *x, bool ephemeral)
 	return prep_check_session(x);
 }
 
-static enum zk_error
-check_acl(const struct prep_txn *x, const struct node_view *v, int32_t perm)
+enum zk_error
+prep_check_acl(const struct prep_txn *x, const struct node_view *v, int32_t perm)
 {
 	struct slice list = outstanding_acl(&x->p->outstanding, v);
 
@@ -133,7 +133,7 @@ check_parent(struct prep_txn *x, struct creation *c)
 		return ZK_INVALIDACL;
 	if (!outstanding_view(o, path_parent(path), &c->parent))
 		return ZK_NONODE;
-	return check_acl(x, &c->parent, ZK_PERM_CREATE);
+	return prep_check_acl(x, &c->parent, ZK_PERM_CREATE);
 }
 
 static bool
@@ -310,7 +310,7 @@ run_delete(struct prep_txn *x, const union prep_record *q)
 		return ZK_BADARGUMENTS;
 	if (!outstanding_view(o, path_parent(path), &parent))
 		return ZK_NONODE;
-	if ((err = check_acl(x, &parent, ZK_PERM_DELETE)) != ZK_OK)
+	if ((err = prep_check_acl(x, &parent, ZK_PERM_DELETE)) != ZK_OK)
 		return err;
 	if (!outstanding_view(o, path, &node))
 		return ZK_NONODE;
@@ -353,7 +353,7 @@ run_delete_container(struct prep_txn *x, const union prep_record *q)
 	return ZK_OK;
 }
 
-/* ---- setData, setACL, check, reconfig ---- */
+/* ---- setData, setACL, check ---- */
 
 static enum zk_error
 find_node(struct prep_txn *x, struct slice path, struct node_view *v)
@@ -377,19 +377,18 @@ decode_set_data(struct jute_reader *r, struct arena *a, union prep_record *q)
 	return jute_read_set_data_request(r, a, &q->set_data);
 }
 
-static void
-make_set_data(struct prep_txn *x, const struct jute_set_data_request *q, const struct node_view *v)
+void
+prep_make_set_data(struct prep_txn *x, struct slice path, struct slice data, int32_t version,
+		   const struct node_view *v)
 {
 	struct outstanding *o = &x->p->outstanding;
-	struct jute_set_data_txn txn = { .path = q->path,
-					 .data = q->data,
-					 .version = next_version(v->s.stat.version) };
+	struct jute_set_data_txn txn = { .path = path, .data = data, .version = version };
 	struct change *c;
 
 	jute_write_set_data_txn(x->out, &txn);
 	c = outstanding_touch(o, v);
-	c->now.data_len = (uint32_t)q->data.len;
-	c->now.prefix = digest_prefix(v->key, q->data);
+	c->now.data_len = (uint32_t)data.len;
+	c->now.prefix = digest_prefix(v->key, data);
 	c->now.stat.version = txn.version;
 	c->now.stat.mtime = x->rq->wall_ms;
 	c->now.stat.mzxid = x->zxid;
@@ -404,14 +403,14 @@ run_set_data(struct prep_txn *x, const union prep_record *record)
 	enum zk_error err;
 
 	if ((err = check_request(x, q->path)) != ZK_OK || (err = find_node(x, q->path, &v)) != ZK_OK ||
-	    (err = check_acl(x, &v, ZK_PERM_WRITE)) != ZK_OK)
+	    (err = prep_check_acl(x, &v, ZK_PERM_WRITE)) != ZK_OK)
 		return err;
 	err = quota_check(x->p->tree, v.key, (int64_t)q->data.len - v.s.data_len, 0);
 	if (err != ZK_OK)
 		return err;
 	if (!version_matches(q->version, v.s.stat.version))
 		return ZK_BADVERSION;
-	make_set_data(x, q, &v);
+	prep_make_set_data(x, q->path, q->data, next_version(v.s.stat.version), &v);
 	return ZK_OK;
 }
 
@@ -448,7 +447,8 @@ run_set_acl(struct prep_txn *x, const union prep_record *record)
 		return err;
 	buf_truncate(&x->p->acl, 0);
 	if ((err = acl_normalise(&q->acl, &x->rq->auth, &x->p->acl)) != ZK_OK ||
-	    (err = find_node(x, q->path, &v)) != ZK_OK || (err = check_acl(x, &v, ZK_PERM_ADMIN)) != ZK_OK)
+	    (err = find_node(x, q->path, &v)) != ZK_OK ||
+	    (err = prep_check_acl(x, &v, ZK_PERM_ADMIN)) != ZK_OK)
 		return err;
 	if (!version_matches(q->version, v.s.stat.aversion))
 		return ZK_BADVERSION;
@@ -474,21 +474,13 @@ run_check(struct prep_txn *x, const union prep_record *record)
 	if (!x->in_multi)
 		return ZK_UNIMPLEMENTED;
 	if ((err = check_request(x, q->path)) != ZK_OK || (err = find_node(x, q->path, &v)) != ZK_OK ||
-	    (err = check_acl(x, &v, ZK_PERM_READ)) != ZK_OK)
+	    (err = prep_check_acl(x, &v, ZK_PERM_READ)) != ZK_OK)
 		return err;
 	if (!version_matches(q->version, v.s.stat.version))
 		return ZK_BADVERSION;
 	txn.version = next_version(v.s.stat.version);
 	jute_write_check_version_txn(x->out, &txn);
 	return ZK_OK;
-}
-
-/* Refused until there are ensembles: README says so. */
-static enum zk_error
-run_reconfig(struct prep_txn *x, const union prep_record *q)
-{
-	(void)q;
-	return x->p->config->reconfig_enabled ? ZK_UNIMPLEMENTED : ZK_RECONFIGDISABLED;
 }
 
 static const struct prep_op ops[] = {
@@ -501,7 +493,7 @@ static const struct prep_op ops[] = {
 	{ ZK_OP_SET_DATA, true, decode_set_data, run_set_data, NULL },
 	{ ZK_OP_SET_ACL, false, decode_set_acl, run_set_acl, NULL },
 	{ ZK_OP_CHECK, true, decode_check, run_check, NULL },
-	{ ZK_OP_RECONFIG, false, prep_decode_nothing, run_reconfig, NULL },
+	{ ZK_OP_RECONFIG, false, prep_decode_nothing, prep_run_reconfig, NULL },
 	{ ZK_OP_CREATE_SESSION, false, prep_decode_session, prep_run_create_session,
 	  prep_made_create_session },
 	{ ZK_OP_CLOSE_SESSION, false, prep_decode_nothing, prep_run_close_session, prep_made_close_session },

@@ -10,7 +10,9 @@ struct prep {
 	const struct tree_config *config;
 	struct tree *tree;
 	struct outstanding outstanding;
-	uint64_t last;              /* zxid of the newest txn made */
+	uint64_t last;          /* zxid of the newest txn made */
+	uint64_t reconfig_zxid; /* of the newest reconfig; 0: none in this role */
+	struct prep_members members;
 	struct arena arena;         /* of the request being decoded */
 	struct buf path, acl, list; /* scratch: a name made, a list normalised, the paths of a closeSession */
 };
@@ -49,6 +51,14 @@ const struct prep_op *prep_op_find(int32_t type);
 
 /* The session may act for whoever asks: with nearly every operation the first check. */
 enum zk_error prep_check_session(struct prep_txn *x);
+
+enum zk_error prep_check_acl(const struct prep_txn *x, const struct node_view *v, int32_t perm);
+/* The record of a setData, or of a reconfig, and its outstanding change. */
+void prep_make_set_data(struct prep_txn *x, struct slice path, struct slice data, int32_t version,
+			const struct node_view *v);
+
+/* prep_reconfig.c */
+enum zk_error prep_run_reconfig(struct prep_txn *x, const union prep_record *q);
 
 /* prep_session.c */
 void prep_init_lists(struct prep *p);

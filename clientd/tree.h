@@ -34,7 +34,8 @@ struct tree_config {
 	bool emulate_353_ttl;   /* emulate353TTLNodes: the owner's old form is a TTL node too */
 	bool enforce_quota;     /* enforceQuota */
 	bool close_session_txn; /* closeSessionTxn.enabled: closeSession names the paths that it deletes */
-	bool reconfig_enabled;  /* reconfigEnabled: reconfig is unimplemented rather than disabled */
+	bool reconfig_enabled;
+	bool standalone_enabled;     /* a reconfig may leave no lone voter */
 	int64_t container_unused_ms; /* znode.container.maxNeverUsedIntervalMs; 0: never */
 	uint8_t seed[16];            /* random: hash of what clients choose */
 	struct trace *trace;         /* may be NULL */

@@ -130,6 +130,11 @@ write_propose(struct front *f, uint64_t seq, struct front_conn *conn, const stru
 
 	if (exhausted(f))
 		return -ERANGE;
+	if (rq->type == ZK_OP_RECONFIG) {
+		const struct prep_members m = { buf_slice(&f->members), f->role.sid, f->learners.followers };
+
+		prep_know_members(f->prep, &m);
+	}
 	begun = frame_begin(&f->link, &frame);
 	prep_write(f->prep, rq, &f->link);
 	err = frame_end(&f->link, begun);

@@ -90,12 +90,17 @@ void
 star_send_learners(struct syncd *s, const struct zab_action *a)
 {
 	Zkd__Learners m = ZKD__LEARNERS__INIT;
+	uint8_t followers[SID_LIMIT];
 
 	m.learners = a->learners.learners;
 	m.synced_followers = a->learners.synced_followers;
 	m.synced_non_voting_followers = a->learners.synced_non_voting_followers;
 	m.synced_observers = a->learners.synced_observers;
 	m.pending_syncs = a->learners.pending_syncs;
+	for (unsigned sid = 0; sid < SID_LIMIT; sid++)
+		if (sid_set_has(&a->learners.followers, sid))
+			followers[m.followers.len++] = (uint8_t)sid;
+	m.followers.data = followers;
 	link_send_proto(&s->links[ZAB_CLIENTD], MSG_LEARNERS, 0, 0, &m.base);
 }
 

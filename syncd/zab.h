@@ -231,6 +231,7 @@ struct zab_role_told {
 
 /* As in control.proto. */
 struct zab_learners {
+	struct sid_set followers; /* synced, voting or not */
 	uint32_t learners, synced_followers, synced_non_voting_followers, synced_observers, pending_syncs;
 };
 
@@ -337,6 +338,8 @@ struct zab_lead {
 	enum zab_lead_step step;
 	struct sid_set infos, epoch_acks, newleader_acks;
 	uint32_t max_accepted;
+	uint64_t designated;   /* sid of whom the newest reconfig has made the leader */
+	bool resigned;         /* it is another one: nothing is committed any more */
 	struct zab_epochs own; /* before */
 	uint64_t history;      /* last zxid of the initial history */
 	/* When the step began, or a learner last took bytes of what it misses, or acked NEWLEADER. That learners come

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "base/bytes.h"
 #include "zab_internal.h"
 
 void
@@ -25,6 +26,20 @@ zab_broadcast_proposal(struct zab *z, uint64_t zxid, struct slice txn)
 	}
 }
 
+/* The reconfig that is being committed: who leads from now on goes with it, and to an observer the txn. */
+static void
+activate(struct zab *z, struct zab_peer *p, uint64_t zxid, struct slice txn)
+{
+	size_t len = DESIGNATED_BYTES + (p->observer ? txn.len : 0);
+	uint8_t *data = arena_array(&z->scratch, 1, len);
+
+	put_be64(data, z->lead.designated);
+	if (p->observer)
+		memcpy(data + DESIGNATED_BYTES, txn.data, txn.len);
+	zab_put(z, p, p->observer ? PACKET_INFORMANDACTIVATE : PACKET_COMMITANDACTIVATE, zxid,
+		slice_of(data, len));
+}
+
 /* The txns of the window from index `from` to before `to` are committed. */
 static void
 commit_to(struct zab *z, struct zab_peer *p, size_t from, size_t to)
@@ -34,7 +49,9 @@ commit_to(struct zab *z, struct zab_peer *p, size_t from, size_t to)
 
 		if (zxid <= p->told || (!p->observer && zxid > p->sent))
 			continue;
-		if (p->observer)
+		if (z->pending_members != NULL && zxid == z->pending_zxid)
+			activate(z, p, zxid, window_body(&z->window, i));
+		else if (p->observer)
 			zab_put(z, p, PACKET_INFORM, zxid, window_body(&z->window, i));
 		else
 			zab_put(z, p, PACKET_COMMIT, zxid, SLICE_NULL);
@@ -130,14 +147,18 @@ zab_broadcast_beat(struct zab *z)
 			zab_look(z, "no quorum came to follow within initLimit ticks");
 	} else if (z->odd_beat && !has_quorum(z)) {
 		zab_look(z, "too few followers are left for a quorum");
+	} else if (z->odd_beat && z->lead.resigned && z->now_ms - z->lead.progress_ms > ticks_ms(z, 1)) {
+		zab_look(z, "a reconfiguration has named another leader");
 	}
 }
 
 static struct zab_learners
 count_learners(const struct zab *z)
 {
-	struct zab_learners n = { .pending_syncs = (uint32_t)z->lead.nwaits };
+	struct zab_learners n;
 
+	memset(&n, 0, sizeof n); /* compared as bytes */
+	n.pending_syncs = (uint32_t)z->lead.nwaits;
 	for (size_t i = 0; i < z->npeers; i++) {
 		const struct zab_peer *p = z->peers[i];
 
@@ -146,6 +167,8 @@ count_learners(const struct zab *z)
 			continue;
 		n.synced_observers += p->observer;
 		n.synced_followers += !p->observer;
+		if (!p->observer && p->sid < SID_LIMIT)
+			sid_set_add(&n.followers, p->sid);
 		n.synced_non_voting_followers += !p->observer && !p->voter;
 	}
 	return n;

@@ -227,6 +227,8 @@ void zab_members_replaced(struct zab *z);
 /* A proposed txn; and one that is committed. Where it is a reconfig, the quorums change. */
 void zab_members_proposed(struct zab *z, uint64_t zxid, struct slice txn);
 void zab_members_committed(struct zab *z, uint64_t zxid);
+/* On a leader, before learners are told of the commit: who leads behind it (ZooKeeper: Leader.getDesignatedLeader). */
+void zab_members_designate(struct zab *z, uint64_t zxid);
 /* Proposals above zxid are undone. */
 void zab_members_undone(struct zab *z, uint64_t zxid);
 /* What NEWLEADER carries. */

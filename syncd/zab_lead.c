@@ -144,6 +144,8 @@ zab_lead(struct zab *z)
 	memset(&l->infos, 0, sizeof l->infos);
 	memset(&l->epoch_acks, 0, sizeof l->epoch_acks);
 	memset(&l->newleader_acks, 0, sizeof l->newleader_acks);
+	l->designated = z->config.sid;
+	l->resigned = false;
 	l->own = z->epochs;
 	l->history = z->proposed;
 	l->progress_ms = z->now_ms;

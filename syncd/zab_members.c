@@ -3,6 +3,8 @@
  * they make. Invariants: config.quorums are those of the two texts; the version in force never falls. Source:
  * ZooKeeper, QuorumPeer (setLastSeenQuorumVerifier, processReconfig), Leader.lead for version 0.
  */
+#include <string.h>
+
 #include "base/assert.h"
 #include "config/members.h"
 #include "jute/op.h"
@@ -239,6 +241,55 @@ zab_members_proposed(struct zab *z, uint64_t zxid, struct slice txn)
 		return;
 	}
 	await(z, m, zxid);
+}
+
+static bool
+is_at(const struct config_server *was, const struct config_server *is)
+{
+	if (was == NULL || is == NULL || is->observer || was->naddresses != is->naddresses)
+		return false;
+	for (size_t i = 0; i < is->naddresses; i++)
+		if (strcmp(was->addresses[i].host, is->addresses[i].host) != 0 ||
+		    was->addresses[i].quorum_port != is->addresses[i].quorum_port)
+			return false;
+	return true;
+}
+
+/* The voter that has acked most: it loses the least of what is on its way. */
+static uint64_t
+pick_leader(const struct zab *z, const struct members *m)
+{
+	uint64_t best = z->config.sid, most = 0;
+
+	for (size_t i = 0; i < z->npeers; i++) {
+		const struct zab_peer *p = z->peers[i];
+		const struct config_server *s =
+		    p->voter && p->state >= PEER_SYNCED ? members_find(m, (int64_t)p->sid) : NULL;
+
+		if (s != NULL && !s->observer && z->acks.zxid[p->sid] > most) {
+			best = p->sid;
+			most = z->acks.zxid[p->sid];
+		}
+	}
+	return best;
+}
+
+void
+zab_members_designate(struct zab *z, uint64_t zxid)
+{
+	const struct members *m = z->pending_members;
+	struct zab_lead *l = &z->lead;
+
+	if (m == NULL || z->pending_zxid > zxid)
+		return;
+	l->designated = z->config.sid;
+	if (z->config.reconfig &&
+	    !is_at(zab_find_server(z, z->config.sid), members_find(m, (int64_t)z->config.sid)))
+		l->designated = pick_leader(z, m);
+	l->resigned = l->designated != z->config.sid;
+	l->progress_ms = z->now_ms;
+	trace(z->config.trace, TRACE_NOTICE, "zab", "reconfigured", "zxid=0x%llx leader=%llu",
+	      (unsigned long long)z->pending_zxid, (unsigned long long)l->designated);
 }
 
 void

@@ -98,8 +98,10 @@ zab_commit(struct zab *z, uint64_t zxid)
 	z->committed = zxid;
 	trace(z->config.trace, TRACE_DEBUG, "zab", "commit", "zxid=0x%llx open=%u", (unsigned long long)zxid,
 	      z->open_txns);
-	if (zab_lead_is_on(z))
+	if (zab_lead_is_on(z)) {
+		zab_members_designate(z, zxid);
 		broadcast_in_turn(z, from, to);
+	}
 	tell_commits(z, from, to);
 	zab_request_give(z);
 	zab_members_committed(z, zxid);
@@ -122,7 +124,7 @@ zab_try_commit(struct zab *z)
 {
 	uint64_t zxid;
 
-	if (!zab_lead_is_on(z))
+	if (!zab_lead_is_on(z) || z->lead.resigned)
 		return;
 	zxid = acks_committable(&z->acks, &z->config.quorums, z->committed, before_pending(z));
 	if (zxid > z->committed)

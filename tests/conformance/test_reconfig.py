@@ -1,5 +1,5 @@
 """Who takes part may change: what a leader of Apache ZooKeeper decides by reconfig its followers of zkd follow, write down
-as ZooKeeper does, and know again after a restart. All with reconfigEnabled=true.
+as ZooKeeper does, and know again after a restart; and the reverse. All with reconfigEnabled=true.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ import socket
 import apache_node
 import pytest
 import zkd_node
+import zkwire as z
 from zkd_node import wait_until
 
 pytestmark = pytest.mark.skipif(not apache_node.installed(), reason="Apache ZooKeeper is not installed")
@@ -146,24 +147,33 @@ def restart(m):
     m.start()
 
 
-def start_with_apache_leader(members):
-    """Three servers; the third, of Apache, leads, as nobody has more and nobody has a higher number."""
-    a, b, c = members("zkd", "zkd", "apache")
+# Of servers 1 and 2, of 3, which leads, and of one that comes.
+KINDS = {"an Apache server leads": ("zkd", "zkd", "apache", "zkd"), "zkd leads": ("apache", "zkd", "zkd", "apache")}
+
+
+@pytest.fixture(params=KINDS.values(), ids=KINDS.keys())
+def four(request, members):
+    """Three that serve; the third leads, as nobody has more and nobody has a higher number. The fourth is not started."""
+    a, b, c, d = members(*request.param)
     servers = {m: m.line() for m in (a, b, c)}
     c.start(servers)
-    wait_until(c.hears, SECONDS, "the server of Apache can vote")
-    a.start(servers)
-    wait_modes({a: "follower", c: "leader"})
+    wait_until(c.hears, SECONDS, "the third can vote")
     b.start(servers)
-    wait_modes({b: "follower"})
-    return a, b, c
+    wait_modes({b: "follower", c: "leader"})
+    a.start(servers)
+    wait_modes({a: "follower"})
+    return a, b, c, d
 
 
-def test_a_server_is_added(members):
-    a, b, c = start_with_apache_leader(members)
-    (d,) = members("zkd")
+def join(a, b, c, d):
+    """The fourth serves although nobody lists it."""
     d.start({**{m: m.line() for m in (a, b, c)}, d: d.line()})
-    wait_modes({d: "follower"})  # although nobody lists it
+    wait_modes({d: "follower"})
+
+
+def test_a_server_is_added(four):
+    a, b, c, d = four
+    join(*four)
     text = reconfigure(a, joining=f"server.4={d.line()}")  # a follower is asked
     assert f"server.4={d.line()}" in text
     wait_agreed(text, a, b, c, d)
@@ -172,9 +182,9 @@ def test_a_server_is_added(members):
         wait_modes({m: "follower"})
     wait_agreed(text, a, b, d)
     for daemon in ("syncd", "electiond", "clientd"):
-        a.node.wait_restarted(daemon, a.node.signal(daemon, signal.SIGKILL), SECONDS)
-    wait_modes({a: "follower"})
-    wait_agreed(text, a)
+        b.node.wait_restarted(daemon, b.node.signal(daemon, signal.SIGKILL), SECONDS)
+    wait_modes({b: "follower"})
+    wait_agreed(text, b)
     # The new one counts: with two of the first three gone there is no quorum of four, with one there is.
     b.node.stop()
     wait_modes({a: "", c: "", d: ""})
@@ -185,11 +195,9 @@ def test_a_server_is_added(members):
     wait_agreed(text, a, b, d)
 
 
-def test_a_server_is_removed(members):
-    a, b, c = start_with_apache_leader(members)
-    (d,) = members("zkd")
-    d.start({**{m: m.line() for m in (a, b, c)}, d: d.line()})
-    wait_modes({d: "follower"})
+def test_a_server_is_removed(four):
+    a, b, c, d = four
+    join(*four)
     wait_agreed(reconfigure(c, joining=f"server.4={d.line()}"), a, b, c, d)
     text = reconfigure(c, leaving="2")
     assert "server.2=" not in text
@@ -208,8 +216,8 @@ def test_a_server_is_removed(members):
     wait_agreed(text, a, c, d)
 
 
-def test_a_server_changes_its_part(members):
-    a, b, c = start_with_apache_leader(members)
+def test_a_server_changes_its_part(four):
+    a, b, c, _ = four
     text = reconfigure(c, joining=f"server.2={b.line('observer')}")
     assert b.line("observer") in text
     wait_modes({a: "follower", b: "observer", c: "leader"})
@@ -228,12 +236,10 @@ def test_a_server_changes_its_part(members):
     wait_modes({b: "follower"})
 
 
-def test_the_leader_is_removed(members):
+def test_the_leader_is_removed(four):
     """The designated one leads, without the old leader's consent being asked again."""
-    a, b, c = start_with_apache_leader(members)
-    (d,) = members("zkd")
-    d.start({**{m: m.line() for m in (a, b, c)}, d: d.line()})
-    wait_modes({d: "follower"})
+    a, b, c, d = four
+    join(*four)
     wait_agreed(reconfigure(c, joining=f"server.4={d.line()}"), a, b, c, d)
     with contextlib.suppress(Exception):  # its own connection may end before the answer
         reconfigure(c, leaving="3")
@@ -241,3 +247,46 @@ def test_the_leader_is_removed(members):
     text = a.znode()
     assert "server.3=" not in text
     wait_agreed(text, a, b, d)
+
+
+BAD_ARGUMENTS, MARSHALLING, BAD_VERSION, NO_QUORUM = -8, -5, -103, -13
+
+
+def test_what_is_refused(four):
+    """With the same words by both; then a whole list."""
+    a, b, c, d = four
+    nobody = "127.0.0.1:{}:{}:participant;127.0.0.1:{}"
+    far = [f"server.{n}=" + nobody.format(*range(10 * n, 10 * n + 3)) for n in (4, 5)]
+    cases = [
+        ((None, "1,2", None, -1), BAD_ARGUMENTS),
+        (("server.4=127.0.0.1:1:2", None, None, -1), BAD_ARGUMENTS),
+        (("server.4", None, None, -1), BAD_ARGUMENTS),
+        (("server.4=127.0.0.1:x:2:participant;3", None, None, -1), BAD_ARGUMENTS),
+        (("server.x=127.0.0.1:1:2;3", None, None, -1), MARSHALLING),
+        ((None, "x", None, -1), MARSHALLING),
+        ((far[0], None, None, 77), BAD_VERSION),
+        ((",".join(far), "1,2", None, -1), NO_QUORUM),
+        (("server.4=192.0.2.1:1:2;3,server.5=192.0.2.1:2:4;5", None, None, -1), BAD_ARGUMENTS),  # one place for two
+        ((None, None, "nonsense", -1), BAD_ARGUMENTS),
+        ((None, None, far[0] + "\n" + far[1], -1), NO_QUORUM),
+    ]
+    with z.Wire(c.client_port) as w:
+        w.connect(8000)
+        for (joining, leaving, new, version), expected in cases:
+            body = z.string(joining) + z.string(leaving) + z.string(new) + z.i64(version)
+            assert w.call(z.RECONFIG, body)[1].err == expected, (joining, leaving, new, version)
+    text = reconfigure(c, new_members=",".join(f"server.{m.number}={m.line()}" for m in (c, b, a)))
+    wait_agreed(text, a, b, c)
+
+
+def test_who_may(members):
+    """The node's ACL lets everybody read and nobody write."""
+    c = members("zkd")[0]
+    c.node.keys.update({"skipACL": None, "standaloneEnabled": "false"})
+    c.start({c: c.line()})
+    wait_modes({c: "leader"})
+    no_auth = -102
+    body = z.string(None) + z.string(None) + z.string(f"server.1={c.line()}") + z.i64(-1)
+    with z.Wire(c.client_port) as w:
+        w.connect(8000)
+        assert w.call(z.RECONFIG, body)[1].err == no_auth

@@ -460,6 +460,102 @@ START_TEST(refused_operations)
 }
 END_TEST
 
+static enum zk_error
+reconfigure(const char *joining, const char *leaving, const char *whole, int64_t version)
+{
+	struct jute_reconfig_request rq = {
+		.joining_servers = slice_str(joining),
+		.leaving_servers = slice_str(leaving),
+		.new_members = slice_str(whole),
+		.cur_config_id = version,
+	};
+
+	jute_write_reconfig_request(&k.body, &rq);
+	return kit_request(&k, ZK_OP_RECONFIG);
+}
+
+static const struct list {
+	const char *joining, *leaving, *whole;
+	int64_t version;
+	enum zk_error err;
+	const char *made; /* its text, but for the version */
+} lists[] = {
+	{ NULL, "3", NULL, -1, ZK_OK, "server.1=a:1:2:participant\nserver.2=b:1:2:participant\n" },
+	{ "server.3=d:5:6:observer;7", " 3 ,2", NULL, 0x10, ZK_OK,
+	  "" }, /* one voter: see standalone_enabled */
+	{ "server.3=d:5:6:observer;7", " 3 ", NULL, 0x10, ZK_OK,
+	  "server.1=a:1:2:participant\nserver.2=b:1:2:participant\nserver.3=d:5:6:observer;0.0.0.0:7\n" },
+	{ NULL, NULL, "server.2=b:1:2,server.1=a:1:2", -1, ZK_OK,
+	  "server.1=a:1:2:participant\nserver.2=b:1:2:participant\n" },
+	{ NULL, "3", NULL, 0x11, ZK_BADVERSION, NULL },
+	{ NULL, "2,3", NULL, -1, ZK_BADARGUMENTS, NULL },
+	{ NULL, "1,2,3", NULL, -1, ZK_BADARGUMENTS, NULL },
+	{ NULL, "x", NULL, -1, ZK_MARSHALLINGERROR, NULL },
+	{ NULL, "1234567", NULL, -1, ZK_MARSHALLINGERROR, NULL },
+	{ "server.4", NULL, NULL, -1, ZK_BADARGUMENTS, NULL },
+	{ "server.4=d:1:2;3=4", NULL, NULL, -1, ZK_BADARGUMENTS, NULL },
+	{ "server.q=d:1:2;3", NULL, NULL, -1, ZK_MARSHALLINGERROR, NULL },
+	{ "server.4=d:1:2", NULL, NULL, -1, ZK_BADARGUMENTS, NULL },
+	{ "server.4=b:1:9;3", NULL, NULL, -1, ZK_BADARGUMENTS, NULL },
+	{ "server.4=d:1:2;b:2", NULL, NULL, -1, ZK_BADARGUMENTS, NULL },
+	{ "server.300=d:1:2;3", NULL, NULL, -1, ZK_BADARGUMENTS, NULL },
+	{ "server.4=d:1:2;3,server.4=e:1:2;3", NULL, NULL, -1, ZK_BADARGUMENTS, NULL },
+	{ "server.4=d:1:2;3,server.5=e:1:2;3", "3", NULL, -1, ZK_NEWCONFIGNOQUORUM, NULL },
+	{ NULL, NULL, "nonsense", -1, ZK_BADARGUMENTS, NULL },
+	{ NULL, NULL, "server.4=d:1:2\nserver.5=e:1:2", -1, ZK_NEWCONFIGNOQUORUM, NULL },
+};
+
+static void
+know_three(void)
+{
+	struct prep_members m = { .text = SLICE_LIT("server.1=a:1:2:participant\nserver.2=b:1:2:participant\n"
+						    "server.3=c:1:2:participant\nversion=10"),
+				  .sid = 1 };
+
+	sid_set_add(&m.synced, 2);
+	prep_know_members(k.prep, &m);
+	k.config.reconfig_enabled = k.config.standalone_enabled = true;
+	k.config.acl.skip = true;
+	k.session = ALIVE;
+}
+
+START_TEST(lists_of_members)
+{
+	const struct list *l = &lists[_i];
+	char text[300];
+
+	know_three();
+	if (l->made != NULL && l->made[0] == '\0')
+		k.config.standalone_enabled = false;
+	ck_assert_int_eq(reconfigure(l->joining, l->leaving, l->whole, l->version), l->err);
+	kit_apply(&k);
+	if (l->err != ZK_OK || l->made[0] == '\0')
+		return;
+	snprintf(text, sizeof text, "%sversion=%llx", l->made, (unsigned long long)prep_last(k.prep));
+	ck_assert_msg(slice_equal(k.result.data, slice_str(text)), "%.*s", (int)k.result.data.len,
+		      (const char *)k.result.data.data);
+	ck_assert_int_eq(kit_stat(&k, "/zookeeper/config").version, -1);
+	ck_assert_int_eq(kit_stat(&k, "/zookeeper/config").mzxid, (int64_t)prep_last(k.prep));
+}
+END_TEST
+
+START_TEST(one_list_at_a_time)
+{
+	know_three();
+	k.hold = true;
+	ck_assert_int_eq(reconfigure(NULL, "3", NULL, -1), ZK_OK);
+	ck_assert_int_eq(reconfigure(NULL, "2", NULL, -1), ZK_RECONFIGINPROGRESS);
+	kit_apply(&k);
+	ck_assert_int_eq(reconfigure(NULL, "3", NULL, -1), ZK_OK);
+	kit_apply(&k);
+	k.hold = false;
+	k.config.acl.skip = false;
+	ck_assert_int_eq(reconfigure(NULL, "3", NULL, -1), ZK_NOAUTH);
+	buf_put(&k.body, "abc", 3);
+	ck_assert_int_eq(kit_request(&k, ZK_OP_RECONFIG), ZK_MARSHALLINGERROR);
+}
+END_TEST
+
 /* ---- Outstanding changes ---- */
 
 START_TEST(later_requests_see_earlier_ones)
@@ -875,6 +971,8 @@ main(void)
 	tcase_add_test(tc, a_multi_with_what_may_not_be_in_it);
 	tcase_add_test(tc, the_longest_multi);
 	tcase_add_test(tc, refused_operations);
+	tcase_add_loop_test(tc, lists_of_members, 0, sizeof lists / sizeof lists[0]);
+	tcase_add_test(tc, one_list_at_a_time);
 	tcase_add_test(tc, later_requests_see_earlier_ones);
 	tcase_add_test(tc, entries_die_when_applied_and_not_before);
 	tcase_add_test(tc, acl_of_an_outstanding_node_is_the_newest);

@@ -1766,6 +1766,98 @@ START_TEST(voters_of_the_pending_configuration)
 }
 END_TEST
 
+/* Server 1 leads, server 2 follows; the reconfig is its clientd's. */
+static void
+reconfigure_as_leader(const char *list)
+{
+	static const char three[] = "server.1=a:1:2:participant\nserver.2=b:1:2:participant\n"
+				    "server.3=c:1:2:participant\nversion=0";
+	uint8_t body[1024];
+
+	net.fake[2] = true;
+	net.nodes[2].alive = net.nodes[3].alive = false;
+	with_members(1, three);
+	net_start(1);
+	net_elect(1);
+	net_run();
+	net_heard();
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 2, 0, 0);
+	say_ackepoch(0, 0);
+	say(PACKET_ACK, ZXID(1, 0));
+	ck_assert(net_serves(1));
+	net_heard();
+	net_frame(1, ZAB_CLIENTD, MSG_PROPOSE, 0, 0, ZXID(1, 1),
+		  slice_of(body, reconfig_body(body, ZXID(1, 1), list)));
+	net_run();
+}
+
+static void
+expect_designated(uint8_t sid)
+{
+	const struct quorum_pair *q = &NODE->zab.config.quorums;
+	const struct net_event *e;
+	uint64_t version = 0;
+
+	ck_assert(q->has_pending);
+	net_heard();
+	say(PACKET_ACK, ZXID(1, 1));
+	expect("COMMITANDACTIVATE 100000001 +8");
+	ck_assert_uint_eq(NODE->zab.lead.designated, sid);
+	ck_assert(!q->has_pending);
+	while ((e = net_asked(1, MSG_CONFIG)) != NULL)
+		version = e->event.frame.zxid;
+	ck_assert_uint_eq(version, ZXID(1, 1));
+}
+
+START_TEST(a_reconfig_of_our_own)
+{
+	reconfigure_as_leader("server.1=a:1:2:participant\nserver.2=b:1:2:participant\nversion=100000001");
+	expect_designated(1);
+	ck_assert(!NODE->zab.lead.resigned && net_serves(1));
+	net_propose(1, 0);
+	net_run();
+	net_heard();
+	say(PACKET_ACK, ZXID(1, 2));
+	expect("COMMIT 100000002");
+}
+END_TEST
+
+START_TEST(a_reconfig_that_ends_our_lead)
+{
+	static const char *const lists[] = {
+		"server.2=b:1:2:participant\nserver.3=c:1:2:participant\nserver.4=d:1:2:participant\nversion="
+		"100000001",
+		"server.1=a:1:2:observer\nserver.2=b:1:2:participant\nversion=100000001",
+		"server.1=a:9:2:participant\nserver.2=b:1:2:participant\nversion=100000001",
+	};
+
+	reconfigure_as_leader(lists[_i]);
+	if (_i == 0) { /* needs two of the three new ones */
+		say(PACKET_ACK, ZXID(1, 1));
+		ck_assert_ptr_null(strstr(net_heard(), "COMMIT"));
+		ck_assert(NODE->zab.config.quorums.has_pending);
+		return;
+	}
+	expect_designated(2);
+	ck_assert(NODE->zab.lead.resigned);
+	/* What is proposed from here on is the next leader's to commit. */
+	net_propose(1, 0);
+	net_run();
+	net_heard();
+	say(PACKET_ACK, ZXID(1, 2));
+	expect("");
+	ck_assert_uint_eq(NODE->zab.committed, ZXID(1, 1));
+	for (int i = 0; i < 8 && !NODE->looking; i++) {
+		net_pass(NET_TICK_MS / 2);
+		if (!NODE->looking)
+			say(PACKET_PING, 0);
+	}
+	ck_assert(NODE->looking);
+	ck_assert_int_eq(NODE->look.observer, _i == 1);
+}
+END_TEST
+
 /* One that stands alone has no peers. */
 START_TEST(standalone_has_no_peers)
 {
@@ -1847,6 +1939,8 @@ make_suite(void)
 	tcase_add_test(c, a_small_disk_holds_up_nobody);
 	tcase_add_test(c, a_reconfig_that_is_overtaken);
 	tcase_add_test(c, voters_of_the_pending_configuration);
+	tcase_add_test(c, a_reconfig_of_our_own);
+	tcase_add_loop_test(c, a_reconfig_that_ends_our_lead, 0, 3);
 	tcase_add_test(c, standalone_has_no_peers);
 	suite_add_tcase(s, c);
 	return s;
