@@ -406,8 +406,10 @@ check_part(struct zab *z)
 	if ((z->part == ZAB_FOLLOWER && z->config.observer) ||
 	    (z->part == ZAB_OBSERVER && !z->config.observer))
 		zab_look(z, "this server has another part now");
-	/* It has committed that it votes no more, and the others look for a voter (ZooKeeper: Leader.allowedToCommit). */
-	if (z->part == ZAB_LEADER && !z->config.standalone && !zab_is_voter(z, z->config.sid))
+	/* It has committed that it votes no more, and the others look for a voter (ZooKeeper: Leader.allowedToCommit). One
+	 * that has named its successor goes a little later, for its followers must hear of it. */
+	if (z->part == ZAB_LEADER && !z->config.standalone && !z->lead.resigned &&
+	    !zab_is_voter(z, z->config.sid))
 		zab_look(z, "this server does not vote any more");
 }
 
