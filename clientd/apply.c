@@ -422,13 +422,26 @@ shown_type(const struct tree_result *r)
 	return r->type == ZK_OP_CREATE_CONTAINER || r->type == ZK_OP_CREATE_TTL ? ZK_OP_CREATE2 : r->type;
 }
 
+/* As its client asked for it: the txn of a create2 in a multi is a create. */
+static struct tree_result
+as_asked(const struct tree_result *r, int32_t i, uint64_t stats_wanted)
+{
+	struct tree_result asked = *r;
+
+	if (r->type == ZK_OP_CREATE && (stats_wanted >> (i < 63 ? i : 63) & 1) != 0) {
+		asked.type = ZK_OP_CREATE2;
+		asked.has_stat = true;
+	}
+	return asked;
+}
+
 static void
-write_multi(const struct tree_result *res, struct buf *out)
+write_multi(const struct tree_result *res, uint64_t stats_wanted, struct buf *out)
 {
 	static const struct jute_multi_header end = { .type = -1, .done = true, .err = -1 };
 
 	for (int32_t i = 0; i < res->n; i++) {
-		const struct tree_result *r = &res->multi[i];
+		const struct tree_result asked = as_asked(&res->multi[i], i, stats_wanted), *r = &asked;
 		struct jute_multi_header h = { .type = shown_type(r) };
 		if (r->type == ZK_OP_ERROR) {
 			h.err = r->err;
@@ -443,10 +456,10 @@ write_multi(const struct tree_result *res, struct buf *out)
 }
 
 void
-tree_result_write(const struct tree_result *r, struct buf *out)
+tree_result_write(const struct tree_result *r, uint64_t stats_wanted, struct buf *out)
 {
 	if (r->type == ZK_OP_MULTI)
-		write_multi(r, out);
+		write_multi(r, stats_wanted, out);
 	else if (r->err == ZK_OK)
 		write_one(r, out);
 }

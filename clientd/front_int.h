@@ -105,12 +105,14 @@ struct pending {
 	uint64_t zxid;           /* of the txn; for a sync of the last txn before it */
 	struct front_conn *conn; /* NULL: nobody here waits for it */
 	uint64_t start_ms;
+	uint64_t stats_wanted; /* of a multi: see multi.h */
 	int32_t xid, op;
 };
 
 /* A write of an own client that is with the leader: in conn.asked. */
 struct asked {
 	uint64_t start_ms;
+	uint64_t stats_wanted; /* as in struct pending */
 	int32_t xid, op;
 	uint32_t bytes; /* of its frame */
 };

@@ -60,7 +60,9 @@ learner_credit(const struct front *f)
 int
 learner_write(struct front *f, struct front_conn *c, const struct prep_request *rq, uint64_t start_ms)
 {
-	struct asked a = { .start_ms = start_ms, .xid = rq->cxid, .op = rq->type };
+	struct asked a = {
+		.start_ms = start_ms, .stats_wanted = rq->stats_wanted, .xid = rq->cxid, .op = rq->type
+	};
 	int64_t n = put_request(f, MSG_REQUEST, rq);
 
 	if (n < 0)

@@ -9,6 +9,7 @@
 #include "front_int.h"
 
 #include "base/bytes.h"
+#include "multi.h"
 #include "jute/passwd.h"
 
 void
@@ -78,65 +79,28 @@ is_ephemeral(int32_t flags)
 	return flags == ZK_CREATE_EPHEMERAL || flags == ZK_CREATE_EPHEMERAL_SEQUENTIAL;
 }
 
-/* One create's body; others have none. */
-static bool
-reads_ephemeral(struct jute_reader *r, struct arena *a)
-{
-	struct jute_create_request q;
-
-	return jute_read_create_request(r, a, &q) && is_ephemeral(q.flags);
-}
-
-/* Elements of other kinds are skipped by their records; what cannot be read is for prep to refuse. */
 static bool
 multi_creates_ephemeral(struct jute_reader *r, struct arena *a)
 {
-	struct jute_multi_header h;
-	struct jute_set_data_request set;
-	struct jute_delete_request del;
-	struct jute_create_ttl_request ttl;
-	struct jute_check_version_request check;
+	struct multi_element e;
 
-	while (jute_read_multi_header(r, a, &h) && !h.done) {
-		switch (h.type) {
-		case ZK_OP_CREATE:
-		case ZK_OP_CREATE2:
-			if (reads_ephemeral(r, a))
-				return true;
-			break;
-		case ZK_OP_CREATE_CONTAINER:
-			reads_ephemeral(r, a);
-			break;
-		case ZK_OP_CREATE_TTL:
-			jute_read_create_ttl_request(r, a, &ttl);
-			break;
-		case ZK_OP_SET_DATA:
-			jute_read_set_data_request(r, a, &set);
-			break;
-		case ZK_OP_DELETE:
-			jute_read_delete_request(r, a, &del);
-			break;
-		case ZK_OP_CHECK:
-			jute_read_check_version_request(r, a, &check);
-			break;
-		default:
-			return false;
-		}
-		if (!jute_ok(r))
-			return false;
-	}
+	while (multi_next(r, a, &e))
+		if ((e.type == ZK_OP_CREATE || e.type == ZK_OP_CREATE2) && is_ephemeral(e.flags))
+			return true;
 	return false;
 }
 
 static bool
 wants_to_own(struct front *f, const struct request *rq)
 {
+	struct jute_create_request q;
 	struct jute_reader r;
 
 	jute_reader_init(&r, rq->body, UINT32_MAX);
 	if (rq->op == ZK_OP_MULTI)
 		return multi_creates_ephemeral(&r, &f->arena);
-	return (rq->op == ZK_OP_CREATE || rq->op == ZK_OP_CREATE2) && reads_ephemeral(&r, &f->arena);
+	return (rq->op == ZK_OP_CREATE || rq->op == ZK_OP_CREATE2) &&
+	       jute_read_create_request(&r, &f->arena, &q) && is_ephemeral(q.flags);
 }
 
 enum zk_error

@@ -163,7 +163,9 @@ write_error_element(struct buf *out, enum zk_error err)
 static enum zk_error
 run_element(struct prep_txn *x, const struct prep_op *op, const union prep_record *q)
 {
-	size_t before = buf_len(x->out), start = open_element(x->out, op->type);
+	/* Servers of ZooKeeper before 3.9 know no create2 in a multi's txn, and apply nothing of it. */
+	int32_t type = op->type == ZK_OP_CREATE2 ? ZK_OP_CREATE : op->type;
+	size_t before = buf_len(x->out), start = open_element(x->out, type);
 	enum zk_error err = op->run(x, q);
 
 	if (err == ZK_OK) {

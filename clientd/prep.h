@@ -53,6 +53,7 @@ struct prep_request {
 	struct slice body; /* the request record; empty for closeSession */
 	int64_t wall_ms;   /* becomes the txn's time */
 	int64_t now_ms;    /* monotonic; a new session's timeout begins here */
+	uint64_t stats_wanted; /* of a multi of an own client, for front: see multi.h */
 };
 
 /*

@@ -5,6 +5,7 @@
  * worked off before the second is applied. (ZooKeeper: CommitProcessor, FinalRequestProcessor.)
  */
 #include "front_int.h"
+#include "multi.h"
 
 #include "base/assert.h"
 #include "base/bytes.h"
@@ -265,6 +266,8 @@ start_write(struct front *f, struct front_conn *c, const struct request *rq)
 		.local = c->local,
 	};
 
+	if (rq->op == ZK_OP_MULTI)
+		prep.stats_wanted = multi_stats_wanted(rq->body, &f->arena);
 	if (write_begin(f, c, &prep, rq->start_ms) != 0) {
 		refuse(f, c, rq, ZK_SYSTEMERROR);
 		return;

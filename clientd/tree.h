@@ -153,8 +153,11 @@ int tree_apply(struct tree *t, struct slice txn, struct arena *a, const struct t
 
 /* ReplyHeader.err for the result: 0 also for a failed multi. */
 enum zk_error tree_result_error(const struct tree_result *r);
-/* Appends the response record that follows the ReplyHeader, nothing where the operation has none. */
-void tree_result_write(const struct tree_result *r, struct buf *out);
+/*
+ * Appends the response record that follows the ReplyHeader, nothing where the operation has none. stats_wanted: which
+ * creates of a multi were asked for as create2 (bit i for element i, bit 63 for all from there on).
+ */
+void tree_result_write(const struct tree_result *r, uint64_t stats_wanted, struct buf *out);
 
 /* ---- Snapshots. A tree writes at most one at a time. ---- */
 

@@ -123,6 +123,7 @@ write_propose(struct front *f, uint64_t seq, struct front_conn *conn, const stru
 		.zxid = frame.zxid,
 		.conn = conn,
 		.start_ms = start_ms,
+		.stats_wanted = rq->stats_wanted,
 		.xid = rq->cxid,
 		.op = rq->type,
 	};
@@ -204,6 +205,7 @@ write_learned(struct front *f, uint64_t zxid, struct slice txn, struct front_con
 
 	if (a != NULL) {
 		p.start_ms = a->start_ms;
+		p.stats_wanted = a->stats_wanted;
 		p.xid = a->xid;
 		p.op = a->op;
 	}
@@ -272,7 +274,7 @@ reply_txn(struct front *f, const struct pending *p, const struct tree_result *re
 	}
 	begun = reply_begin(c, p->xid, p->zxid);
 	if (err == ZK_OK)
-		tree_result_write(result, &c->out);
+		tree_result_write(result, p->stats_wanted, &c->out);
 	reply_end(f, c, begun, &rq, err);
 	if (p->op == ZK_OP_CLOSE_SESSION)
 		conn_finish(f, c);

@@ -96,7 +96,7 @@ apply_one(struct world *w)
 	FUZZ_CHECK(tree_apply(w->t, buf_slice(b), &w->arena, NULL, &res) == 0);
 	prep_applied(w->p, tree_applied(w->t));
 	buf_init(&reply, 1 << 20);
-	tree_result_write(&res, &reply);
+	tree_result_write(&res, UINT64_MAX, &reply);
 	buf_free(&reply);
 	buf_free(b);
 }

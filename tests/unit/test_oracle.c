@@ -200,7 +200,7 @@ check_reply(struct oracle *o, const struct request *q)
 	ck_assert_int_eq(tree_result_error(res), q->err);
 	buf_init(&reply, 16 << 20);
 	if (q->err == 0)
-		tree_result_write(res, &reply);
+		tree_result_write(res, 0, &reply);
 	assert_same(o, q, "reply", buf_slice(&reply), q->response);
 	buf_free(&reply);
 }

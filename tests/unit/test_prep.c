@@ -788,7 +788,7 @@ START_TEST(multi_log_form_when_it_fails)
 	jute_reader_init(&r, txn.record, UINT32_MAX);
 	ck_assert(jute_read_multi_txn(&r, &k.arena, &m));
 	ck_assert_int_eq(m.txns.n, 3);
-	ck_assert_int_eq(m.txns.v[0].type, ZK_OP_CREATE2);
+	ck_assert_int_eq(m.txns.v[0].type, ZK_OP_CREATE);
 	ck_assert_int_eq(m.txns.v[1].type, ZK_OP_ERROR);
 	ck_assert_int_eq((int32_t)get_be32(m.txns.v[1].data.data), ZK_NONODE);
 	ck_assert_int_eq(m.txns.v[2].type, ZK_OP_ERROR);
