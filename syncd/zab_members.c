@@ -280,7 +280,8 @@ zab_members_designate(struct zab *z, uint64_t zxid)
 	const struct members *m = z->pending_members;
 	struct zab_lead *l = &z->lead;
 
-	if (m == NULL || z->pending_zxid > zxid)
+	/* That of a predecessor is no news to those who have just taken over our history. */
+	if (m == NULL || z->pending_zxid > zxid || z->pending_zxid <= l->history)
 		return;
 	l->designated = z->config.sid;
 	if (z->config.reconfig &&
