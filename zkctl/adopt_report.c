@@ -12,7 +12,7 @@
 #include "base/quote.h"
 #include "term.h"
 
-enum { WIDTH = 100, INDENT = 6 };
+enum { INDENT = 6 };
 
 static const char *const headings[ADOPT_CLASSES] = {
 	[ADOPT_CARRIES] = "Carries over",
@@ -21,24 +21,6 @@ static const char *const headings[ADOPT_CLASSES] = {
 	[ADOPT_DECIDE] = "To be decided",
 	[ADOPT_STOPS] = "Stands in the way",
 };
-
-static void
-print_folded(FILE *out, const char *text)
-{
-	size_t at = 0;
-
-	while (*text != '\0') {
-		size_t len = strcspn(text, " ");
-		if (at == 0 || at + 1 + len > WIDTH) {
-			fprintf(out, "%s%*s", at == 0 ? "" : "\n", INDENT - 1, "");
-			at = INDENT - 1;
-		}
-		fprintf(out, " %.*s", (int)len, text);
-		at += 1 + len;
-		text += len + strspn(text + len, " ");
-	}
-	fputc('\n', out);
-}
 
 /* What a file says may hold anything. */
 static void
@@ -63,7 +45,7 @@ print_finding(FILE *out, const struct adopt_finding *f)
 		fprintf(out, " tier %d", f->tier);
 	fputc('\n', out);
 	if (f->text != NULL)
-		print_folded(out, f->text);
+		term_print_folded(out, 0, f->text, INDENT);
 }
 
 static void

@@ -13,7 +13,7 @@
 #include "json.h"
 #include "term.h"
 
-enum { WIDTH = 100, LEFT = 6 };
+enum { LEFT = 6 };
 
 static const char *const level_names[DOCTOR_LEVELS] = {
 	[DOCTOR_OK] = "ok",
@@ -214,24 +214,6 @@ worst(const struct doctor *d)
 	return level;
 }
 
-static void
-print_folded(const char *text, size_t indent)
-{
-	size_t at = 0;
-
-	while (*text != '\0') {
-		size_t len = strcspn(text, " ");
-		if (at == 0 || at + 1 + len > WIDTH) {
-			printf("%s%*s", at == 0 ? "" : "\n", (int)indent - 1, "");
-			at = indent - 1;
-		}
-		printf(" %.*s", (int)len, text);
-		at += 1 + len;
-		text += len + strspn(text + len, " ");
-	}
-	putchar('\n');
-}
-
 /* Servers and files may have said anything. */
 static const char *
 plain(struct doctor *d, const char *text)
@@ -253,11 +235,11 @@ print_people(struct doctor *d)
 	for (size_t i = 0; i < d->nchecks; i++) {
 		const struct check *c = &d->checks[i];
 		count[c->level]++;
-		printf("%s%-*s%s", term_style(styles[c->level]), LEFT, level_names[c->level],
-		       term_style(TERM_PLAIN));
-		printf("%s: %s\n", plain(d, c->subject), plain(d, c->text));
+		printf("%s%s%s", term_style(styles[c->level]), level_names[c->level], term_style(TERM_PLAIN));
+		term_print_folded(stdout, strlen(level_names[c->level]),
+				  doctor_format(d, "%s: %s", plain(d, c->subject), plain(d, c->text)), LEFT);
 		if (c->way != NULL)
-			print_folded(doctor_format(d, "-> %s", c->way), LEFT);
+			term_print_folded(stdout, 0, doctor_format(d, "-> %s", c->way), LEFT);
 	}
 	printf("\n%zu ok, %zu to look at, %zu in the way.\n", count[DOCTOR_OK], count[DOCTOR_WARN],
 	       count[DOCTOR_STOP]);

@@ -9,7 +9,7 @@
 #include "term.h"
 #include "zkctl.h"
 
-enum { LINE_WIDTH = 80, ABOUT_INDENT = 4 };
+enum { ABOUT_INDENT = 4 };
 
 static void
 print_findings(const struct config_report *r)
@@ -115,25 +115,6 @@ key_json(const struct config_key *k)
 			 k->tier, "about", k->about);
 }
 
-/* At most 80 columns, each line behind so many spaces. */
-static void
-print_folded(const char *text, size_t indent)
-{
-	size_t at = 0;
-
-	while (*text != '\0') {
-		size_t len = strcspn(text, " ");
-		if (at == 0 || at + 1 + len > LINE_WIDTH) {
-			printf("%s%*s", at == 0 ? "" : "\n", (int)indent - 1, "");
-			at = indent - 1;
-		}
-		printf(" %.*s", (int)len, text);
-		at += 1 + len;
-		text += len + strspn(text + len, " ");
-	}
-	putchar('\n');
-}
-
 static void
 print_key(const struct config_key *k)
 {
@@ -144,7 +125,7 @@ print_key(const struct config_key *k)
 		printf("  default %s, allowed %s", k->def == NULL ? "none" : k->def,
 		       config_key_allowed(k, allowed, sizeof allowed));
 	putchar('\n');
-	print_folded(k->about, ABOUT_INDENT);
+	term_print_folded(stdout, 0, k->about, ABOUT_INDENT);
 }
 
 static int

@@ -27,6 +27,25 @@ term_width(void)
 	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : WIDTH;
 }
 
+void
+term_print_folded(FILE *out, size_t used, const char *text, size_t indent)
+{
+	size_t at = indent - 1;
+
+	fprintf(out, "%*s", (int)(indent - 1 - used), "");
+	while (*text != '\0') {
+		size_t len = strcspn(text, " ");
+		if (at >= indent && at + 1 + len > WIDTH) {
+			fprintf(out, "\n%*s", (int)indent - 1, "");
+			at = indent - 1;
+		}
+		fprintf(out, " %.*s", (int)len, text);
+		at += 1 + len;
+		text += len + strspn(text + len, " ");
+	}
+	fputc('\n', out);
+}
+
 static bool
 colour(void)
 {

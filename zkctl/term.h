@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 enum term_style { TERM_PLAIN, TERM_DIM, TERM_BOLD, TERM_BRANCH, TERM_EPHEMERAL, TERM_BAD };
 
@@ -17,6 +18,12 @@ bool term_output_is_terminal(void);
 int term_width(void);
 /* Whether line drawing characters may be printed. */
 bool term_utf8(void);
+
+/*
+ * Words of a text in lines of at most 80 columns, each behind so many spaces, at least one; on the first line so many
+ * columns are used already, fewer than those spaces.
+ */
+void term_print_folded(FILE *out, size_t used, const char *text, size_t indent);
 
 /* A yes or no from the person at the terminal; true without asking where there is none. */
 bool term_confirm(const char *question);
