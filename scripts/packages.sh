@@ -3,7 +3,7 @@
 BUILD_PACKAGES="autoconf automake make gcc libc6-dev pkg-config libev-dev libsodium-dev
 	protobuf-c-compiler libprotobuf-c-dev zlib1g-dev nettle-dev libseccomp-dev libjansson-dev
 	libedit-dev libmicrohttpd-dev"
-TEST_PACKAGES="check gcovr clang libclang-rt-14-dev binutils python3 python3-pytest python3-kazoo
+TEST_PACKAGES="check gcovr clang libclang-rt-14-dev binutils python3 python3-pytest python3-pytest-xdist python3-kazoo
 	zookeeper zookeeper-bin libsnappy-java libzookeeper-mt-dev libcurator-recipes-java mandoc manpages manpages-dev groff git strace zsh jq iproute2
 	nftables util-linux mount e2fsprogs procps
 	systemd xz-utils bsdextrautils prometheus"

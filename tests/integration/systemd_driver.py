@@ -335,6 +335,7 @@ class Adopted(unittest.TestCase):
             f.write("[Service]\nExecStart=sleep infinity\nUser=daemon\n[Install]\nWantedBy=multi-user.target\n")
         with open("/etc/zkd/zoo.cfg") as f:
             self.own = f.read()
+        self.was = os.stat("/etc/zkd/zoo.cfg")
         systemctl("daemon-reload")
         systemctl("enable", "--now", "zookeeper")
 
@@ -342,6 +343,9 @@ class Adopted(unittest.TestCase):
         systemctl("disable", "--now", "zookeeper", "zkd")
         with open("/etc/zkd/zoo.cfg", "w") as f:
             f.write(self.own)
+        # What adopt installs is for the single unit's group; the daemons of the split form are not in it.
+        os.chown("/etc/zkd/zoo.cfg", self.was.st_uid, self.was.st_gid)
+        os.chmod("/etc/zkd/zoo.cfg", self.was.st_mode & 0o7777)
         shutil.rmtree(self.CONF)
         if os.path.exists(drop_in := os.path.join(self.UNITS, "zkd.service.d", "data.conf")):
             os.remove(drop_in)
