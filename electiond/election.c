@@ -417,6 +417,13 @@ election_deadline(const struct election *e)
 	return e->finalize_ms != 0 && e->finalize_ms < e->resend_ms ? e->finalize_ms : e->resend_ms;
 }
 
+bool
+election_has_role(const struct election *e, const struct vote *v)
+{
+	return e->phase == ELECTION_SETTLED && e->vote.leader == v->leader && e->vote.round == v->round &&
+	       e->vote.state == v->state;
+}
+
 const char *
 election_describe(const struct election *e, char *text, size_t size)
 {

@@ -81,7 +81,7 @@ struct election_config {
 enum election_event_type {
 	/* From syncd. */
 	ELECTION_LOOK, /* elect: vote.zxid = last logged (VOTE_ZXID_NONE: never initialised), vote.epoch = current */
-	ELECTION_ROLE, /* the node has a role without our doing: vote, with its state. Peers that look are told. */
+	ELECTION_ROLE, /* the node has another role than we know: vote, with its state. Peers that look are told. */
 	ELECTION_EPOCH,   /* synchronised: the vote's epoch is now vote.epoch */
 	ELECTION_LEAVE,   /* neither looking nor in a role: speak to nobody */
 	ELECTION_MEMBERS, /* members; an election that is under way begins again where others vote */
@@ -196,6 +196,13 @@ void election_step(struct election *e, const struct election_event *event);
 const struct election_action *election_actions(const struct election *e, size_t *n);
 /* Monotonic ms at which ELECTION_TICK is due; UINT64_MAX when nothing waits for time. */
 uint64_t election_deadline(const struct election *e);
+
+/*
+ * Whether v is the role that the node is known to have: syncd says it again when it is synchronised (ELECTION_EPOCH). It
+ * may have another one than we gave it: newer members, which a peer has sent us, come to syncd before our result does,
+ * and make a voter of an observer (ELECTION_ROLE).
+ */
+bool election_has_role(const struct election *e, const struct vote *v);
 
 /* One sentence for people about what the election is doing; returns text. */
 const char *election_describe(const struct election *e, char *text, size_t size);

@@ -96,7 +96,7 @@ election_answer_calls(struct election *e)
 	for (int64_t sid = 0; sid < SID_LIMIT; sid++) {
 		struct election_peer *p = &e->peers[sid];
 
-		if (p->called) /* so it is connected */
+		if (p->looks) /* so it is connected */
 			election_answer(e, sid);
 		p->called = false;
 	}

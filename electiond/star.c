@@ -65,14 +65,6 @@ on_look(void *owner, struct link *l, const struct frame *f)
 	return 0;
 }
 
-/* The same role as before: it is in sync, and only the epoch of its vote is new. */
-static bool
-is_known_role(const struct electiond *e, const struct vote *v)
-{
-	return e->core.phase == ELECTION_SETTLED && e->core.vote.leader == v->leader &&
-	       e->core.vote.round == v->round && e->core.vote.state == v->state;
-}
-
 static int
 on_role(void *owner, struct link *l, const struct frame *f)
 {
@@ -88,7 +80,7 @@ on_role(void *owner, struct link *l, const struct frame *f)
 	ev.vote.round = (int64_t)role->election_epoch;
 	ev.vote.zxid = (int64_t)role->zxid;
 	ev.vote.epoch = role->epoch;
-	if (is_known_role(e, &ev.vote))
+	if (election_has_role(&e->core, &ev.vote))
 		ev.type = ELECTION_EPOCH;
 	electiond_tell(e, &ev);
 	return 0;

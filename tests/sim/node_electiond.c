@@ -331,7 +331,7 @@ on_role(struct electiond *d, const struct frame *f)
 		.epoch = m->epoch,
 		.state = states[m->state],
 	};
-	if (d->election.phase == ELECTION_SETTLED)
+	if (election_has_role(&d->election, &e.vote))
 		e.type = ELECTION_EPOCH;
 	step(d, &e);
 	return NULL;

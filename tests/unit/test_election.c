@@ -1137,8 +1137,10 @@ START_TEST(a_newer_config_is_passed_on)
 	EXPECT(step(&ev), "");
 	/* one that does not look leaves that to its leader */
 	ev.notification.config = SLICE_LIT("version=5");
-	step(&(struct election_event){ .type = ELECTION_ROLE,
-				       .vote = vote_of(VOTE_FOLLOWING, 3, 5, 7, 2, 2) });
+	EXPECT(step(&(struct election_event){ .type = ELECTION_ROLE,
+					      .vote = vote_of(VOTE_FOLLOWING, 3, 5, 7, 2, 2) }),
+	       "2<F3/5/7/2");
+	now += ELECTION_ANSWER_GAP_MS;
 	EXPECT(step(&ev), "2<F3/5/7/2");
 }
 END_TEST
@@ -1188,6 +1190,39 @@ START_TEST(new_members_begin_the_election_again)
 	m.text = SLICE_NULL;
 	EXPECT(step(&ev), "");
 	ck_assert_uint_eq(e.members.text.len, 0);
+}
+END_TEST
+
+/*
+ * The peer that shows the leader has newer members, too: the election ends by the old ones, and syncd follows by the new
+ * ones. Who looks counts no observer, and may ask again only after a minute.
+ */
+START_TEST(newer_members_make_a_voter_of_who_has_settled)
+{
+	struct vote role = vote_of(VOTE_FOLLOWING, 3, 5, 4, 1, 0);
+	struct election_members m = voters(3);
+
+	m.observer = true;
+	begin(4, &m);
+	connect_to(3);
+	look(5, 1);
+	hear(1, 'F', 3, 5, 4, 1);
+	EXPECT(hear(3, 'D', 3, 5, 4, 1), "=O3/5/4/1");
+	m = voters(4);
+	m.version = 0x100000001;
+	EXPECT(step(&(struct election_event){ .type = ELECTION_MEMBERS, .members = &m }), "");
+	EXPECT(hear(2, 'L', 2, 5, 4, 1), "2<O3/5/4/1");
+	ck_assert(!election_has_role(&e, &role));
+	EXPECT(step(&(struct election_event){ .type = ELECTION_ROLE, .vote = role }), "2<F3/5/4/1");
+	ck_assert(election_has_role(&e, &role));
+	role.round++;
+	ck_assert(!election_has_role(&e, &role));
+	role.round--;
+	role.leader = 1;
+	ck_assert(!election_has_role(&e, &role));
+	look(5, 1);
+	role = e.vote;
+	ck_assert(!election_has_role(&e, &role));
 }
 END_TEST
 
@@ -1420,6 +1455,7 @@ main(void)
 		an_observer_does_not_call_back,
 		a_newer_config_is_passed_on,
 		new_members_begin_the_election_again,
+		newer_members_make_a_voter_of_who_has_settled,
 		says_no_more_than_is_asked,
 		pending_config,
 		hierarchical_quorum,
