@@ -219,12 +219,12 @@ def test_expiry_of_what_is_empty(pair):
             w.call(z.CREATE_CONTAINER, z.create("/used", flags=4))
             w.call(z.CREATE, z.create("/used/x"))
             w.call(z.CREATE_CONTAINER, z.create("/fresh", flags=4))
-            w.call(z.CREATE_TTL, z.create_ttl("/ttl", ttl=500))
+            w.call(z.CREATE_TTL, z.create_ttl("/ttl", ttl=2000))
             w.call(z.CREATE_TTL, z.create_ttl("/long", ttl=500000))
-            w.call(z.DELETE, z.path_version("/used/x"))
             for path in ("/used", "/ttl"):
                 w.call(z.EXISTS, z.path_watch(path, True))
-            gone = {w.receive(5).event() for _ in range(2)}
+            w.call(z.DELETE, z.path_version("/used/x"))
+            gone = {w.receive(20).event() for _ in range(2)}
             r = w.call(z.GET_CHILDREN, z.path_watch("/"))[1].body()
             outcomes.append((gone, sorted(r.vector(r.buffer))))
             w.call(z.CLOSE_SESSION)

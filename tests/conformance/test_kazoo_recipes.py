@@ -197,6 +197,8 @@ def test_tree_cache_over_a_restart(node, clients, root):
     cache.start()
     wait_until(lambda: (TreeEvent.INITIALIZED, None) in events, 5, "begun")
     two.ensure_path(f"{root}/tree/a/b/c")
+    # A change that comes before the cache has looked is no change to it.
+    wait_until(lambda: (TreeEvent.NODE_ADDED, f"{root}/tree/a/b/c") in events, 5, "told of the new ones")
     two.set(f"{root}/tree/a/b", b"1")
     wait_until(lambda: (TreeEvent.NODE_UPDATED, f"{root}/tree/a/b") in events, 5, "told of the change")
     restart(node, [one, two])
