@@ -325,7 +325,6 @@ on_non_voter(struct election *e, const struct election_event *ev)
 {
 	bool looks = ev->notification.vote.state == VOTE_LOOKING;
 
-	election_peer(e, ev->peer)->asked = looks;
 	if (looks && (e->phase != ELECTION_LOOKING || !e->members.observer))
 		election_answer(e, ev->peer);
 }
@@ -355,6 +354,7 @@ on_notification(struct election *e, const struct election_event *ev)
 	if (ev->peer == e->config.sid)
 		return;
 	p->looks = v->state == VOTE_LOOKING;
+	p->asked = p->looks && (v->zxid == VOTE_ZXID_NONE || !election_is_voter(e, ev->peer));
 	p->call = *v;
 	p->call_ms = e->now_ms;
 	if (e->phase == ELECTION_IDLE) {

@@ -143,7 +143,7 @@ struct election_peer {
 	bool dialled;     /* in the present interval */
 	bool redialled;   /* likewise, because a connection closed that had worked */
 	bool settled;     /* spoke last, in the present election, as one that does not look */
-	bool asked;       /* no voter, and looked when it spoke last */
+	bool asked;       /* no voter, or without data, and looked when it spoke last */
 	bool called;      /* looked while we were idle, and has not heard our vote */
 	bool looks;       /* spoke last as one that looks */
 	struct vote call; /* what it said last, */

@@ -16,9 +16,9 @@ bool election_is_voter(const struct election *e, int64_t sid);
 void election_tell_all(struct election *e);
 /* Our vote to a peer that wants it, unless it got it a moment ago. */
 void election_answer(struct election *e, int64_t sid);
-/* Our vote to those that looked while we were idle. */
+/* Our vote to those that look, as far as we have heard. */
 void election_answer_calls(struct election *e);
-/* The outcome to those that asked for it and are no voters. */
+/* The outcome to those that asked for it and have no part in it: they are no voters, or have no data. */
 void election_tell_askers(struct election *e);
 /* The end of an interval: our vote again, over new connections where the present ones do not work. */
 void election_resend(struct election *e);

@@ -1000,6 +1000,27 @@ START_TEST(an_asker_is_told_of_the_next_leader_too)
 }
 END_TEST
 
+/* Nor does a voter without data have a part in a round: it looks for whoever leads, and may ask again only after a minute. */
+START_TEST(a_voter_without_data_is_told_of_the_leader_too)
+{
+	begin_of(3, 1);
+	connect_to(3);
+	look(5, 1);
+	EXPECT(hear(3, 'L', 3, VOTE_ZXID_NONE, 9, 1), "");
+	EXPECT(hear(2, 'L', 2, 5, 1, 1), "2<L2/5/1/1 3<L2/5/1/1");
+	EXPECT(pass(200), "=F2/5/1/1 3<F2/5/1/1");
+	look(5, 1);
+	EXPECT(hear(2, 'L', 2, 5, 2, 1), "2<L2/5/2/1 3<L2/5/2/1");
+	EXPECT(pass(200), "=F2/5/2/1 3<F2/5/2/1");
+	/* it has found its leader */
+	EXPECT(hear(3, 'F', 2, 5, 2, 1), "");
+	look(5, 1);
+	on(ELECTION_REFUSED, 3);
+	hear(2, 'L', 2, 5, 3, 1);
+	EXPECT(pass(200), "=F2/5/3/1");
+}
+END_TEST
+
 /* Who called while we were idle may be no voter any more when we look: it is no part of the round. */
 START_TEST(a_call_of_one_who_votes_no_more)
 {
@@ -1446,6 +1467,7 @@ main(void)
 		a_non_voter_is_answered,
 		an_asker_that_went_away_is_not_told,
 		an_asker_is_told_of_the_next_leader_too,
+		a_voter_without_data_is_told_of_the_leader_too,
 		a_call_of_one_who_votes_no_more,
 		a_large_ensemble,
 		no_storm_of_answers,
