@@ -99,7 +99,7 @@ net_flip(struct sim *s)
 	list_for_each (e, &s->net_conns) {
 		struct conn *c = container_of(e, struct conn, link);
 
-		if (c->flips && (conn_flip(c, 0, bit) || conn_flip(c, 1, bit))) {
+		if (conn_flip(c, 0, bit) || conn_flip(c, 1, bit)) {
 			sim_trace(s, NULL, "bit flip", "from=%d to=%d", c->places[0], c->places[1]);
 			return;
 		}

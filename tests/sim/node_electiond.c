@@ -53,6 +53,23 @@ send_notification(struct electiond *d, const struct election_action *a)
 	buf_free(&b);
 }
 
+/*
+ * A vote proves nothing, so a wrong one has to be borne; a length as well. A list of members that is newer is believed, as
+ * ZooKeeper believes it: a flip in its version makes it one that no reconfig has made, and nothing tells. There is no zero
+ * in a list, and each notification begins with one.
+ */
+static bool
+may_flip(struct slice unread, size_t at)
+{
+	static const struct slice list = SLICE_LIT("server.");
+
+	for (size_t i = at + 1; i > 0 && unread.data[i - 1] != '\0'; i--)
+		if (unread.len - (i - 1) >= list.len &&
+		    slice_equal(slice_of(unread.data + i - 1, list.len), list))
+			return false;
+	return true;
+}
+
 static void
 dial(struct electiond *d, const struct election_action *a)
 {
@@ -64,7 +81,7 @@ dial(struct electiond *d, const struct election_action *a)
 	if (v->dial.conn != NULL)
 		return;
 	net_dial(&v->dial, &d->proc, net_place(d->proc.node->sid), to, &to->election_port);
-	v->dial.conn->flips = true;
+	v->dial.conn->may_flip = may_flip;
 }
 
 static void

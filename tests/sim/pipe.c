@@ -310,9 +310,11 @@ conn_flip(struct conn *c, int side, uint64_t bit)
 {
 	struct buf *b = &c->pipes[side].bytes;
 
-	if (buf_len(b) == 0)
+	if (c->may_flip == NULL || buf_len(b) == 0)
 		return false;
 	bit %= buf_len(b) * 8;
+	if (!c->may_flip(buf_slice(b), bit / 8))
+		return false;
 	b->data[b->off + bit / 8] ^= (uint8_t)(1u << bit % 8);
 	return true;
 }

@@ -46,7 +46,8 @@ struct conn {
 	int places[2];    /* of each side; PLACE_NONE: not over the network */
 	struct pipe pipes[2];
 	bool held[2];
-	bool flips;         /* a bit may flip on it: its protocol has to bear that */
+	/* Whether a bit of that byte may flip: where the protocol has to bear it. NULL: nowhere. */
+	bool (*may_flip)(struct slice unread, size_t at);
 	int64_t session;    /* a client's connection: its session once it has one; for the checks */
 	uint8_t configs[2]; /* a link of the star: those that each side runs with; for the checks */
 };
@@ -75,7 +76,7 @@ bool conn_was_reset(const struct conn *c, int side);
 void conn_close(struct conn *c, int side, bool crash);
 /* The network breaks it: both sides lose an arbitrary part, and find it out. Both still have to close. */
 void conn_break(struct conn *c);
-/* Flips a bit of what this side has sent and the other has not taken. False: there is nothing. */
+/* Flips a bit of what this side has sent and the other has not taken. False: there is nothing, or it may not. */
 bool conn_flip(struct conn *c, int side, uint64_t bit);
 /* The partition between from and to is over: what waited for that is under way. */
 void conn_let_pass(struct sim *s, int from, int to);
