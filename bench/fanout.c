@@ -114,9 +114,13 @@ on_reply(void *owner, struct session *s, const struct request *r, int32_t err, s
 	f->result->checked++;
 	if (r->op == REQUEST_SET)
 		count_down(f);
-	else if (r->op != REQUEST_WATCH)
+	else if (r->op != REQUEST_WATCH && r->op != REQUEST_SYNC)
 		swarm_stop(&f->swarm);
-	else if (--f->due == 0)
+	else if (--f->due > 0)
+		return;
+	else if (r->op == REQUEST_SYNC)
+		swarm_stop(&f->swarm);
+	else
 		go_on(f);
 }
 
@@ -162,6 +166,19 @@ call(struct fanout *f, uint32_t op)
 	return swarm_run(&f->swarm);
 }
 
+/* What one server of an ensemble acknowledged is seen at the others from now on. */
+static int
+catch_up(struct fanout *f)
+{
+	if (f->measure.server->naddresses == 1)
+		return 0;
+	f->swarm.now_ns = clock_mono_ns();
+	f->due = f->watchers;
+	for (unsigned i = 0; i < f->watchers; i++)
+		requests_send(&f->requests, &f->swarm.sessions[i], REQUEST_SYNC, 0, 0);
+	return swarm_run(&f->swarm);
+}
+
 static int
 watch(struct fanout *f)
 {
@@ -184,6 +201,7 @@ run(struct fanout *f)
 	error = swarm_run(&f->swarm);
 	error = error ?: call(f, REQUEST_CREATE_BASE);
 	error = error ?: call(f, REQUEST_CREATE_KEY);
+	error = error ?: catch_up(f);
 	error = error ?: watch(f);
 	error = error ?: call(f, REQUEST_GET);
 	f->result->read_back = error == 0 ? f->mark : 0;

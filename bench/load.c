@@ -280,12 +280,33 @@ run_step(struct load *l, const char *name, uint32_t op, uint32_t end)
 	return run_phase(l, name, next_step, STEP_DEPTH);
 }
 
+/* One of each session: the phase asks them in order, and cursor is the next. */
+static bool
+next_sync(struct load *l, struct session *s)
+{
+	if (s->index != l->cursor)
+		return false;
+	requests_send(&l->requests, s, REQUEST_SYNC, l->cursor++, 0);
+	return true;
+}
+
+/* What one server of an ensemble acknowledged is seen at the others from now on. */
+static int
+catch_up(struct load *l)
+{
+	l->cursor = 0;
+	return l->server->naddresses == 1 || l->server->keeps_nothing
+		   ? 0
+		   : run_phase(l, "synchronising", next_sync, 1);
+}
+
 static int
 prepare(struct load *l)
 {
 	int error = run_step(l, "preparing", REQUEST_CREATE_BASE, 1);
 
-	return error ?: run_step(l, "preparing", REQUEST_CREATE_KEY, l->settings->keys);
+	error = error ?: run_step(l, "preparing", REQUEST_CREATE_KEY, l->settings->keys);
+	return error ?: catch_up(l);
 }
 
 static int
@@ -375,6 +396,7 @@ load_run(const struct settings *settings, const struct server *server, struct re
 	error = swarm_run(&l.swarm);
 	error = error ?: prepare(&l);
 	error = error ?: run_load(&l, find_kind(settings->workload));
+	error = error ?: catch_up(&l);
 	error = error ?: read_back(&l);
 	result->pss_after = processes_pss_bytes(&server->processes);
 	error = error ?: clean_up(&l);

@@ -99,8 +99,8 @@ struct swarm_config
 zkbench_config(const struct settings *s, const struct server *server)
 {
 	return (struct swarm_config){
-		.address = server->address,
-		.address_len = server->address_len,
+		.addresses = server->addresses,
+		.naddresses = server->naddresses,
 		.sessions = s->connections,
 		.depth = s->depth,
 		.timeout_ms = s->timeout_ms,

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { PROCESSES_MAX = 16 };
+enum { PROCESSES_MAX = 64 };
 
 struct processes {
 	pid_t pids[PROCESSES_MAX];

@@ -107,6 +107,18 @@ check_nothing(const struct requests *q, const struct request *r, struct jute_rea
 	return all_read(body) ? NULL : unreadable;
 }
 
+static const char *
+check_path(const struct requests *q, const struct request *r, struct jute_reader *body, uint32_t *mark)
+{
+	struct slice path = jute_read_string(body);
+
+	(void)r;
+	(void)mark;
+	if (!all_read(body))
+		return unreadable;
+	return slice_equal(path, slice_str(q->base)) ? NULL : "the path of another znode";
+}
+
 static struct slice
 data_of(const struct requests *q)
 {
@@ -163,6 +175,13 @@ build_create(const struct requests *q, struct buf *b, struct slice path)
 }
 
 static void
+build_sync(const struct requests *q, struct buf *b, struct slice path)
+{
+	(void)q;
+	jute_write_string(b, path);
+}
+
+static void
 build_delete(const struct requests *q, struct buf *b, struct slice path)
 {
 	(void)q;
@@ -182,6 +201,7 @@ static const struct request_kind {
 	[REQUEST_SET] = { ZK_OP_SET_DATA, 'k', true, build_set, check_stat },
 	[REQUEST_EXISTS] = { ZK_OP_EXISTS, 'k', false, build_get, check_stat },
 	[REQUEST_CHILDREN] = { ZK_OP_GET_CHILDREN, 0, false, build_get, check_children },
+	[REQUEST_SYNC] = { ZK_OP_SYNC, 0, false, build_sync, check_path },
 	[REQUEST_CREATE] = { ZK_OP_CREATE, 'n', true, build_create, check_created },
 	[REQUEST_GET_NODE] = { ZK_OP_GET_DATA, 'n', false, build_get, check_data },
 	[REQUEST_DELETE_NODE] = { ZK_OP_DELETE, 'n', false, build_delete, check_nothing },

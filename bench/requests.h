@@ -18,6 +18,7 @@ enum request_op {
 	REQUEST_SET,
 	REQUEST_EXISTS,
 	REQUEST_CHILDREN, /* of the base: the keys */
+	REQUEST_SYNC,
 	REQUEST_CREATE,
 	REQUEST_GET_NODE, /* of what REQUEST_CREATE created */
 	REQUEST_DELETE_NODE,

@@ -56,7 +56,8 @@ put_connect_request(struct session *s)
 void
 swarm_open_session(struct swarm *w, struct session *s)
 {
-	struct sockaddr *address = (struct sockaddr *)&w->config.address;
+	const struct swarm_address *to = &w->config.addresses[s->index % w->config.naddresses];
+	const struct sockaddr *address = (const struct sockaddr *)&to->address;
 	int one = 1, fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	ASSERT(s->state == SESSION_CLOSED);
@@ -66,7 +67,7 @@ swarm_open_session(struct swarm *w, struct session *s)
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	s->began_ns = clock_mono_ns();
-	if (connect(fd, address, w->config.address_len) != 0 && errno != EINPROGRESS) {
+	if (connect(fd, address, to->len) != 0 && errno != EINPROGRESS) {
 		swarm_fail(w, "session %u: cannot connect: %s", s->index, strerror(errno));
 		close(fd);
 		return;

@@ -57,9 +57,14 @@ struct swarm_ops {
 	void (*tick)(void *owner);
 };
 
-struct swarm_config {
+struct swarm_address {
 	struct sockaddr_storage address;
-	socklen_t address_len;
+	socklen_t len;
+};
+
+struct swarm_config {
+	const struct swarm_address *addresses; /* the sessions take them in turn; outlive the swarm */
+	unsigned naddresses;
 	unsigned sessions, depth; /* depth: most requests in flight in a session */
 	uint32_t timeout_ms;      /* of the sessions */
 	uint32_t patience_ms;     /* no reply for so long, though one is due, is a failure */

@@ -98,7 +98,7 @@ print_help(void)
 	    "usage: zkbench [options] server\n"
 	    "       zkbench [options] --compare server server ...\n"
 	    "       zkbench [--size bytes] [--keys n] --serve-nothing port\n"
-	    "A server is [name=]host:port[,pid=n...][,runtime=dir], or nothing: one that does no work.\n\n");
+	    "A server is [name=]host:port[,host:port...][,pid=n...][,runtime=dir...], or nothing: one that does no work.\n\n");
 	for (size_t i = 0; i < ROWS; i++) {
 		snprintf(left, sizeof left, "-%c, --%s %s", rows[i].letter, rows[i].name,
 			 rows[i].argument != NULL ? rows[i].argument : "");

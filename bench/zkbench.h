@@ -14,7 +14,7 @@
 #include "bench/processes.h"
 #include "bench/swarm.h"
 
-enum { SERVER_NAME_BYTES = 64, WHY_BYTES = 256 };
+enum { SERVER_NAME_BYTES = 64, WHY_BYTES = 256, SERVER_ADDRESSES_MAX = 16 };
 
 struct settings {
 	const char *workload; /* its name */
@@ -29,8 +29,8 @@ struct settings {
 
 struct server {
 	char name[SERVER_NAME_BYTES];
-	struct sockaddr_storage address;
-	socklen_t address_len;
+	struct swarm_address addresses[SERVER_ADDRESSES_MAX]; /* several: an ensemble's servers */
+	unsigned naddresses;
 	struct processes processes;
 	bool
 	    keeps_nothing; /* it only answers: contents and versions mean nothing, and nothing is read back */

@@ -26,13 +26,16 @@ complain(const char *text, const char *why)
 }
 
 static int
-resolve(struct server *server, char *address, const char *text)
+add_address(struct server *server, char *address, const char *text)
 {
+	struct swarm_address *to = &server->addresses[server->naddresses];
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list;
 	char *port = strrchr(address, ':');
 	size_t len;
 	int error;
 
+	if (server->naddresses == SERVER_ADDRESSES_MAX)
+		return complain(text, "too many addresses");
 	if (port == NULL || port[1] == '\0')
 		return complain(text, "not HOST:PORT");
 	*port++ = '\0';
@@ -44,8 +47,9 @@ resolve(struct server *server, char *address, const char *text)
 	error = getaddrinfo(address, port, &hints, &list);
 	if (error != 0)
 		return complain(text, gai_strerror(error));
-	memcpy(&server->address, list->ai_addr, list->ai_addrlen);
-	server->address_len = list->ai_addrlen;
+	memcpy(&to->address, list->ai_addr, list->ai_addrlen);
+	to->len = list->ai_addrlen;
+	server->naddresses++;
 	freeaddrinfo(list);
 	return 0;
 }
@@ -54,7 +58,7 @@ static int
 start_nothing(struct server *server, const char *text, const struct settings *s)
 {
 	struct nothing_config config = { .size = s->size, .keys = s->keys };
-	struct sockaddr_in *sa = (struct sockaddr_in *)&server->address;
+	struct sockaddr_in *sa = (struct sockaddr_in *)&server->addresses[0].address;
 	int ends[2], listener;
 	uint16_t port = 0;
 
@@ -73,12 +77,13 @@ start_nothing(struct server *server, const char *text, const struct settings *s)
 		return complain(text, "cannot be started");
 	*sa = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(port) };
 	sa->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	server->address_len = sizeof *sa;
+	server->addresses[0].len = sizeof *sa;
+	server->naddresses = 1;
 	return processes_add(&server->processes, server->child);
 }
 
 static int
-add_part(struct server *server, const char *part, const char *text)
+add_part(struct server *server, char *part, const char *text)
 {
 	int error = -EINVAL;
 	char *end;
@@ -90,6 +95,8 @@ add_part(struct server *server, const char *part, const char *text)
 			error = processes_add(&server->processes, (pid_t)pid);
 	} else if (strncmp(part, "runtime=", 8) == 0) {
 		error = processes_add_zkd(&server->processes, part + 8);
+	} else if (strchr(part, '=') == NULL) {
+		return add_address(server, part, text);
 	}
 	return error == 0 ? 0 : complain(text, error == -EINVAL ? "pid=N or runtime=DIR" : strerror(-error));
 }
@@ -126,7 +133,8 @@ server_parse(struct server *server, const char *text, const struct settings *s)
 	if (error == 0 && strcmp(address, nothing_word) == 0)
 		error = start_nothing(server, text, s);
 	else if (error == 0)
-		error = resolve(server, address + (server->keeps_nothing ? sizeof nothing_word : 0), text);
+		error =
+		    add_address(server, address + (server->keeps_nothing ? sizeof nothing_word : 0), text);
 	while (error == 0 && (part = strsep(&rest, ",")) != NULL)
 		error = add_part(server, part, text);
 	return error;

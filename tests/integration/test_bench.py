@@ -14,6 +14,7 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
 
+import loopback  # noqa: E402
 import zkd_node  # noqa: E402
 import zkwire  # noqa: E402
 
@@ -135,6 +136,21 @@ def test_zkbench_compare(node):
     assert ratios["throughput"]["median"] == pytest.approx(sum(rounds) / 2, abs=0.01)
     table = zkbench(*SHORT[1:], "-r", "1", "--compare", node.hosts, "nothing").stdout
     assert f"{node.hosts} / nothing" in table
+
+
+def test_zkbench_of_an_ensemble():
+    """The sessions go to all servers, and read there what others wrote."""
+    with loopback.Ensemble(["zkd"] * 3, keys={"tickTime": 500, "maxClientCnxns": 0}) as e:
+        nodes = list(e.nodes.values())
+        server = ",".join([e.hosts, *(f"runtime={n.runtime}" for n in nodes)])
+        for workload in ("get", "set", "create", "children", "watch"):
+            r = zkbench("-w", workload, *SHORT, "-c", "6", "-k", "600", server)
+            assert r.returncode == 0, f"{workload}: {r.stderr}"
+            (run,) = json.loads(r.stdout)["runs"]
+            assert run["operations"] > 0
+            assert run["server_cpu_s"] > 0
+        for n in nodes:
+            assert int(re.search(r"^Received: (\d+)$", n.word("srvr"), re.M).group(1)) > 600
 
 
 class Liar:
@@ -287,6 +303,8 @@ def test_zkbench_nobody_serves():
         ["-w", "watch", "nothing"],
         ["127.0.0.1:1,pid=0"],
         ["127.0.0.1:1,colour=red"],
+        ["127.0.0.1:1,colour"],
+        ["127.0.0.1:1" + 16 * ",127.0.0.1:2"],
         ["--zkd-runtime", "/nonexistent", "127.0.0.1:1"],
         ["--serve-nothing", "0"],
     ],
