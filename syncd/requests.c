@@ -33,7 +33,7 @@ requests_reset(struct requests *r)
 	window_reset(&r->bytes, r->serial);
 	r->first = r->given = 0;
 	r->head_number = 1;
-	r->last_number = 0;
+	r->last_number = r->out_bytes = 0;
 }
 
 static struct learner_request *
@@ -91,6 +91,7 @@ requests_give(struct requests *r, const struct learner_request **request, struct
 			continue;
 		*request = at(r, i);
 		*body = window_body(&r->bytes, i);
+		r->out_bytes += body->len;
 		return ++r->last_number;
 	}
 	return 0;
@@ -110,6 +111,7 @@ void
 requests_consume(struct requests *r)
 {
 	ASSERT(r->given > 0);
+	r->out_bytes -= window_body(&r->bytes, 0).len;
 	drop_first(r);
 	r->head_number++;
 	drop_gone(r);
@@ -122,7 +124,7 @@ requests_take_back(struct requests *r, bool died)
 		at(r, i)->deaths++;
 	r->given = 0;
 	r->head_number = 1;
-	r->last_number = 0;
+	r->last_number = r->out_bytes = 0;
 }
 
 uint32_t

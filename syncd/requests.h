@@ -34,6 +34,7 @@ struct requests {
 	size_t given;         /* so many of the oldest clientd has, or had before they were gone */
 	uint64_t head_number; /* of the oldest that clientd has */
 	uint64_t last_number; /* given last */
+	uint64_t out_bytes;   /* of those that clientd has */
 };
 
 void requests_init(struct requests *r);
@@ -48,6 +49,12 @@ void requests_add(struct requests *r, uint32_t peer, uint16_t type, struct slice
  * until the next requests_add.
  */
 uint64_t requests_give(struct requests *r, const struct learner_request **request, struct slice *body);
+/* How many clientd has and has not answered; their bytes are out_bytes. */
+static inline uint64_t
+requests_out(const struct requests *r)
+{
+	return r->last_number + 1 - r->head_number;
+}
 /* The one that clientd has to answer next, or NULL; it has *number. */
 const struct learner_request *requests_oldest(const struct requests *r, uint64_t *number, struct slice *body);
 /* The oldest is answered. */

@@ -64,8 +64,11 @@ enum zab_role { ZAB_LOOKING, ZAB_LEADER, ZAB_FOLLOWER, ZAB_OBSERVER, ZAB_READONL
 
 enum {
 	ZAB_ERROR_BYTES = 160, /* of a disk's trouble in words, with its NUL */
-	/* What is proposed may pass the credit by this factor (sockets read, expiry); then the link ends. */
-	ZAB_CREDIT_SLACK = 2,
+	/*
+	 * What is proposed may pass the credit by this factor; then the link ends. Requests of learners may be on their way
+	 * to clientd while its own clients use up the credit, and a txn may be larger than its request (closeSession).
+	 */
+	ZAB_CREDIT_SLACK = 3,
 	/* logd may be away for so long before it is worth a warning; a leader then gives up. */
 	ZAB_LOGD_ABSENT_MS = 2000,
 	ZAB_PEERS_MAX = 512,
@@ -291,6 +294,7 @@ enum zab_task_type { ZAB_NO_TASK, ZAB_STORE_EPOCHS, ZAB_TRUNCATE, ZAB_INSTALL };
 struct zab_task {
 	enum zab_task_type type;
 	uint64_t seq; /* of the newest */
+	bool asked;   /* this logd, of it; epochs wait for one */
 	struct zab_epochs epochs;
 	uint64_t zxid;
 };

@@ -33,6 +33,17 @@ join(struct zab *z, uint64_t origin, struct slice a, struct slice b)
 	return slice_of(bytes, ORIGIN_BYTES + a.len + b.len);
 }
 
+/*
+ * Each learner keeps to a credit of its own, and together they may ask for many times what the leader's clientd may have
+ * under way; what is beyond waits here. clientd's own clients use the same credit, and stop at the same mark.
+ */
+static bool
+has_credit(const struct zab *z)
+{
+	return z->open_txns + requests_out(&z->requests) < z->config.window_txns &&
+	       z->open_bytes + z->requests.out_bytes < z->config.window_bytes;
+}
+
 void
 zab_request_give(struct zab *z)
 {
@@ -43,7 +54,7 @@ zab_request_give(struct zab *z)
 	/* A clientd that comes back serves, and takes requests, when all that it has loaded is committed. */
 	if (!zab_lead_is_on(z) || z->phase != ZAB_READY || z->committed < z->role_proposed)
 		return;
-	while ((number = requests_give(&z->requests, &r, &body)) != 0)
+	while (has_credit(z) && (number = requests_give(&z->requests, &r, &body)) != 0)
 		zab_send(z, ZAB_CLIENTD, r->type, number, 0, r->type == MSG_SYNC ? SLICE_NULL : body);
 }
 
@@ -104,7 +115,11 @@ zab_request_consumed(struct zab *z, uint64_t number, uint16_t type)
 const char *
 zab_on_drop(struct zab *z, const struct zab_event *event)
 {
-	return zab_request_consumed(z, event->frame.seq, MSG_DROP);
+	const char *reason = zab_request_consumed(z, event->frame.seq, MSG_DROP);
+
+	if (reason == NULL)
+		zab_request_give(z);
+	return reason;
 }
 
 /* Answers */
@@ -176,8 +191,10 @@ zab_on_sync_answer(struct zab *z, const struct zab_event *event)
 	struct zab_wait w = { .zxid = z->proposed, .peer = find_asker(z), .type = MSG_SYNC };
 	const char *reason = zab_request_consumed(z, event->frame.seq, MSG_SYNC);
 
-	if (reason == NULL)
+	if (reason == NULL) {
 		answer_in_turn(z, &w);
+		zab_request_give(z);
+	}
 	return reason;
 }
 
@@ -191,8 +208,10 @@ zab_on_revalidated(struct zab *z, const struct zab_event *event)
 		return "malformed body";
 	memcpy(w.data, event->frame.body.data + ORIGIN_BYTES, ANSWER_BYTES);
 	reason = zab_request_consumed(z, event->frame.seq, MSG_REVALIDATE);
-	if (reason == NULL)
+	if (reason == NULL) {
 		answer_in_turn(z, &w);
+		zab_request_give(z);
+	}
 	return reason;
 }
 

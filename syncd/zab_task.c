@@ -20,6 +20,7 @@ send_epochs(struct zab *z)
 {
 	struct zab_action *a = zab_act(z, ZAB_SEND_EPOCHS, ZAB_LOGD);
 
+	z->task.asked = true;
 	a->frame.seq = z->task.seq;
 	a->epochs = z->task.epochs;
 }
@@ -66,6 +67,7 @@ zab_install(struct zab *z, uint64_t zxid)
 void
 zab_task_lost(struct zab *z)
 {
+	z->task.asked = false;
 	if (z->task.type == ZAB_TRUNCATE || z->task.type == ZAB_INSTALL) {
 		z->task.type = ZAB_NO_TASK;
 		z->log_unknown = true;
@@ -82,7 +84,8 @@ zab_task_again(struct zab *z)
 	if (z->task.epochs.accepted < z->epochs.accepted)
 		z->task.epochs.accepted = z->epochs.accepted;
 	zab_members_keep(z);
-	if (z->task.type == ZAB_STORE_EPOCHS)
+	/* What it says of its log may have led to the task a moment ago. */
+	if (z->task.type == ZAB_STORE_EPOCHS && !z->task.asked)
 		send_epochs(z);
 }
 

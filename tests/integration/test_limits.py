@@ -4,12 +4,15 @@ an error that says so, and others notice little of either.
 """
 
 import contextlib
+import os
 import re
 import selectors
 import struct
+import subprocess
 import threading
 import time
 
+import loopback
 import pytest
 import zkd_node
 import zkwire as z
@@ -232,3 +235,15 @@ def test_events_that_nobody_reads(make_node):
     assert i > 500 and witness.worst < 1
     assert re.search(rf"peer=127.0.0.1:\d+ session=0x{deaf.session:x} reason=.more output waits", node.log_end())
     deaf.close()
+
+
+def test_learners_share_the_credit_of_their_leader():
+    """Each server's clients ask for as much as its own globalOutstandingLimit lets through; the leader gets it all."""
+    with loopback.Ensemble(["zkd"] * 3, keys={"tickTime": 500, "maxClientCnxns": 0, "globalOutstandingLimit": 20}) as e:
+        for workload in ("set", "create"):
+            bench = os.path.join(zkd_node.BUILD, "bench", "zkbench")
+            r = subprocess.run([bench, "-w", workload, "-c", "24", "-p", "32", "-d", "1", e.hosts], capture_output=True, timeout=60)
+            assert r.returncode == 0, r.stderr.decode()
+        for node in e.nodes.values():
+            with open(node.log_path) as f:
+                assert "link down" not in f.read()

@@ -17,6 +17,7 @@
 
 enum {
 	WINDOW_TXNS = 64,
+	SMALL_WINDOW_TXNS = 2, /* what one server's clients ask for uses it up */
 	WINDOW_BYTES = 1 << 20,
 	TICK_MS = 2000,
 	INIT_LIMIT = 10,
@@ -438,6 +439,8 @@ act(struct syncd *s, enum zab_link from)
 	const struct zab_action *a = zab_actions(s->zab, &n);
 
 	for (size_t i = 0; i < n; i++) {
+		if (a[i].type == ZAB_CLOSE && s->proc.sim->mutation == MUTATE_NOTHING)
+			sim_fail(s->proc.sim, "syncd finds fault with a sibling: %s", a[i].reason);
 		if (a[i].type != ZAB_CLOSE)
 			how[a[i].type](s, &a[i]);
 		else if (a[i].link == from)
@@ -783,7 +786,8 @@ reconfigure(struct syncd *s)
 	struct buf txn;
 
 	if (z->role == ZAB_LEADER && z->phase == ZAB_READY && z->pending_members == NULL &&
-	    z->open_txns < WINDOW_TXNS && (uint32_t)zxid != UINT32_MAX && has_quorum_of(z, s->reconfigure)) {
+	    z->open_txns < z->config.window_txns && (uint32_t)zxid != UINT32_MAX &&
+	    has_quorum_of(z, s->reconfigure)) {
 		buf_init(&txn, 2 * MEMBERS_BYTES);
 		put_reconfig(s, zxid, &txn);
 		sim_trace(s->proc.sim, &s->proc, "reconfigures", "zxid=0x%llx voters=0x%x",
@@ -877,7 +881,8 @@ syncd_start(struct proc *p)
 		.fast_ms = p->sim->story == NULL && p->sim->seed % 8 == 6 ? FAST_MS : 0,
 		.clientd_absent_ms = 1000,
 		.max_snap_syncs = 10,
-		.window_txns = WINDOW_TXNS,
+		.window_txns =
+		    p->sim->story == NULL && p->sim->seed % 4 == 1 ? SMALL_WINDOW_TXNS : WINDOW_TXNS,
 		.window_bytes = WINDOW_BYTES,
 		.commit_log_count = p->sim->story != NULL ? 20 : 100,
 		.commit_log_bytes = 1 << 20,

@@ -352,20 +352,20 @@ END_TEST
 START_TEST(credit_has_an_end)
 {
 	serve_from(0);
-	for (uint64_t zxid = 1; zxid <= 8; zxid++)
+	for (uint64_t zxid = 1; zxid <= 12; zxid++)
 		propose(zxid);
-	ck_assert_uint_eq(z.open_txns, 8);
-	EXPECT(propose(9), "C:close(proposals beyond all credit)");
+	ck_assert_uint_eq(z.open_txns, 12);
+	EXPECT(propose(13), "C:close(proposals beyond all credit)");
 	/* What was taken stays. */
-	EXPECT(durable(8), "");
-	ck_assert_uint_eq(z.committed, 8);
+	EXPECT(durable(12), "");
+	ck_assert_uint_eq(z.committed, 12);
 }
 END_TEST
 
 START_TEST(credit_in_bytes)
 {
 	serve_from(0);
-	for (uint64_t zxid = 1; zxid <= 2; zxid++) {
+	for (uint64_t zxid = 1; zxid <= 3; zxid++) {
 		uint8_t body[990] = { 0 };
 
 		put_be64(body + 12, zxid);
@@ -376,8 +376,8 @@ START_TEST(credit_in_bytes)
 		    .fd = -1,
 		    .frame = { .type = MSG_PROPOSE, .zxid = zxid, .body = slice_of(body, sizeof body) } });
 	}
-	ck_assert_uint_eq(z.open_bytes, 1980);
-	EXPECT(propose(3), "C:close(proposals beyond all credit)");
+	ck_assert_uint_eq(z.open_bytes, 2970);
+	EXPECT(propose(4), "C:close(proposals beyond all credit)");
 }
 END_TEST
 

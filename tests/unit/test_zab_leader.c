@@ -610,6 +610,46 @@ START_TEST(syncs_wait_for_what_is_outstanding)
 }
 END_TEST
 
+/* Learners have a credit each; what they ask for together waits while the leader's own is used up. */
+START_TEST(requests_wait_for_credit)
+{
+	lead();
+	NODE->zab.config.window_txns = 3;
+	net_propose(1, 0);
+	for (int i = 0; i < 4; i++)
+		say_data(PACKET_REQUEST, PACKET_NO_ZXID, request, sizeof request - 1);
+	say_data(PACKET_REQUEST, PACKET_NO_ZXID, sync_request, sizeof sync_request - 1);
+	ck_assert_uint_eq(NODE->zab.requests.last_number, 2);
+	/* A request that becomes a txn leaves the credit as it was. */
+	net_propose(1, 1);
+	ck_assert_uint_eq(NODE->zab.requests.last_number, 2);
+	/* One that does not gives it back, and so does a commit. */
+	net_frame(1, ZAB_CLIENTD, MSG_DROP, 0, 2, 0, SLICE_NULL);
+	ck_assert_uint_eq(NODE->zab.requests.last_number, 3);
+	net_run();
+	say(PACKET_ACK, ZXID(2, 2));
+	ck_assert_uint_eq(NODE->zab.requests.last_number, 5);
+	net_frame(1, ZAB_CLIENTD, MSG_DROP, 0, 3, 0, SLICE_NULL);
+	net_frame(1, ZAB_CLIENTD, MSG_DROP, 0, 4, 0, SLICE_NULL);
+	ck_assert_uint_eq(net_asked(1, MSG_SYNC)->event.frame.seq, 5);
+	net_frame(1, ZAB_CLIENTD, MSG_SYNC, 0, 5, 0, SLICE_NULL);
+	ck_assert_uint_eq(requests_out(&NODE->zab.requests), 0);
+	ck_assert_uint_eq(NODE->zab.requests.out_bytes, 0);
+	/* The same in bytes: one is given as long as there is any credit. */
+	NODE->zab.config.window_bytes = sizeof request;
+	say_data(PACKET_REQUEST, PACKET_NO_ZXID, request, sizeof request - 1);
+	say_data(PACKET_REQUEST, PACKET_NO_ZXID, request, sizeof request - 1);
+	ck_assert_uint_eq(NODE->zab.requests.last_number, 6);
+	net_link_down(1, ZAB_CLIENTD);
+	net_link_up(1, ZAB_CLIENTD);
+	net_run();
+	ck_assert_uint_eq(NODE->zab.requests.last_number, 1);
+	net_frame(1, ZAB_CLIENTD, MSG_DROP, 0, 1, 0, SLICE_NULL);
+	ck_assert_uint_eq(NODE->zab.requests.last_number, 2);
+	ck_assert_str_eq(NODE->ended, "");
+}
+END_TEST
+
 /* Two txns with a sync between them, committed at once: a server of ZooKeeper takes its answers in this order only. */
 START_TEST(a_sync_is_answered_between_two_commits)
 {
@@ -1899,6 +1939,7 @@ make_suite(void)
 	tcase_add_test(c, held_connections);
 	tcase_add_test(c, garbage_before_it_is_live);
 	tcase_add_test(c, requests_go_to_clientd_and_come_back_as_txns);
+	tcase_add_test(c, requests_wait_for_credit);
 	tcase_add_test(c, syncs_wait_for_what_is_outstanding);
 	tcase_add_test(c, a_sync_is_answered_between_two_commits);
 	tcase_add_test(c, answers_that_make_no_sense);
