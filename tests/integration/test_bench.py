@@ -14,6 +14,7 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
 
+import apache_node  # noqa: E402
 import loopback  # noqa: E402
 import zkd_node  # noqa: E402
 import zkwire  # noqa: E402
@@ -324,3 +325,13 @@ def test_catchup():
     assert facts["killed"]["worst_ms_with"][0] > 0 and facts["killed"]["worst_ms_without"][0] > 0
     assert facts["behind"]["txns"] == 500 and facts["behind"]["seconds"] > 0
     assert facts["wiped"]["znodes"] == 500 and facts["wiped"]["p99_ms_meanwhile"] > 0
+
+
+@pytest.mark.skipif(not apache_node.installed(), reason="Apache ZooKeeper is not installed")
+def test_run_ensemble():
+    command = [os.path.join(zkd_node.TOP, "bench", "run-ensemble"), "--rounds", "1", "--seconds", "0.1", "--warm-up", "0"]
+    r = run(sys.executable, *command)
+    assert r.returncode == 0, r.stderr
+    rows = [line.split(" | ") for line in r.stdout.splitlines() if line.startswith("| ")]
+    assert len(rows) > 10
+    assert {len(row) for row in rows} == {len(rows[0])}

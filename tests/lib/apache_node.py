@@ -39,6 +39,7 @@ class ApacheNode:
         self.host = host
         self.jars = jars
         self.heap = heap
+        self.jvm = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]  # quick to start, slow at work: a bench takes them away
         self.wrap = wrap or (lambda command: command)
         self.own_folder = folder is None
         self.folder = folder or tempfile.mkdtemp(prefix="apache-zk-test-")
@@ -87,8 +88,7 @@ class ApacheNode:
                     [
                         JAVA,
                         f"-Xmx{self.heap}",
-                        "-XX:+UseSerialGC",
-                        "-XX:TieredStopAtLevel=1",
+                        *self.jvm,
                         *(f"-D{k}={v}" for k, v in self.properties.items()),
                         "-cp",
                         ":".join([classpath(), *(f"{JARS}/{jar}.jar" for jar in self.jars)]),
