@@ -38,7 +38,7 @@ def lonely():
         for kind in ("zkd", "apache"):
             e = loopback.Ensemble([kind, "zkd", "zkd"], each={1: {**admin, "admin.serverPort": zkd_node.free_port()}})
             if kind == "apache":
-                e.nodes[1].jars = ["servlet-api"]
+                e.nodes[1].jars.append("servlet-api")
             made.append(e)
             e.launch(1)
             wait_until(lambda e=e: e.nodes[1].word("srvr") and answers(e), 60, "it answers")

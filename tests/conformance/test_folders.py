@@ -48,7 +48,7 @@ class Folder:
         if self.apart:
             os.makedirs(os.path.join(self.path, "logs"), exist_ok=True)
         properties["org.slf4j.simpleLogger.defaultLogLevel"] = "error"
-        return apache_node.ApacheNode(folder=self.path, keys=self.keys(), properties=properties, jars=["slf4j-simple"])
+        return apache_node.ApacheNode(folder=self.path, keys=self.keys(), properties=properties)
 
     def copy(self, name):
         """For another reader: nothing of this one's run time."""

@@ -37,7 +37,7 @@ class ApacheNode:
         """host, wrap: as in zkd_node.Node. jars: names of further jars on its class path."""
         self.port = port or free_port()
         self.host = host
-        self.jars = jars
+        self.jars = ["slf4j-simple", *jars]  # the first makes it log; a bench takes it away
         self.heap = heap
         self.jvm = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]  # quick to start, slow at work: a bench takes them away
         self.wrap = wrap or (lambda command: command)
@@ -130,7 +130,7 @@ class ApacheNode:
         if self.own_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def log_end(self, lines=40):
+    def log_end(self, lines=80):
         with open(self.log_path, errors="replace") as f:
             return "".join(f.readlines()[-lines:])
 
