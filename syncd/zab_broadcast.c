@@ -9,21 +9,32 @@
 #include "base/bytes.h"
 #include "zab_internal.h"
 
+static void
+propose_to(struct zab *z, struct zab_peer *p, uint64_t zxid, struct slice txn)
+{
+	zab_put(z, p, PACKET_PROPOSAL, zxid, txn);
+	p->sent = zxid;
+	if (p->ack_zxid == 0) {
+		p->ack_zxid = zxid;
+		p->ack_ms = z->now_ms;
+	}
+}
+
 void
 zab_broadcast_proposal(struct zab *z, uint64_t zxid, struct slice txn)
 {
-	for (size_t i = 0; i < z->npeers; i++) {
-		struct zab_peer *p = z->peers[i];
+	for (size_t i = 0; i < z->npeers; i++)
+		if (z->peers[i]->state >= PEER_NEWLEADER && !z->peers[i]->observer)
+			propose_to(z, z->peers[i], zxid, txn);
+}
 
-		if (p->state < PEER_NEWLEADER || p->observer)
-			continue;
-		zab_put(z, p, PACKET_PROPOSAL, zxid, txn);
-		p->sent = zxid;
-		if (p->ack_zxid == 0) {
-			p->ack_zxid = zxid;
-			p->ack_ms = z->now_ms;
-		}
-	}
+void
+zab_broadcast_rest(struct zab *z, struct zab_peer *p)
+{
+	const struct window *w = &z->window;
+
+	for (size_t i = window_after(w, p->sent); i < w->count && !p->observer; i++)
+		propose_to(z, p, window_at(w, i)->zxid, window_body(w, i));
 }
 
 /* The reconfig that is being committed: who leads from now on goes with it, and to an observer the txn. */
@@ -64,13 +75,10 @@ commit_to(struct zab *z, struct zab_peer *p, size_t from, size_t to)
 void
 zab_broadcast_commits(struct zab *z, size_t from, size_t to)
 {
-	for (size_t i = 0; i < z->npeers; i++) {
-		struct zab_peer *p = z->peers[i];
-
-		/* An observer that is not in sync finds them in the window when it comes to them. */
-		if (p->state >= (p->observer ? PEER_NEWLEADER : PEER_SYNCING))
-			commit_to(z, p, from, to);
-	}
+	/* A learner that is not in sync finds them in the window when it comes to them. */
+	for (size_t i = 0; i < z->npeers; i++)
+		if (z->peers[i]->state >= PEER_NEWLEADER)
+			commit_to(z, z->peers[i], from, to);
 }
 
 const char *

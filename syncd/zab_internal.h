@@ -315,6 +315,8 @@ event_handler zab_on_channel_frame, zab_on_channel_closed;
 /* zab_broadcast.c */
 /* A txn was accepted; zxid up to which all is committed has risen from `from`. */
 void zab_broadcast_proposal(struct zab *z, uint64_t zxid, struct slice txn);
+/* NEWLEADER is sent: what is proposed behind it, and not committed. */
+void zab_broadcast_rest(struct zab *z, struct zab_peer *p);
 void zab_broadcast_commits(struct zab *z, size_t from, size_t to);
 void zab_broadcast_beat(struct zab *z);
 void zab_broadcast_ping(struct zab *z, struct zab_peer *p);

@@ -2,8 +2,10 @@
  * What a learner is missing, as its leader sees it: the decision between DIFF, TRUNC and SNAP, and the txns that follow
  * from memory. Where memory does not reach back, channel.c asks logd. Invariants: what is sent is of our history, in
  * order, without a gap, and COMMIT goes only for what is committed (of a leader that is not established: its whole
- * initial history, which the learner keeps to itself until UPTODATE). Nothing pins the window: it is trimmed as it
- * likes, and what it lost meanwhile comes from the disk. Source: ZooKeeper, LearnerHandler.syncFollower.
+ * initial history, which the learner keeps to itself until UPTODATE). What is not committed is proposed behind NEWLEADER:
+ * a COMMIT behind it of a PROPOSAL before it ends a learner of ZooKeeper 3.8.0 in the middle of its log
+ * (ZOOKEEPER-4394). Nothing pins the window: it is trimmed as it likes, and what it lost meanwhile comes from the disk.
+ * Source: ZooKeeper, LearnerHandler.syncFollower.
  */
 #include "base/assert.h"
 #include "zab_internal.h"
@@ -112,16 +114,14 @@ zab_sync_go_on(struct zab *z, struct zab_peer *p)
 	for (size_t i = window_after(w, p->sent); i < w->count; i++) {
 		uint64_t zxid = window_at(w, i)->zxid;
 
+		if (zxid > limit)
+			break;
 		if (!zab_sync_has_room(p))
 			return;
-		if (zxid <= limit) {
-			zab_sync_send_committed(z, p, zxid, window_body(w, i));
-		} else if (!p->observer) {
-			zab_put(z, p, PACKET_PROPOSAL, zxid, window_body(w, i));
-			p->sent = zxid;
-		}
+		zab_sync_send_committed(z, p, zxid, window_body(w, i));
 	}
 	send_newleader(z, p);
+	zab_broadcast_rest(z, p);
 }
 
 void

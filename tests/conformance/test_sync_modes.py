@@ -108,6 +108,9 @@ class Sync:
         for n, kind in self.kinds.items():
             if kind == "apache":
                 assert "zk_digest_mismatches_count\t0\n" in self.e.nodes[n].word("mntr"), f"server {n}"
+                with open(self.e.nodes[n].log_path) as f:
+                    bad = re.findall(r"^.*(?:NullPointerException|Current zxid).*$", f.read(), re.M)
+                assert not bad, f"server {n} says {bad[:3]}"  # it lost its leader in the middle of a sync, and logs twice
 
     def logs(self):
         zkd = [n for n, kind in self.kinds.items() if kind == "zkd"]

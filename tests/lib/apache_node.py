@@ -130,7 +130,7 @@ class ApacheNode:
         if self.own_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def log_end(self, lines=80):
+    def log_end(self, lines=300):
         with open(self.log_path, errors="replace") as f:
             return "".join(f.readlines()[-lines:])
 

@@ -29,6 +29,7 @@ struct session {
 	bool created, open; /* as committed; before, it is only proposed */
 	bool expiring;      /* its end has been proposed, with reason */
 	uint64_t heard_us;
+	uint64_t epoch; /* it was created in */
 };
 
 /* A committed txn. */
@@ -271,7 +272,7 @@ propose_session(struct model *m, int64_t id)
 }
 
 static void
-open_session(struct model *m, int64_t id, int32_t timeout_ms)
+open_session(struct model *m, int64_t id, int32_t timeout_ms, uint64_t epoch)
 {
 	struct session *s = find_session(m, id);
 
@@ -282,6 +283,7 @@ open_session(struct model *m, int64_t id, int32_t timeout_ms)
 	}
 	s->created = s->open = true;
 	s->timeout_ms = timeout_ms;
+	s->epoch = epoch;
 }
 
 bool
@@ -318,6 +320,14 @@ model_may_be_over(const struct model *m, int64_t session)
 	const struct session *s = find_session(m, session);
 
 	return s == NULL || !s->open || s->expiring || silent(m, s);
+}
+
+bool
+model_is_unheard_of(const struct model *m, const struct node *n, int64_t session)
+{
+	const struct session *s = find_session(m, session);
+
+	return s != NULL && node_epoch(n) < s->epoch;
 }
 
 bool
@@ -664,7 +674,7 @@ apply(struct model *m, struct slice txn)
 	if (h.type == ZK_OP_RECONFIG)
 		do_reconfig(m, txn);
 	else if (h.type == ZK_OP_CREATE_SESSION)
-		open_session(m, h.session, (int32_t)get_be32(txn.data + TXNLOG_TXN_MIN));
+		open_session(m, h.session, (int32_t)get_be32(txn.data + TXNLOG_TXN_MIN), h.zxid >> 32);
 	else if (h.type == ZK_OP_CLOSE_SESSION && h.cxid == 0)
 		do_close(m, h.session, h.zxid);
 	else if (h.session == 0)

@@ -99,6 +99,8 @@ unsigned model_events(const struct model *m, const char *path, bool below, uint6
 bool model_happened(const struct model *m, const char *path, int32_t type, uint64_t zxid);
 /* Whether the session may be over by now: closed, or silent for so long that it may be closed. */
 bool model_may_be_over(const struct model *m, int64_t session);
+/* Whether the session was created in an epoch that the server does not know yet. */
+bool model_is_unheard_of(const struct model *m, const struct node *n, int64_t session);
 /* Whether its creation is committed; it may be over again. */
 bool model_was_created(const struct model *m, int64_t session);
 bool model_is_open(const struct model *m, int64_t session);

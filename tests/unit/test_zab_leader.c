@@ -248,7 +248,7 @@ START_TEST(acks_end_with_their_connection)
 	peer = net_connect(1);
 	say_info(PACKET_FOLLOWERINFO, 2, 2, 0);
 	say_ackepoch(-1, ZXID(2, 1));
-	expect("LEADERINFO 200000000 +4, TRUNC 100000005, PROPOSAL 200000001 +48, NEWLEADER 200000000");
+	expect("LEADERINFO 200000000 +4, TRUNC 100000005, NEWLEADER 200000000, PROPOSAL 200000001 +48");
 	say(PACKET_ACK, ZXID(2, 0));
 	ck_assert_uint_eq(NODE->zab.committed, ZXID(1, 5));
 	say(PACKET_ACK, ZXID(2, 1));
@@ -269,7 +269,7 @@ START_TEST(proposals_before_and_behind_newleader)
 	peer = net_connect(1);
 	say_info(PACKET_FOLLOWERINFO, 3, 2, 0);
 	say_ackepoch(2, ZXID(1, 5));
-	expect("LEADERINFO 200000000 +4, DIFF 100000005, PROPOSAL 200000001 +48, NEWLEADER 200000000");
+	expect("LEADERINFO 200000000 +4, DIFF 100000005, NEWLEADER 200000000, PROPOSAL 200000001 +48");
 	net_propose(1, 0);
 	net_run();
 	expect("PROPOSAL 200000002 +48, PROPOSAL 200000002 +48");

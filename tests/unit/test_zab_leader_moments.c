@@ -531,7 +531,7 @@ START_TEST(packets_lost_on_purpose)
 	expect("");
 	ck_assert_uint_eq(lost, 1);
 	join(PACKET_FOLLOWERINFO, 3, 2, -1, ZXID(1, 5));
-	expect("LEADERINFO 200000000 +4, DIFF 100000005, PROPOSAL 200000001 +48, NEWLEADER 200000000");
+	expect("LEADERINFO 200000000 +4, DIFF 100000005, NEWLEADER 200000000, PROPOSAL 200000001 +48");
 	losing = false;
 	peer = follower;
 	net_propose(1, 0);
@@ -541,7 +541,7 @@ START_TEST(packets_lost_on_purpose)
 	net_step(1, &(struct zab_event){ .type = ZAB_PEER_CLOSED, .fd = -1, .peer = follower });
 	join(PACKET_FOLLOWERINFO, 2, 2, -1, ZXID(1, 5));
 	ck_assert_ptr_nonnull(
-	    strstr(net_heard(), "PROPOSAL 200000001 +48, PROPOSAL 200000002 +48, NEWLEADER"));
+	    strstr(net_heard(), "NEWLEADER 200000000, PROPOSAL 200000001 +48, PROPOSAL 200000002 +48"));
 }
 END_TEST
 
