@@ -13,7 +13,7 @@ all calls is checked (tests/lib/history.py) and every server read.
 
 --servers names the kind of each, zkd or apache, and those that only observe: the same test runs on Apache ZooKeeper and
 on mixtures. Where an Apache server takes part a broken sync is shown and not counted: theirs do not wait for a quorum,
-and break it by themselves. Nor is an Apache server's disk made to fail: it appends behind a failed append, comes back
+and break it by themselves; nor is a hole in its log where its log writer died (ZOOKEEPER-4409). Nor is an Apache server's disk made to fail: it appends behind a failed append, comes back
 with a log with holes (zkctl log verify), and then lacks acknowledged writes; and it exits over a commit that
 never came, so no single packets are lost beside it. The plan of faults follows from the seed alone. The last line is "N passed, N failed"; the status is 1 if any failed, 77 where there can be no namespaces. SIGINT
 ends the faults early, not the checks; a second one ends all.
@@ -26,6 +26,7 @@ import contextlib
 import itertools
 import os
 import random
+import re
 import shutil
 import signal
 import statistics
@@ -70,6 +71,7 @@ PROMISES = {
     "sync": "a read behind a sync shows what was acknowledged before it",
     "lost": "every acknowledged write is there at the end",
     "agreement": "all servers hold the same at the end",
+    "log writer": "a server of Apache whose log writer has died holds the same nevertheless",
     "watches": "an event comes before the read that shows the change, also over reconnects",
     "locks": "the lock is never held twice",
     "ephemerals": "an ephemeral lives as long as its session",
@@ -105,7 +107,7 @@ class Chaos:
         self.kinds_seen = set(args.servers)
 
     def forgiving(self):
-        return ("sync",) if "apache" in self.kinds_seen else ()
+        return ("sync", "log writer") if "apache" in self.kinds_seen else ()
 
     # whom it hits
 
@@ -481,13 +483,20 @@ class Chaos:
         except asyncio.TimeoutError:
             self.judge.violation("settling", "a server cannot be read at the end")
             states = []
-        self.history.check(states)
+        holed = {n for n, s in enumerate(self.ensemble.servers, 1) if has_lost_its_log_writer(s)}
+        whole = [state for n, state in enumerate(states, 1) if n not in holed]
+        self.history.check(whole)
+        for n, state in enumerate(states, 1):
+            self.check_created(n, state, "log writer" if n in holed else "lost")
+            if n in holed and whole and state != whole[0]:
+                self.judge.violation("log writer", f"server {n} differs from those whose log is whole")
+        return states
+
+    def check_created(self, n, state, promise):
         for w in self.writers:
             for path, zxid in w.created.items():
-                for n, state in enumerate(states, 1):
-                    if path not in state:
-                        self.judge.violation("lost", f"{path} (0x{zxid:x}) is not on server {n}")
-        return states
+                if path not in state:
+                    self.judge.violation(promise, f"{path} (0x{zxid:x}) is not on server {n}")
 
     async def read_server(self, server):
         """path -> (data, version, mzxid) of every znode that the writers made, behind a sync."""
@@ -519,6 +528,24 @@ class Chaos:
             f"{sum(w.events for w in self.watchers)} events, {self.lock.grants} locks, worst stall {self.machine.worst:.2f} s"
         )
         return print_promises(PROMISES, self.judge, self.forgiving())
+
+
+def has_lost_its_log_writer(server):
+    """
+    ZooKeeper 3.8.0 applies what its leader commits before its own log has it. When the leader goes meanwhile, the thread
+    that writes the log dies over the ACK that it cannot send (ZOOKEEPER-4409), with all that it had still to write; the
+    server lives on without, logs what comes behind, and at its next start the hole is lost data. One whose leader left
+    something out is not excused: it says what it expected.
+    """
+    path = os.path.join(server.folder, "zookeeper.log")
+    if server.kind != "apache" or not os.path.exists(path):
+        return False
+    with open(path, errors="replace") as f:
+        said = f.read()
+    jumps = re.findall(r"Got zxid 0x(\w+) expected 0x(\w+)", said)
+    # The first that it hears of a leader, and the first of an epoch, it does not expect.
+    skipped = [zxid for zxid, expected in jumps if expected != "1" and not zxid.endswith("00000001")]
+    return not skipped and "Severe unrecoverable error, from thread : SyncThread" in said
 
 
 def print_promises(promises, judge, forgiving=()):
