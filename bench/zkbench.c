@@ -71,7 +71,7 @@ static const struct option_row rows[] = {
 	{ 'u', "warm-up", "s", OPTION_SECONDS, AT(settings.warm_s), 0, 1e6, "before that (default 1)" },
 	{ 'n', "requests", "n", OPTION_OTHER, 0, 0, 0, "end after so many in place of after a time" },
 	{ 'P', "pid", "n", OPTION_OTHER, 0, 0, 0, "a process of the server, for CPU and memory; repeatable" },
-	{ 'z', "zkd-runtime", "dir", OPTION_OTHER, 0, 0, 0, "the server is zkd, with this runtimeDir" },
+	{ 'z', "zkd-runtime", "dir", OPTION_OTHER, 0, 0, 0, "the server is zkd, with this runtimeDir; repeatable" },
 	{ 'C', "compare", NULL, OPTION_OTHER, 0, 0, 0,
 	  "run against several servers in turn; ratios of the first to the others" },
 	{ 'r', "rounds", "n", OPTION_WHOLE, AT(settings.rounds), 1, 1000, "of a comparison (default 3)" },

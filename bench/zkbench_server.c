@@ -96,9 +96,12 @@ add_part(struct server *server, char *part, const char *text)
 	} else if (strncmp(part, "runtime=", 8) == 0) {
 		error = processes_add_zkd(&server->processes, part + 8);
 	} else if (strchr(part, '=') == NULL) {
-		return add_address(server, part, text);
+		return server->keeps_nothing ? complain(text, "a server that does no work has one address")
+					     : add_address(server, part, text);
 	}
-	return error == 0 ? 0 : complain(text, error == -EINVAL ? "pid=N or runtime=DIR" : strerror(-error));
+	return error == 0
+		   ? 0
+		   : complain(text, error == -EINVAL ? "HOST:PORT, pid=N or runtime=DIR" : strerror(-error));
 }
 
 static int

@@ -46,7 +46,7 @@ void requests_add(struct requests *r, uint32_t peer, uint16_t type, struct slice
 
 /*
  * The oldest that clientd does not have: its number, or 0 when it has all. From then on clientd has it. *body is valid
- * until the next requests_add.
+ * until window_settle(&r->bytes), also when more is added before: see window.h.
  */
 uint64_t requests_give(struct requests *r, const struct learner_request **request, struct slice *body);
 /* How many clientd has and has not answered; their bytes are out_bytes. */

@@ -58,6 +58,7 @@ void
 zab_init(struct zab *z, const struct zab_config *config)
 {
 	ASSERT(config->sid < SID_LIMIT && config->window_txns > 0 && config->window_bytes > 0);
+	ASSERT(ZAB_CREDIT_SLACK * config->window_bytes + ZAB_OUT_PAUSE < ZAB_OUT_MAX);
 	memset(z, 0, sizeof *z);
 	z->config = *config;
 	z->role_number = config->role_base;

@@ -65,17 +65,19 @@ enum zab_role { ZAB_LOOKING, ZAB_LEADER, ZAB_FOLLOWER, ZAB_OBSERVER, ZAB_READONL
 enum {
 	ZAB_ERROR_BYTES = 160, /* of a disk's trouble in words, with its NUL */
 	/*
-	 * What is proposed may pass the credit by this factor; then the link ends. Requests of learners may be on their way
-	 * to clientd while its own clients use up the credit, and a txn may be larger than its request (closeSession).
+	 * What is proposed may pass the credit by this factor; then the link ends. Requests of learners may be on their
+	 * way to clientd while its own clients use up the credit, and a txn may be larger than its request (closeSession).
 	 */
 	ZAB_CREDIT_SLACK = 3,
 	/* logd may be away for so long before it is worth a warning; a leader then gives up. */
 	ZAB_LOGD_ABSENT_MS = 2000,
 	ZAB_PEERS_MAX = 512,
 	ZAB_OUT_PAUSE = 1 << 20,  /* bytes waiting for a peer that stop the sources of its synchronisation */
-	ZAB_OUT_MAX = 128 << 20,  /* that close it */
-	ZAB_REQUESTS_MAX = 10000, /* of one learner, not consumed by clientd */
-	ZAB_REQUEST_BYTES_MAX = 64 << 20,
+	ZAB_OUT_MAX = 256 << 20,  /* that close it; more than all that may be proposed and not committed */
+	/* Of one learner, not consumed by clientd. Its own credit limits writes, not what sessions ask that come all at once. */
+	ZAB_REQUESTS_MAX = 1 << 20,
+	/* The bytes of them, as a factor of the credit: the learner keeps to one, and its last request may go beyond. */
+	ZAB_REQUEST_BYTES_SLACK = 2,
 };
 
 struct zab_filter;
@@ -294,7 +296,7 @@ enum zab_task_type { ZAB_NO_TASK, ZAB_STORE_EPOCHS, ZAB_TRUNCATE, ZAB_INSTALL };
 struct zab_task {
 	enum zab_task_type type;
 	uint64_t seq; /* of the newest */
-	bool asked;   /* this logd, of it; epochs wait for one */
+	bool asked;   /* this logd has been told of it: epochs wait where there is none */
 	struct zab_epochs epochs;
 	uint64_t zxid;
 };

@@ -33,7 +33,9 @@ zab_broadcast_rest(struct zab *z, struct zab_peer *p)
 {
 	const struct window *w = &z->window;
 
-	for (size_t i = window_after(w, p->sent); i < w->count && !p->observer; i++)
+	if (p->observer)
+		return;
+	for (size_t i = window_after(w, p->sent); i < w->count; i++)
 		propose_to(z, p, window_at(w, i)->zxid, window_body(w, i));
 }
 

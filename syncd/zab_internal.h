@@ -320,7 +320,6 @@ void zab_broadcast_rest(struct zab *z, struct zab_peer *p);
 void zab_broadcast_commits(struct zab *z, size_t from, size_t to);
 void zab_broadcast_beat(struct zab *z);
 void zab_broadcast_ping(struct zab *z, struct zab_peer *p);
-/* Brings it from what it was sent to what is proposed now; from then on it gets all that is. */
 void zab_broadcast_tell_learners(struct zab *z);
 packet_handler zab_lead_ping;
 

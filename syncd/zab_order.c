@@ -327,7 +327,7 @@ zab_on_propose(struct zab *z, const struct zab_event *event)
 		return "proposal out of order";
 	if (f->body.len < TXN_HEADER_BYTES || get_be64(f->body.data + TXN_HEADER_ZXID) != f->zxid)
 		return "proposal whose txn has another zxid";
-	if (z->open_txns >= ZAB_CREDIT_SLACK * z->config.window_txns ||
+	if (z->open_txns >= (uint64_t)ZAB_CREDIT_SLACK * z->config.window_txns ||
 	    f->body.len > limit_bytes - z->open_bytes)
 		return "proposals beyond all credit";
 	/* The last zxid of an epoch is nobody's (ZooKeeper: Leader.propose, XidRolloverException). */

@@ -63,7 +63,8 @@ keep(struct zab *z, struct zab_peer *p, uint16_t type, struct slice a, struct sl
 {
 	struct slice body = join(z, p->origin, a, b);
 
-	if (p->requests >= ZAB_REQUESTS_MAX || body.len > ZAB_REQUEST_BYTES_MAX - p->request_bytes)
+	if (p->requests >= ZAB_REQUESTS_MAX ||
+	    p->request_bytes + body.len > ZAB_REQUEST_BYTES_SLACK * z->config.window_bytes)
 		return "more requests than are kept for one learner";
 	p->requests++;
 	p->request_bytes += body.len;

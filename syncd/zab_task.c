@@ -96,6 +96,7 @@ take_answer(struct zab *z, const struct zab_event *event, enum zab_task_type typ
 	if (z->task.type != type || event->frame.seq != z->task.seq)
 		return "an answer to what was not asked";
 	z->task.type = ZAB_NO_TASK;
+	z->task.asked = false;
 	return NULL;
 }
 

@@ -305,6 +305,8 @@ def test_zkbench_nobody_serves():
         ["127.0.0.1:1,pid=0"],
         ["127.0.0.1:1,colour=red"],
         ["127.0.0.1:1,colour"],
+        ["nothing,127.0.0.1:1"],
+        ["nothing@127.0.0.1:1,127.0.0.1:2"],
         ["127.0.0.1:1" + 16 * ",127.0.0.1:2"],
         ["--zkd-runtime", "/nonexistent", "127.0.0.1:1"],
         ["--serve-nothing", "0"],
@@ -330,7 +332,7 @@ def test_catchup():
 @pytest.mark.skipif(not apache_node.installed(), reason="Apache ZooKeeper is not installed")
 def test_run_ensemble():
     command = [os.path.join(zkd_node.TOP, "bench", "run-ensemble"), "--rounds", "1", "--seconds", "0.1", "--warm-up", "0"]
-    r = run(sys.executable, *command)
+    r = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=180)
     assert r.returncode == 0, r.stderr
     rows = [line.split(" | ") for line in r.stdout.splitlines() if line.startswith("| ")]
     assert len(rows) > 10

@@ -440,7 +440,8 @@ START_TEST(limits_close_a_learner)
 	/* Requests that clientd has not consumed, by their bytes. */
 	setup();
 	lead();
-	zab_find_peer(&NODE->zab, peer)->request_bytes = ZAB_REQUEST_BYTES_MAX - 32;
+	zab_find_peer(&NODE->zab, peer)->request_bytes =
+	    ZAB_REQUEST_BYTES_SLACK * NODE->zab.config.window_bytes - 32;
 	say_data(PACKET_REQUEST, PACKET_NO_ZXID, request, sizeof request - 1); /* origin, no ids, 20 */
 	ck_assert_str_eq(NODE->closed, "");
 	say_data(PACKET_REQUEST, PACKET_NO_ZXID, request, sizeof request - 1);
