@@ -24,6 +24,7 @@ pytestmark = pytest.mark.skipif(not zkd_node.built(), reason="zkd is not built")
 
 KEYS = {"snapCount": 60, "preAllocSize": 16, "autopurge.purgeInterval": 0, "tickTime": 2000}
 WRITES = 150
+RECORDS_MIN = 12  # in the newest log, to be damaged in parts
 EXIT_DATA_DIR = 3
 SEAL = 8 + 4 + 1  # a checksum, and the string "/"
 
@@ -194,12 +195,24 @@ class Base:
             staying.connect(timeout_ms=40000)  # its session is never closed
             assert w.call(z.CREATE, z.create("/value", b"0"))[1].err == 0
             for i in range(1, WRITES + 1):
-                assert w.call(z.SET_DATA, z.set_data("/value", b"%d" % i))[1].err == 0
-                assert w.call(z.CREATE, z.create(f"/n{i}", b"d" * (i % 90), acl_of(i)))[1].err == 0
+                self.write_two(w, i)
             w.call(z.CLOSE_SESSION)
+            writes = WRITES
+            while self.records_in_newest_log() < RECORDS_MIN:  # it rolls when it likes
+                writes += 1
+                self.write_two(staying, writes)
             # a snapshot that was begun is finished
             zkd_node.wait_until(lambda: self.snapshots_are_done(node), 10, "the snapshot is written")
-        return WRITES
+        return writes
+
+    @staticmethod
+    def write_two(wire, n):
+        assert wire.call(z.SET_DATA, z.set_data("/value", b"%d" % n))[1].err == 0
+        assert wire.call(z.CREATE, z.create(f"/n{n}", b"d" * (n % 90), acl_of(n)))[1].err == 0
+
+    def records_in_newest_log(self):
+        names = [n for n in os.listdir(self.data) if n.startswith("log.")]
+        return len(entries(self.read(max(names, key=lambda n: int(n.split(".")[1], 16)))))
 
     @staticmethod
     def snapshots_are_done(node):
@@ -247,10 +260,10 @@ class Base:
         count = len(made)
         assert made == {f"n{i}" for i in range(1, count + 1)}, "a gap in what is there"
         assert all(d == b"d" * (int(n[1:]) % 90) for n, d in data.items())
-        if count == WRITES and value == WRITES:
+        if count == self.written and value == self.written:
             return "whole", log
         assert value in (count, count + 1) or (value is None and count == 0), (value, count)
-        assert "torn tail cut" in log, f"SILENT LOSS: {count} of {WRITES} are there\n{log}"
+        assert "torn tail cut" in log, f"SILENT LOSS: {count} of {self.written} are there\n{log}"
         return "cut", log
 
     def judge_refusal(self, status, log):
