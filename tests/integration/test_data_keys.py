@@ -19,7 +19,7 @@ def version2(node, log=False):
 
 
 def files(node, kind, log=False):
-    names = [n for n in os.listdir(version2(node, log)) if n.startswith(kind + ".")]
+    names = [n for n in os.listdir(version2(node, log)) if n.startswith(kind + ".") and not n.endswith(".tmp")]
     return sorted(names, key=lambda n: int(n.split(".")[1], 16))
 
 
