@@ -94,12 +94,12 @@ class Disk:
 class Clock:
     def __init__(self, folder):
         self.path = os.path.join(folder, "wallclock")
-        self.library = os.path.join(folder, "wallclock.so")
+        self.preload = os.path.join(folder, "wallclock.so")
         self.step(0)
-        run(shutil.which("cc") or "gcc", "-shared", "-fPIC", "-O1", "-D_GNU_SOURCE", "-o", self.library, CLOCK_SOURCE)
+        run(shutil.which("cc") or "gcc", "-shared", "-fPIC", "-O1", "-D_GNU_SOURCE", "-o", self.preload, CLOCK_SOURCE)
 
     def wrap(self, command):
-        return ["env", f"LD_PRELOAD={self.library}", f"ZKD_WALLCLOCK={self.path}", *command]
+        return ["env", f"LD_PRELOAD={self.preload}", f"ZKD_WALLCLOCK={self.path}", *command]
 
     def step(self, milliseconds):
         """In one piece, as the readers have it mapped."""
