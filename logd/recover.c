@@ -290,7 +290,7 @@ open_log(struct store *s, uint64_t log_zxid, const struct txnlog_end *end, bool 
 		ret = d->ops->sync(d, s->handle);
 	if (ret == 0)
 		ret = d->ops->info(d, s->handle, &s->info);
-	s->end = (struct store_end){ true, log_zxid, end->good, end->last_zxid, s->info.size };
+	s->end = (struct store_end){ true, log_zxid, end->good, end->last_zxid, s->info.size, 0 };
 	s->durable = end->last_zxid;
 	return ret;
 }

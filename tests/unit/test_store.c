@@ -2537,6 +2537,105 @@ START_TEST(space_ahead)
 }
 END_TEST
 
+/* Which writes of zeros there were: of the last one, where, and how long. */
+static struct {
+	const struct store_disk_ops *below;
+	struct store_disk_ops ops;
+	unsigned count;
+	uint64_t at, len;
+} zeros_seen;
+
+static int
+watch_write(struct store_disk *d, int handle, uint64_t offset, const void *data, size_t len)
+{
+	const uint8_t *bytes = data;
+	size_t n = 0;
+
+	while (n < len && bytes[n] == 0)
+		n++;
+	if (n == len) {
+		zeros_seen.count++;
+		zeros_seen.at = offset;
+		zeros_seen.len = len;
+	}
+	return zeros_seen.below->write(d, handle, offset, data, len);
+}
+
+static void
+watch_zeros(struct fake_disk *f)
+{
+	zeros_seen.below = f->disk.ops;
+	zeros_seen.ops = *f->disk.ops;
+	zeros_seen.ops.write = watch_write;
+	zeros_seen.count = 0;
+	f->disk.ops = &zeros_seen.ops;
+}
+
+/* Zeros are written into allocated space, once for many small batches, and never past its end. */
+START_TEST(zeros_ahead)
+{
+	enum { SPACE = 3 * STORE_ZEROS_BYTES, FILLED = STORE_ZEROS_BYTES / ENTRY_BYTES };
+	struct store_settings settings = ordinary;
+	struct fake_disk f;
+	struct store_chore c;
+	struct loaded l;
+	struct store *s;
+
+	settings.prealloc_bytes = SPACE;
+	fake_disk_init(&f, true, 5);
+	ck_assert_int_eq(store_open(&s, &f.disk, &settings, listener(), why), 0);
+	watch_zeros(&f);
+	append_range(s, 1, 2, 1);
+	ck_assert_uint_eq(zeros_seen.count, 0); /* nothing is allocated */
+	c = store_next_chore(s);
+	ck_assert_int_eq(c.kind, STORE_ALLOCATE);
+	ck_assert_int_eq(store_do_chore(&f.disk, &c), 0);
+	store_chore_done(s, &c, true);
+	append_range(s, 3, 2 + FILLED, 1);
+	ck_assert_uint_eq(zeros_seen.count, 1);
+	ck_assert_uint_eq(zeros_seen.at, ENTRY_AT(3));
+	ck_assert_uint_eq(zeros_seen.len, STORE_ZEROS_BYTES);
+	/* A large batch passes the end of the zeros without any, the next small one sees to it. */
+	append_range(s, 3 + FILLED, 3 + FILLED + STORE_ZEROS_BYTES / 4 / ENTRY_BYTES, UINT64_MAX);
+	ck_assert_uint_eq(zeros_seen.count, 1);
+	append_range(s, store_durable(s) + 1, store_durable(s) + 1, 1);
+	ck_assert_uint_eq(zeros_seen.count, 2);
+	ck_assert_uint_eq(zeros_seen.at, ENTRY_AT(store_durable(s)));
+	/* The space ends here. */
+	append_range(s, store_durable(s) + 1, store_durable(s) + 1 + FILLED, 1);
+	ck_assert_uint_eq(zeros_seen.count, 3);
+	ck_assert_uint_eq(zeros_seen.at + zeros_seen.len, c.size);
+	ck_assert_uint_eq(fake_disk_find(&f, STORE_LOG, "log.1")->cached_size, c.size);
+	must_load(&f, store_durable(s), &l);
+	ck_assert_uint_eq(l.txns, store_durable(s));
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
+/* Who does not sync has nothing to gain. */
+START_TEST(no_zeros_without_sync)
+{
+	struct store_settings settings = ordinary;
+	struct fake_disk f;
+	struct store_chore c;
+	struct store *s;
+
+	settings.force_sync = false;
+	fake_disk_init(&f, true, 5);
+	ck_assert_int_eq(store_open(&s, &f.disk, &settings, listener(), why), 0);
+	watch_zeros(&f);
+	append_range(s, 1, 1, 1);
+	c = store_next_chore(s);
+	ck_assert_int_eq(store_do_chore(&f.disk, &c), 0);
+	store_chore_done(s, &c, true);
+	append_range(s, 2, 9, 1);
+	ck_assert_uint_eq(zeros_seen.count, 0);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
 struct capture {
 	struct trace trace;
 	char lines[4000];
@@ -2681,6 +2780,8 @@ make_suite(void)
 	tcase_add_test(t, snapshot_refused);
 	tcase_add_test(t, log_rolls_by_size);
 	tcase_add_test(t, space_ahead);
+	tcase_add_test(t, zeros_ahead);
+	tcase_add_test(t, no_zeros_without_sync);
 	tcase_add_test(t, slow_sync_is_told);
 	tcase_add_test(t, no_sync_where_told_so);
 	suite_add_tcase(suite, t);
