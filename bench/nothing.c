@@ -1,6 +1,6 @@
 /*
  * See nothing.h. Invariant: a reply is a header and one of the bodies made at the start, but that create repeats the
- * path it was given.
+ * path it was given; a visitor is among the watchers from a getData that sets a watch to the next setData of anybody.
  */
 #include "bench/nothing.h"
 
@@ -29,36 +29,34 @@ struct nothing {
 	struct ev_loop *loop;
 	struct turn turn;
 	struct acceptor acceptor;
-	struct list visitors;
+	struct list visitors, watchers;
 	int64_t sessions;
 	struct buf data, stat, children; /* bodies of replies */
 };
 
 struct visitor {
-	struct list link;
+	struct list link, watcher;
 	struct stream stream;
 	struct nothing *nothing;
 	bool greeted;
 };
 
-static void
-put_session(struct nothing *n, struct buf *out, struct slice request)
+/* The first field of a request, or an empty slice. */
+static struct slice
+path_of(struct slice request)
 {
-	static const uint8_t passwd[16];
-	struct jute_connect_request q;
-	struct jute_connect_response a = { .passwd = slice_of(passwd, sizeof passwd), .has_read_only = true };
 	struct jute_reader r;
+	struct slice path;
 
-	jute_reader_init(&r, request, UINT32_MAX);
-	a.time_out = jute_read_connect_request(&r, NULL, &q) ? q.time_out : 0;
-	a.session_id = ++n->sessions;
-	jute_write_connect_response(out, &a);
+	jute_reader_init(&r, slice_of(request.data + REQUEST_HEADER, request.len - REQUEST_HEADER),
+			 UINT32_MAX);
+	path = jute_read_string(&r);
+	return jute_ok(&r) ? path : SLICE_NULL;
 }
 
 static struct slice
 body_of(const struct nothing *n, int32_t type, struct slice request)
 {
-	struct jute_reader r;
 	struct slice path;
 
 	switch (type) {
@@ -71,37 +69,94 @@ body_of(const struct nothing *n, int32_t type, struct slice request)
 		return buf_slice(&n->children);
 	case ZK_OP_CREATE:
 		/* The path as it came, with its length before it. */
-		jute_reader_init(&r, slice_of(request.data + REQUEST_HEADER, request.len - REQUEST_HEADER),
-				 UINT32_MAX);
-		path = jute_read_string(&r);
-		return jute_ok(&r) ? slice_of(path.data - 4, path.len + 4) : SLICE_NULL;
+		path = path_of(request);
+		return path.len > 0 ? slice_of(path.data - 4, path.len + 4) : SLICE_NULL;
 	default:
 		return SLICE_NULL;
 	}
+}
+
+static size_t
+begin_frame(struct buf *out)
+{
+	buf_put_be32(out, 0);
+	return buf_len(out);
+}
+
+static void
+end_frame(struct buf *out, size_t begun)
+{
+	if (!out->overflow)
+		put_be32(out->data + out->off + begun - 4, (uint32_t)(buf_len(out) - begun));
+}
+
+static void
+put_session(struct visitor *v, struct slice request)
+{
+	static const uint8_t passwd[16];
+	struct jute_connect_request q;
+	struct jute_connect_response a = { .passwd = slice_of(passwd, sizeof passwd), .has_read_only = true };
+	struct buf *out = stream_out(&v->stream);
+	size_t begun = begin_frame(out);
+	struct jute_reader r;
+
+	jute_reader_init(&r, request, UINT32_MAX);
+	a.time_out = jute_read_connect_request(&r, NULL, &q) ? q.time_out : 0;
+	a.session_id = ++v->nothing->sessions;
+	jute_write_connect_response(out, &a);
+	end_frame(out, begun);
+}
+
+static void
+tell_watchers(struct nothing *n, struct slice path)
+{
+	const struct jute_reply_header h = { .xid = ZK_XID_NOTIFICATION, .zxid = -1 };
+	const struct jute_watcher_event e = { ZK_EVENT_DATA_CHANGED, ZK_STATE_SYNC_CONNECTED, path };
+	struct list *first;
+
+	while ((first = list_first(&n->watchers)) != NULL) {
+		struct buf *out = stream_out(&container_of(first, struct visitor, watcher)->stream);
+		size_t begun = begin_frame(out);
+
+		list_remove(first);
+		jute_write_reply_header(out, &h);
+		jute_write_watcher_event(out, &e);
+		end_frame(out, begun);
+	}
+}
+
+static void
+put_reply(struct visitor *v, int32_t type, struct slice request)
+{
+	struct jute_reply_header h = { .xid = (int32_t)get_be32(request.data), .zxid = 1 };
+	struct buf *out = stream_out(&v->stream);
+	size_t begun = begin_frame(out);
+
+	jute_write_reply_header(out, &h);
+	buf_put_slice(out, body_of(v->nothing, type, request));
+	end_frame(out, begun);
 }
 
 /* 0, or -EPROTO for what is no request. */
 static int
 answer(struct visitor *v, struct slice request)
 {
-	struct buf *out = stream_out(&v->stream);
-	size_t at = buf_len(out);
-	int32_t type = 0;
+	int32_t type;
 
-	buf_put_be32(out, 0);
 	if (!v->greeted) {
 		v->greeted = true;
-		put_session(v->nothing, out, request);
-	} else if (request.len < REQUEST_HEADER) {
-		return -EPROTO;
-	} else {
-		type = (int32_t)get_be32(request.data + 4);
-		jute_write_reply_header(
-		    out, &(struct jute_reply_header){ .xid = (int32_t)get_be32(request.data), .zxid = 1 });
-		buf_put_slice(out, body_of(v->nothing, type, request));
+		put_session(v, request);
+		return 0;
 	}
-	if (!out->overflow)
-		put_be32(out->data + out->off + at, (uint32_t)(buf_len(out) - at - 4));
+	if (request.len < REQUEST_HEADER)
+		return -EPROTO;
+	type = (int32_t)get_be32(request.data + 4);
+	/* The flag whether to watch is a getData's last byte. */
+	if (type == ZK_OP_GET_DATA && request.data[request.len - 1] != 0 && list_empty(&v->watcher))
+		list_append(&v->nothing->watchers, &v->watcher);
+	if (type == ZK_OP_SET_DATA)
+		tell_watchers(v->nothing, path_of(request));
+	put_reply(v, type, request);
 	if (type == ZK_OP_CLOSE_SESSION)
 		stream_finish(&v->stream);
 	return 0;
@@ -133,6 +188,7 @@ on_closed(struct stream *s, int error)
 
 	(void)error;
 	list_remove(&v->link);
+	list_remove(&v->watcher);
 	mem_free(v);
 }
 
@@ -152,6 +208,7 @@ on_accepted(void *owner, int fd, const struct sockaddr_storage *peer, socklen_t 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	v->nothing = n;
 	list_append(&n->visitors, &v->link);
+	list_init(&v->watcher);
 	stream_init(&v->stream, &n->turn, &visitor_ops, v, &limits);
 	stream_open(&v->stream, fd);
 }
@@ -223,6 +280,7 @@ stop(struct nothing *n)
 		struct visitor *v = container_of(e, struct visitor, link);
 		stream_close(&v->stream);
 		list_remove(e);
+		list_remove(&v->watcher);
 		mem_free(v);
 	}
 	buf_free(&n->data);
@@ -240,6 +298,7 @@ nothing_serve(int listener, const struct nothing_config *config, int lifeline)
 	fdlimit_raise();
 	log_set_level(LOG_WARNING);
 	list_init(&n.visitors);
+	list_init(&n.watchers);
 	make_bodies(&n, config);
 	turn_start(&n.turn, n.loop, NULL, NULL);
 	acceptor_start(&n.acceptor, n.loop, listener, "client", on_accepted, &n);

@@ -1,7 +1,7 @@
 /*
  * A server that does no work: it gives sessions and answers each request with what was made up at its start, of the
- * right shape and size. It keeps nothing and fires no watch. What a load reaches against it is the ceiling that
- * kernel, loopback and the load generator leave to any server with one thread.
+ * right shape and size. It keeps nothing but who watches: whatever is set, all of them are told. What a load reaches
+ * against it is the ceiling that kernel, loopback and the load generator leave to any server with one thread.
  */
 #ifndef BENCH_NOTHING_H
 #define BENCH_NOTHING_H

@@ -30,6 +30,7 @@ def cells(row, figures):
         middle(runs, "zookeeper", "ops_per_s"),
         middle(runs, "zkd", "p50_us"),
         middle(runs, "zookeeper", "p50_us"),
+        middle(runs, "nothing", "p50_us") if "nothing" in by else "-",
     ]
     own = max(run["own_cpu_s"] / run["seconds"] for run in runs if run["server"] == "zkd")
     return [
@@ -46,7 +47,7 @@ def cells(row, figures):
 def table(rows, figures):
     head = ["", "throughput", "goal", "per CPU second", "p50", "p99", "share of ceiling", "own CPU"]
     if figures:
-        head[1:1] = ["zkd, per s", "ZooKeeper, per s", "zkd p50, us", "ZooKeeper p50, us"]
+        head[1:1] = ["zkd, per s", "ZooKeeper, per s", "zkd p50, us", "ZooKeeper p50, us", "ceiling p50, us"]
     lines = [head, ["---"] * len(head), *(cells(row, figures) for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

@@ -34,11 +34,10 @@ struct arguments {
 static const struct workload {
 	const char *name;
 	workload_run *run;
-	bool needs_server; /* one that keeps what it is given */
 } workloads[] = {
-	{ "get", load_run, false },    { "set", load_run, false },        { "create", load_run, false },
-	{ "exists", load_run, false }, { "children", load_run, false },   { "mix", load_run, false },
-	{ "watch", fanout_run, true }, { "connect", connect_run, false }, { "idle", idle_run, false },
+	{ "get", load_run },     { "set", load_run },        { "create", load_run },
+	{ "exists", load_run },  { "children", load_run },   { "mix", load_run },
+	{ "watch", fanout_run }, { "connect", connect_run }, { "idle", idle_run },
 };
 
 enum option_kind { OPTION_WHOLE, OPTION_SECONDS, OPTION_OTHER };
@@ -71,7 +70,8 @@ static const struct option_row rows[] = {
 	{ 'u', "warm-up", "s", OPTION_SECONDS, AT(settings.warm_s), 0, 1e6, "before that (default 1)" },
 	{ 'n', "requests", "n", OPTION_OTHER, 0, 0, 0, "end after so many in place of after a time" },
 	{ 'P', "pid", "n", OPTION_OTHER, 0, 0, 0, "a process of the server, for CPU and memory; repeatable" },
-	{ 'z', "zkd-runtime", "dir", OPTION_OTHER, 0, 0, 0, "the server is zkd, with this runtimeDir; repeatable" },
+	{ 'z', "zkd-runtime", "dir", OPTION_OTHER, 0, 0, 0,
+	  "the server is zkd, with this runtimeDir; repeatable" },
 	{ 'C', "compare", NULL, OPTION_OTHER, 0, 0, 0,
 	  "run against several servers in turn; ratios of the first to the others" },
 	{ 'r', "rounds", "n", OPTION_WHOLE, AT(settings.rounds), 1, 1000, "of a comparison (default 3)" },
@@ -94,11 +94,11 @@ print_help(void)
 {
 	char left[64];
 
-	printf(
-	    "usage: zkbench [options] server\n"
-	    "       zkbench [options] --compare server server ...\n"
-	    "       zkbench [--size bytes] [--keys n] --serve-nothing port\n"
-	    "A server is [name=]host:port[,host:port...][,pid=n...][,runtime=dir...], or nothing: one that does no work.\n\n");
+	printf("usage: zkbench [options] server\n"
+	       "       zkbench [options] --compare server server ...\n"
+	       "       zkbench [--size bytes] [--keys n] --serve-nothing port\n"
+	       "A server is [name=]host:port[,host:port...][,pid=n...][,runtime=dir...], or nothing: one "
+	       "that does no work.\n\n");
 	for (size_t i = 0; i < ROWS; i++) {
 		snprintf(left, sizeof left, "-%c, --%s %s", rows[i].letter, rows[i].name,
 			 rows[i].argument != NULL ? rows[i].argument : "");
@@ -324,8 +324,6 @@ bench(struct arguments *a, char **names, unsigned n)
 		struct server *server = &servers[parsed];
 		if (server_parse(server, names[parsed], &a->settings) < 0)
 			status = EXIT_USAGE;
-		else if (server->keeps_nothing && find_workload(a->settings.workload)->needs_server)
-			status = usage_error("a do-nothing server has no watches", "");
 	}
 	if (a->processes.n > 0)
 		servers[0].processes = a->processes;

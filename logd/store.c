@@ -272,7 +272,7 @@ begin_log(struct store *s)
 static int
 write_zeros(struct store *s, uint64_t at)
 {
-	static uint8_t zeros[STORE_ZEROS_BYTES];
+	static const uint8_t zeros[STORE_ZEROS_BYTES];
 	uint64_t behind = at + buf_len(&s->batch), room = s->end.size > behind ? s->end.size - behind : 0;
 	uint64_t len = room < sizeof zeros ? room : sizeof zeros;
 	int ret;

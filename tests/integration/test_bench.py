@@ -267,6 +267,15 @@ def test_zkbench_catches(lie, workload, said):
     assert json.loads(r.stdout)["failed"] is True
 
 
+def test_zkbench_watches_nothing():
+    r = zkbench(*SHORT, "-w", "watch", "-c", "20", "nothing")
+    assert r.returncode == 0, r.stderr
+    (run,) = json.loads(r.stdout)["runs"]
+    assert run["operations"] > 0 and run["read_back"] == 0
+    # each change is seen by all, and all set their watches again
+    assert run["checked"] >= 2 * 20 * run["operations"]
+
+
 def test_zkbench_serves_nothing():
     port = zkd_node.free_port()
     server = subprocess.Popen([ZKBENCH, "-k", "40", "--serve-nothing", str(port)])
@@ -302,7 +311,6 @@ def test_zkbench_nobody_serves():
         ["-c", "0", "127.0.0.1:1"],
         ["-c", "1x", "127.0.0.1:1"],
         ["-w", "swim", "127.0.0.1:1"],
-        ["-w", "watch", "nothing"],
         ["127.0.0.1:1,pid=0"],
         ["127.0.0.1:1,colour=red"],
         ["127.0.0.1:1,colour"],
