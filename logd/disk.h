@@ -27,6 +27,7 @@ enum store_open {
 struct store_info {
 	uint64_t size; /* bytes */
 	uint64_t id;   /* of the file itself (inode): a copy has another one */
+	bool in_place; /* what is written over keeps its place: the file system does not copy on write */
 };
 
 struct store_disk;

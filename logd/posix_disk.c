@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -82,6 +83,28 @@ disk_close(struct store_disk *d, int handle)
 	leave(d, close(handle));
 }
 
+/* Where writing over anything takes new space, what was allocated or filled ahead is of no use. */
+static bool
+writes_in_place(int fd)
+{
+	enum {
+		ZFS_SUPER_MAGIC = 0x2fc12fc1
+	}; /* OpenZFS, include/sys/fs/zfs.h; the kernel's headers lack it */
+	struct statfs st;
+
+	if (fstatfs(fd, &st) != 0)
+		return false;
+	switch ((uint32_t)st.f_type) {
+	case BTRFS_SUPER_MAGIC:
+	case F2FS_SUPER_MAGIC:
+	case NILFS_SUPER_MAGIC:
+	case ZFS_SUPER_MAGIC:
+		return false;
+	default:
+		return true;
+	}
+}
+
 static int
 disk_info(struct store_disk *d, int handle, struct store_info *info)
 {
@@ -92,6 +115,7 @@ disk_info(struct store_disk *d, int handle, struct store_info *info)
 		return -errno;
 	info->size = (uint64_t)st.st_size;
 	info->id = (uint64_t)st.st_ino;
+	info->in_place = writes_in_place(handle);
 	return 0;
 }
 

@@ -277,7 +277,7 @@ write_zeros(struct store *s, uint64_t at)
 	uint64_t len = room < sizeof zeros ? room : sizeof zeros;
 	int ret;
 
-	if (len == 0 || behind <= s->end.zeros || buf_len(&s->batch) > sizeof zeros / 4)
+	if (len == 0 || !s->info.in_place || behind <= s->end.zeros || buf_len(&s->batch) > sizeof zeros / 4)
 		return 0;
 	ret = s->disk->ops->write(s->disk, s->handle, behind, zeros, len);
 	if (ret == 0)

@@ -260,7 +260,7 @@ disk_info(struct store_disk *disk, int handle, struct store_info *info)
 {
 	const struct disk_file *f = file(disk, handle);
 
-	*info = (struct store_info){ .size = f->cached_size, .id = f->id };
+	*info = (struct store_info){ .size = f->cached_size, .id = f->id, .in_place = true };
 	return 0;
 }
 

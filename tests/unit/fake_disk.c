@@ -239,7 +239,7 @@ fake_info(struct store_disk *d, int handle, struct store_info *info)
 
 	if (blind(self(d)))
 		return -self(d)->error;
-	*info = (struct store_info){ .size = p->cached_size, .id = p->id };
+	*info = (struct store_info){ .size = p->cached_size, .id = p->id, .in_place = !self(d)->copies };
 	return 0;
 }
 

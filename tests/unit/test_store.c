@@ -2613,16 +2613,17 @@ START_TEST(zeros_ahead)
 }
 END_TEST
 
-/* Who does not sync has nothing to gain. */
-START_TEST(no_zeros_without_sync)
+/* Who does not sync has nothing to gain, nor who copies on write. */
+START_TEST(no_zeros)
 {
 	struct store_settings settings = ordinary;
 	struct fake_disk f;
 	struct store_chore c;
 	struct store *s;
 
-	settings.force_sync = false;
+	settings.force_sync = _i == 1;
 	fake_disk_init(&f, true, 5);
+	f.copies = _i == 1;
 	ck_assert_int_eq(store_open(&s, &f.disk, &settings, listener(), why), 0);
 	watch_zeros(&f);
 	append_range(s, 1, 1, 1);
@@ -2781,7 +2782,7 @@ make_suite(void)
 	tcase_add_test(t, log_rolls_by_size);
 	tcase_add_test(t, space_ahead);
 	tcase_add_test(t, zeros_ahead);
-	tcase_add_test(t, no_zeros_without_sync);
+	tcase_add_loop_test(t, no_zeros, 0, 2);
 	tcase_add_test(t, slow_sync_is_told);
 	tcase_add_test(t, no_sync_where_told_so);
 	suite_add_tcase(suite, t);
