@@ -4,18 +4,17 @@
  * The whole is measured at the client: setData, one at a time. Three parts are measured by themselves, on the same
  * machine and in the same minute: the client's connection (a ping goes to clientd and back, and to nobody else), the
  * four hops between the daemons (bench/hop's measure of single frames to a process that has slept), and fdatasync
- * after an append of the txn's size in a preallocated file (in the folder named, which has to be on the file system
+ * after an append of the txn's size as logd appends (in the folder named, which has to be on the file system
  * of the node's log). What remains is the daemons' own work and whatever waiting the parts do not show by themselves.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "bench/append.h"
 #include "bench/client.h"
 #include "bench/echo.h"
 #include "bench/samples.h"
@@ -29,7 +28,6 @@ enum {
 	DATA_BYTES = 100,
 	TXN_BYTES = 200, /* of such a setData in the log, about */
 	PAUSE_US = 150,  /* about what a daemon sleeps between two messages of a lone write */
-	PREALLOC_BYTES = 64 << 20,
 };
 
 struct arguments {
@@ -81,40 +79,9 @@ time_call(struct samples *s, int error, int32_t code, uint64_t began)
 	return 0;
 }
 
-/* As logd appends: into preallocated blocks, so that a sync writes data and no size. */
-struct log_file {
-	int fd;
-	off_t end;
-};
-
-static int
-open_log(struct log_file *l, const char *folder)
-{
-	char name[4096];
-
-	snprintf(name, sizeof name, "%s/.zkd-bench-%d", folder, (int)getpid());
-	l->end = 0;
-	l->fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (l->fd < 0)
-		return -errno;
-	unlink(name);
-	return posix_fallocate(l->fd, 0, PREALLOC_BYTES) != 0 || fsync(l->fd) != 0 ? -EIO : 0;
-}
-
-static int
-append(struct log_file *l)
-{
-	static const uint8_t txn[TXN_BYTES];
-
-	if (pwrite(l->fd, txn, sizeof txn, l->end) < 0 || fdatasync(l->fd) != 0)
-		return -errno;
-	l->end = (l->end + TXN_BYTES) % (PREALLOC_BYTES - TXN_BYTES);
-	return 0;
-}
-
 /* One of each, so that all parts are measured in the same weather. */
 static int
-measure_once(struct client *c, struct log_file *l, struct parts *p)
+measure_once(struct client *c, struct append_file *log, struct parts *p)
 {
 	static const uint8_t data[DATA_BYTES];
 	struct slice path = slice_str(path_text), value = slice_of(data, sizeof data);
@@ -131,7 +98,7 @@ measure_once(struct client *c, struct log_file *l, struct parts *p)
 	error = error ?: client_get(c, path, &code);
 	error = time_call(&p->read, error, code, began);
 	began = clock_mono_ns();
-	error = error ?: append(l);
+	error = error ?: append_sync(log, TXN_BYTES);
 	return time_call(&p->sync, error, ZK_OK, began);
 }
 
@@ -141,10 +108,10 @@ measure(const struct arguments *a, struct parts *p)
 	struct echo_case hop = {
 		.depth = 1, .body_bytes = TXN_BYTES, .pause_us = PAUSE_US, .frames = (size_t)a->writes
 	};
-	struct log_file log;
+	struct append_file log;
 	struct client c;
 	int32_t code;
-	int error = open_log(&log, a->folder);
+	int error = append_open(&log, a->folder, true);
 
 	if (error < 0)
 		return error;
@@ -156,7 +123,7 @@ measure(const struct arguments *a, struct parts *p)
 		client_delete(&c, slice_str(path_text), &code);
 		client_close(&c);
 	}
-	close(log.fd);
+	append_close(&log);
 	return error ?: echo_measure(&hop, &p->hop);
 }
 

@@ -20,6 +20,7 @@ import zkd_node  # noqa: E402
 import zkwire  # noqa: E402
 
 HOP = os.path.join(zkd_node.BUILD, "bench", "hop")
+SYNC = os.path.join(zkd_node.BUILD, "bench", "sync")
 WRITE_PARTS = os.path.join(zkd_node.BUILD, "bench", "write-parts")
 ZKBENCH = os.path.join(zkd_node.BUILD, "bench", "zkbench")
 
@@ -39,6 +40,20 @@ def test_hop():
     for row in result["hop"]:
         assert 0 < row["p50_us"] <= row["p99_us"]
         assert row["hops_per_s"] > 0
+
+
+def test_sync(tmp_path):
+    r = run(SYNC, "--folder", str(tmp_path), "--syncs", "120", "--json")
+    assert r.returncode == 0, r.stderr
+    rows = json.loads(r.stdout)["syncs"]
+    assert [(row["space"], row["bytes"]) for row in rows] == [
+        (space, size) for size in (200, 2000, 16000) for space in ("allocated", "zeros")
+    ]
+    assert all(0 < row["p50_us"] <= row["p99_us"] for row in rows)
+    assert not os.listdir(tmp_path)
+    r = run(SYNC, "--folder", str(tmp_path / "nowhere"))
+    assert r.returncode == 1
+    assert "nowhere: No such file" in r.stderr
 
 
 def test_write_parts():
