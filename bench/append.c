@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/assert.h"
+
 int
 append_open(struct append_file *f, const char *folder, bool zeros_ahead)
 {
@@ -19,12 +21,10 @@ append_open(struct append_file *f, const char *folder, bool zeros_ahead)
 	if (f->fd < 0)
 		return -errno;
 	unlink(name);
-	error = posix_fallocate(f->fd, 0, APPEND_SPACE);
-	if (error == 0 && fsync(f->fd) != 0)
-		error = errno;
+	error = fallocate(f->fd, 0, 0, APPEND_SPACE) != 0 || fsync(f->fd) != 0 ? -errno : 0;
 	if (error != 0)
 		append_close(f);
-	return -error;
+	return error;
 }
 
 static int
@@ -42,9 +42,7 @@ static int
 begin_again(struct append_file *f)
 {
 	f->end = f->zeros = 0;
-	if (ftruncate(f->fd, 0) != 0)
-		return -errno;
-	return -posix_fallocate(f->fd, 0, APPEND_SPACE);
+	return ftruncate(f->fd, 0) != 0 || fallocate(f->fd, 0, 0, APPEND_SPACE) != 0 ? -errno : 0;
 }
 
 int
@@ -54,6 +52,7 @@ append_sync(struct append_file *f, size_t len)
 	static uint8_t bytes[APPEND_MAX];
 	int error = 0;
 
+	ASSERT(len <= sizeof bytes);
 	memset(bytes, 'z', len);
 	if (f->end + len + sizeof zeros > APPEND_SPACE)
 		error = begin_again(f);

@@ -1,4 +1,7 @@
-/* Appends to a file as logd does to its log, so that what a sync costs can be measured by itself. */
+/*
+ * Appends to a file as logd does to its log where nothing is copied on write, so that what a sync costs can be measured
+ * by itself.
+ */
 #ifndef BENCH_APPEND_H
 #define BENCH_APPEND_H
 
@@ -20,7 +23,7 @@ struct append_file {
 
 /* A new file without a name in that folder. 0 or -errno; then there is nothing to close. */
 int append_open(struct append_file *f, const char *folder, bool zeros_ahead);
-/* Writes len bytes and syncs them. 0 or -errno. */
+/* Writes len bytes, at most APPEND_MAX, and syncs them. 0 or -errno. */
 int append_sync(struct append_file *f, size_t len);
 void append_close(struct append_file *f);
 

@@ -1,7 +1,8 @@
 /*
  * The workload watch: one session changes a znode that all others watch. Measured is the time from the change's send
  * to the last notification; only when all have come are the watches set again, and only when all are set is the next
- * change sent. Invariant: each watcher gets one notification for each change, and then reads what was written.
+ * change sent. Invariant: each watcher gets one notification for each change, and then reads what was written (of a
+ * do-nothing server: something).
  */
 #include <inttypes.h>
 #include <stdio.h>

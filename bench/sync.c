@@ -2,7 +2,6 @@
  * bench/sync: what a sync of the log costs, by the size of the batch, in space that was only allocated and in space that
  * zeros were written to before, as logd does. The two are measured by turns, so that both have the same weather.
  */
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>

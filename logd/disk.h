@@ -27,7 +27,6 @@ enum store_open {
 struct store_info {
 	uint64_t size; /* bytes */
 	uint64_t id;   /* of the file itself (inode): a copy has another one */
-	bool in_place; /* what is written over keeps its place: the file system does not copy on write */
 };
 
 struct store_disk;
@@ -69,6 +68,7 @@ struct store_disk_ops {
 struct store_disk {
 	const struct store_disk_ops *ops;
 	bool one_folder; /* STORE_SNAP and STORE_LOG are the same */
+	bool in_place;   /* in STORE_LOG what is written over keeps its place: nothing is copied on write */
 	/* For messages: what people call these folders, such as "/var/lib/zookeeper/version-2". */
 	const char *names[3];
 };

@@ -16,6 +16,10 @@
 
 enum { FILE_MODE = 0640 };
 
+/* statfs f_type of OpenZFS and of bcachefs, which the kernel's headers lack. */
+#define ZFS_SUPER_MAGIC      0x2fc12fc1u
+#define BCACHEFS_SUPER_MAGIC 0xca451a4eu
+
 static struct posix_disk *
 self(struct store_disk *d)
 {
@@ -83,28 +87,6 @@ disk_close(struct store_disk *d, int handle)
 	leave(d, close(handle));
 }
 
-/* Where writing over anything takes new space, what was allocated or filled ahead is of no use. */
-static bool
-writes_in_place(int fd)
-{
-	enum {
-		ZFS_SUPER_MAGIC = 0x2fc12fc1
-	}; /* OpenZFS, include/sys/fs/zfs.h; the kernel's headers lack it */
-	struct statfs st;
-
-	if (fstatfs(fd, &st) != 0)
-		return false;
-	switch ((uint32_t)st.f_type) {
-	case BTRFS_SUPER_MAGIC:
-	case F2FS_SUPER_MAGIC:
-	case NILFS_SUPER_MAGIC:
-	case ZFS_SUPER_MAGIC:
-		return false;
-	default:
-		return true;
-	}
-}
-
 static int
 disk_info(struct store_disk *d, int handle, struct store_info *info)
 {
@@ -115,7 +97,6 @@ disk_info(struct store_disk *d, int handle, struct store_info *info)
 		return -errno;
 	info->size = (uint64_t)st.st_size;
 	info->id = (uint64_t)st.st_ino;
-	info->in_place = writes_in_place(handle);
 	return 0;
 }
 
@@ -302,6 +283,26 @@ static const struct store_disk_ops ops = {
 	.now_us = disk_now_us,
 };
 
+/* Where writing over anything takes new space, what was allocated or filled ahead is of no use. */
+static bool
+writes_in_place(int folder)
+{
+	struct statfs st;
+
+	if (fstatfs(folder, &st) != 0)
+		return false;
+	switch ((uint32_t)st.f_type) {
+	case BTRFS_SUPER_MAGIC:
+	case F2FS_SUPER_MAGIC:
+	case NILFS_SUPER_MAGIC:
+	case ZFS_SUPER_MAGIC:
+	case BCACHEFS_SUPER_MAGIC:
+		return false;
+	default:
+		return true;
+	}
+}
+
 void
 posix_disk_init(struct posix_disk *p, const int folders[3], const char *const names[3], bool one_folder)
 {
@@ -310,4 +311,5 @@ posix_disk_init(struct posix_disk *p, const int folders[3], const char *const na
 		p->folders[i] = folders[i];
 		p->disk.names[i] = names[i];
 	}
+	p->disk.in_place = writes_in_place(folders[STORE_LOG]);
 }

@@ -266,8 +266,8 @@ begin_log(struct store *s)
 
 /*
  * Space that is only allocated costs each sync a change of the file's map besides, and most file systems a commit of
- * their journal: half of the sync's time, and more. So zeros go in front of small batches, once for many of them, into
- * allocated space only: neither the file nor what a reader sees of it changes. A large batch would gain nothing.
+ * their journal: half of the sync's time, and more. So when small batches come to it zeros go behind them, once for
+ * many, and never behind the end of the file: what a reader sees of it stays the same. A large batch would gain nothing.
  */
 static int
 write_zeros(struct store *s, uint64_t at)
@@ -277,12 +277,17 @@ write_zeros(struct store *s, uint64_t at)
 	uint64_t len = room < sizeof zeros ? room : sizeof zeros;
 	int ret;
 
-	if (len == 0 || !s->info.in_place || behind <= s->end.zeros || buf_len(&s->batch) > sizeof zeros / 4)
+	if (len == 0 || !s->disk->in_place || behind <= s->end.zeros ||
+	    buf_len(&s->batch) > STORE_ZEROS_BATCH)
 		return 0;
 	ret = s->disk->ops->write(s->disk, s->handle, behind, zeros, len);
 	if (ret == 0)
 		s->end.zeros = behind + len;
-	return ret;
+	/* Where the padding is a hole, as Java's is, they need space that batches can do without. */
+	if (ret != -ENOSPC && ret != -EDQUOT)
+		return ret;
+	s->end.zeros = UINT64_MAX;
+	return 0;
 }
 
 /* The batch at its place, on the disk when this returns 0; *what names the call that failed. */
@@ -296,6 +301,7 @@ write_batch(struct store *s, uint64_t at, bool fresh, const char **what)
 	ret = d->ops->write(d, s->handle, at, buf_head(&s->batch), buf_len(&s->batch));
 	if (ret != 0 || !s->settings.force_sync)
 		return ret;
+	/* s->end is of the log before until a fresh one is on the disk. */
 	ret = fresh ? 0 : write_zeros(s, at);
 	if (ret != 0)
 		return ret;
@@ -380,10 +386,8 @@ cut_failed_log(struct store *s)
 	if (ret == 0)
 		ret = d->ops->sync(d, h);
 	d->ops->close(d, h);
-	if (ret == 0) {
+	if (ret == 0)
 		s->end.size = s->end.offset;
-		s->end.zeros = 0;
-	}
 	return ret;
 }
 

@@ -13,7 +13,7 @@ struct store_end {
 	uint64_t offset;   /* one past its last durable entry */
 	uint64_t zxid;     /* of that entry */
 	uint64_t size;     /* of the file, padding included */
-	uint64_t zeros;    /* up to here zeros were written ahead; 0: nothing is known of the padding */
+	uint64_t zeros;    /* up to here zeros were written ahead; UINT64_MAX: no more are to be */
 };
 
 struct store {

@@ -260,7 +260,7 @@ disk_info(struct store_disk *disk, int handle, struct store_info *info)
 {
 	const struct disk_file *f = file(disk, handle);
 
-	*info = (struct store_info){ .size = f->cached_size, .id = f->id, .in_place = true };
+	*info = (struct store_info){ .size = f->cached_size, .id = f->id };
 	return 0;
 }
 
@@ -516,7 +516,10 @@ void
 disk_view_init(struct disk_view *v, struct sim_disk *d, struct proc *p)
 {
 	*v = (struct disk_view){
-		.disk = { .ops = &disk_ops, .one_folder = true, .names = { "/data", "/data", "/top" } },
+		.disk = { .ops = &disk_ops,
+			  .one_folder = true,
+			  .in_place = true,
+			  .names = { "/data", "/data", "/top" } },
 		.on = d,
 		.proc = p,
 	};

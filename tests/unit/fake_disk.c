@@ -239,7 +239,7 @@ fake_info(struct store_disk *d, int handle, struct store_info *info)
 
 	if (blind(self(d)))
 		return -self(d)->error;
-	*info = (struct store_info){ .size = p->cached_size, .id = p->id, .in_place = !self(d)->copies };
+	*info = (struct store_info){ .size = p->cached_size, .id = p->id };
 	return 0;
 }
 
@@ -485,7 +485,10 @@ void
 fake_disk_init(struct fake_disk *f, bool one_folder, uint64_t seed)
 {
 	*f = (struct fake_disk){
-		.disk = { .ops = &fake_ops, .one_folder = one_folder, .names = { "/data", "/log", "/top" } },
+		.disk = { .ops = &fake_ops,
+			  .one_folder = one_folder,
+			  .in_place = true,
+			  .names = { "/data", "/log", "/top" } },
 		.random = seed * UINT64_C(0x9e3779b97f4a7c15) | 1,
 		.error = EIO,
 	};

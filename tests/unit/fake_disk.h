@@ -40,8 +40,7 @@ struct fake_disk {
 	uint64_t calls;    /* that change or sync, so far */
 	uint64_t fault_at; /* number of the call that fails; 0: none */
 	enum fake_fault fault;
-	int error;   /* what a failing call says */
-	bool copies; /* on write, as some file systems do */
+	int error; /* what a failing call says */
 	bool faulted;
 	uint64_t looks;    /* calls that change nothing, so far */
 	uint64_t blind_at; /* number of the one that fails; 0: none */

@@ -2543,6 +2543,7 @@ static struct {
 	struct store_disk_ops ops;
 	unsigned count;
 	uint64_t at, len;
+	int error; /* that they end with */
 } zeros_seen;
 
 static int
@@ -2557,6 +2558,8 @@ watch_write(struct store_disk *d, int handle, uint64_t offset, const void *data,
 		zeros_seen.count++;
 		zeros_seen.at = offset;
 		zeros_seen.len = len;
+		if (zeros_seen.error != 0)
+			return zeros_seen.error;
 	}
 	return zeros_seen.below->write(d, handle, offset, data, len);
 }
@@ -2568,6 +2571,7 @@ watch_zeros(struct fake_disk *f)
 	zeros_seen.ops = *f->disk.ops;
 	zeros_seen.ops.write = watch_write;
 	zeros_seen.count = 0;
+	zeros_seen.error = 0;
 	f->disk.ops = &zeros_seen.ops;
 }
 
@@ -2596,7 +2600,7 @@ START_TEST(zeros_ahead)
 	ck_assert_uint_eq(zeros_seen.at, ENTRY_AT(3));
 	ck_assert_uint_eq(zeros_seen.len, STORE_ZEROS_BYTES);
 	/* A large batch passes the end of the zeros without any, the next small one sees to it. */
-	append_range(s, 3 + FILLED, 3 + FILLED + STORE_ZEROS_BYTES / 4 / ENTRY_BYTES, UINT64_MAX);
+	append_range(s, 3 + FILLED, 3 + FILLED + STORE_ZEROS_BATCH / ENTRY_BYTES, UINT64_MAX);
 	ck_assert_uint_eq(zeros_seen.count, 1);
 	append_range(s, store_durable(s) + 1, store_durable(s) + 1, 1);
 	ck_assert_uint_eq(zeros_seen.count, 2);
@@ -2613,6 +2617,35 @@ START_TEST(zeros_ahead)
 }
 END_TEST
 
+/* Without space for zeros the batches go on without; another error is one of the disk. */
+START_TEST(zeros_refused)
+{
+	static const int errors[] = { -ENOSPC, -EDQUOT, -EIO };
+	struct fake_disk f;
+	struct store_chore c;
+	struct store *s;
+
+	fake_disk_init(&f, true, 5);
+	s = must_open(&f);
+	watch_zeros(&f);
+	zeros_seen.error = errors[_i];
+	append_range(s, 1, 1, 1);
+	c = store_next_chore(s);
+	ck_assert_int_eq(store_do_chore(&f.disk, &c), 0);
+	store_chore_done(s, &c, true);
+	if (_i < 2) {
+		append_range(s, 2, 9, 1);
+	} else {
+		ck_assert_int_eq(append(s, 2), 0);
+		ck_assert(!store_commit(s, 0));
+		ck_assert_ptr_nonnull(store_failed(s));
+	}
+	ck_assert_uint_eq(zeros_seen.count, 1);
+	store_close(s);
+	fake_disk_free(&f);
+}
+END_TEST
+
 /* Who does not sync has nothing to gain, nor who copies on write. */
 START_TEST(no_zeros)
 {
@@ -2623,7 +2656,7 @@ START_TEST(no_zeros)
 
 	settings.force_sync = _i == 1;
 	fake_disk_init(&f, true, 5);
-	f.copies = _i == 1;
+	f.disk.in_place = _i == 0;
 	ck_assert_int_eq(store_open(&s, &f.disk, &settings, listener(), why), 0);
 	watch_zeros(&f);
 	append_range(s, 1, 1, 1);
@@ -2782,6 +2815,7 @@ make_suite(void)
 	tcase_add_test(t, log_rolls_by_size);
 	tcase_add_test(t, space_ahead);
 	tcase_add_test(t, zeros_ahead);
+	tcase_add_loop_test(t, zeros_refused, 0, 3);
 	tcase_add_loop_test(t, no_zeros, 0, 2);
 	tcase_add_test(t, slow_sync_is_told);
 	tcase_add_test(t, no_sync_where_told_so);
