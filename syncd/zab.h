@@ -436,6 +436,7 @@ struct zab {
 	bool reload;              /* what clientd has loaded may be of another history */
 	bool log_known;           /* logd has told of it once */
 	bool log_unknown;         /* a cut or an install was under way when logd died */
+	bool log_doubtful;        /* its end was told by a logd whose disk had failed; there may be more */
 	uint64_t role_began_ms;
 	uint64_t fast_due_ms;   /* next beat of the fast detection */
 	uint64_t look_began_ms; /* when the last part ended, or the log was known */

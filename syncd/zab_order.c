@@ -157,6 +157,7 @@ take_log(struct zab *z, uint64_t durable)
 		z->committed = durable;
 	z->log_known = true;
 	z->log_unknown = false;
+	z->log_doubtful = z->disk_failed;
 }
 
 /* The first look at a log. Standalone: all of it is committed, and ours to lead from. */
@@ -216,6 +217,7 @@ go_on(struct zab *z, uint64_t durable)
 		trace(z->config.trace, TRACE_WARNING, "zab", "log shorter", "durable=0x%llx was=0x%llx",
 		      (unsigned long long)durable, (unsigned long long)z->durable);
 	z->trouble = NULL;
+	z->log_doubtful = z->log_doubtful && z->disk_failed;
 	z->appended = durable;
 	if (refused && z->config.standalone)
 		z->part = ZAB_LEADER;
@@ -229,12 +231,14 @@ void
 zab_log_found(struct zab *z, uint64_t durable)
 {
 	const char *trouble = find_trouble(z, durable);
+	/* What could not be synced was read from the disk after all: nobody here knows it, and nothing took its place. */
+	bool longer = z->log_doubtful && durable > z->durable;
 
 	if (z->log_unknown)
 		begin(z, durable);
-	else if (trouble != NULL)
+	else if (trouble != NULL && (trouble != AHEAD || !longer))
 		refuse(z, trouble, durable);
-	else if (!z->log_known)
+	else if (!z->log_known || longer)
 		begin(z, durable);
 	else
 		go_on(z, durable);

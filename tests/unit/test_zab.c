@@ -525,6 +525,41 @@ START_TEST(logd_knows_more_than_was_proposed)
 }
 END_TEST
 
+/*
+ * What a failing disk would not sync may be read from it all the same, by the logd that comes next. A syncd that was
+ * born in between never saw it, and starts anew from there, whatever was proposed to it meanwhile.
+ */
+static void
+find_longer(bool proposed)
+{
+	const struct zab_event failing = {
+		.type = ZAB_UP, .link = ZAB_LOGD, .fd = -1, .hello = { .durable = 5, .disk = { true, "EIO" } }
+	};
+
+	EXPECT(step(failing), "C:changed");
+	EXPECT(clientd_hello(false, 0), "C:role1 leader p5 c5, C:disk EIO");
+	EXPECT(frame(ZAB_CLIENTD, MSG_ROLE_ACK, ROLE_BASE + 1, 0), "");
+	EXPECT(frame(ZAB_CLIENTD, MSG_LOAD, 0, 0), "L:load 0 seq1 flags0");
+	EXPECT(frame_fd(ZAB_LOGD, MSG_LOAD_CHANNEL, 1, 0, 9), "C:channel 0 seq1 flags0 fd9");
+	EXPECT(frame(ZAB_CLIENTD, MSG_READY, 0, 5), "");
+	if (proposed)
+		EXPECT(propose(6), "");
+	down(ZAB_LOGD);
+	EXPECT(logd_hello(6), "C:changed, C:role2 leader p6 c6");
+	ck_assert_ptr_null(z.trouble);
+	/* From now on it is known again. */
+	down(ZAB_LOGD);
+	EXPECT(logd_hello(7), "C:changed, C:role3 looking p6 c6");
+}
+
+START_TEST(logd_knows_more_than_its_failing_disk_told)
+{
+	find_longer(false);
+	setup();
+	find_longer(true);
+}
+END_TEST
+
 START_TEST(clientd_applied_more_than_the_log_has)
 {
 	/* syncd reborn; clientd lives and speaks first. */
@@ -771,6 +806,7 @@ main(void)
 				       logd_comes_back_with_less_but_memory_has_it,
 				       logd_lost_what_was_acknowledged,
 				       logd_knows_more_than_was_proposed,
+				       logd_knows_more_than_its_failing_disk_told,
 				       clientd_applied_more_than_the_log_has,
 				       syncd_reborn_beside_living_siblings,
 				       clientd_dies_and_its_writes_stay,

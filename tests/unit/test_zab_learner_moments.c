@@ -517,6 +517,23 @@ START_TEST(a_wrong_log_without_a_role)
 }
 END_TEST
 
+/* A log that its failing disk told of may go on behind that: the node looks again, from there. */
+START_TEST(a_failing_disk_knows_more_than_it_told)
+{
+	net_fill(1, 1, 1, 5);
+	NODE->disk_failed = true;
+	net_start(1);
+	ck_assert(!NODE->looking);
+	net_link_down(1, ZAB_LOGD);
+	net_fill(1, 1, 6, 6);
+	NODE->disk_failed = false;
+	net_link_up(1, ZAB_LOGD);
+	ck_assert(NODE->looking);
+	ck_assert_ptr_null(NODE->zab.trouble);
+	ck_assert_uint_eq(NODE->zab.proposed, ZXID(1, 6));
+}
+END_TEST
+
 static Suite *
 make_suite(void)
 {
@@ -525,6 +542,7 @@ make_suite(void)
 
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, logd_is_away_when_the_log_is_to_change);
+	tcase_add_test(c, a_failing_disk_knows_more_than_it_told);
 	tcase_add_test(c, logd_is_away_when_all_is_to_come_anew);
 	tcase_add_test(c, proposals_while_the_epoch_is_stored);
 	tcase_add_test(c, a_leader_waits_for_our_disk);
