@@ -15,6 +15,7 @@ enum {
 	MEMBERS_MAX = 1 << 20, /* what is told of members is far shorter */
 	TRACE_MASK = 306,      /* ZooKeeper's, before anybody sets another */
 	LATE_MS = 100,         /* an event so long after the deadline: the loop stood still */
+	LOOK_MS = 250, /* between deadlines while there are sessions: only they tell of a standstill */
 };
 
 /* ---- Actions ---- */
@@ -158,6 +159,8 @@ front_deadline(struct front *f)
 	due = touch < due ? touch : due;
 	due = silent < due ? silent : due;
 	due = local_deadline(f) < due ? local_deadline(f) : due;
+	if (front_serving(f) && f->nconns > 0 && f->now_ms + LOOK_MS < due)
+		due = f->now_ms + LOOK_MS;
 	f->due_ms = due;
 	return due;
 }

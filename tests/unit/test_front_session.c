@@ -364,6 +364,24 @@ START_TEST(test_standstill_expires_nobody)
 }
 END_TEST
 
+/* A short one as well, far from any session's end: while somebody is connected there is a deadline soon to tell it by. */
+START_TEST(test_short_standstill)
+{
+	struct world_client *c;
+	uint64_t due;
+
+	serve();
+	w.auto_commit = true;
+	c = client(NULL);
+	world_sleep(&w, 100);
+	due = front_deadline(w.front);
+	ck_assert_uint_gt(due, w.now_ms);
+	ck_assert_uint_le(due, w.now_ms + 250);
+	world_hangup(&w, c);
+	ck_assert_uint_gt(front_deadline(w.front), w.now_ms + 250);
+}
+END_TEST
+
 START_TEST(test_no_expiry_without_commits)
 {
 	struct world_client *c, *writer;
@@ -402,6 +420,7 @@ add_tests(TCase *t)
 	tcase_add_test(t, test_close_session);
 	tcase_add_test(t, test_expiry);
 	tcase_add_test(t, test_standstill_expires_nobody);
+	tcase_add_test(t, test_short_standstill);
 	tcase_add_test(t, test_no_expiry_without_commits);
 }
 
