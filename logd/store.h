@@ -41,7 +41,7 @@ enum {
 	STORE_BATCH_BYTES =
 	    4 << 20, /* a batch is committed before it would grow past this; a single txn may be longer */
 	STORE_ZEROS_BYTES = 64 << 10,    /* written ahead, so that syncs find the space used */
-	STORE_ZEROS_BATCH = 8 << 10,     /* behind batches up to this */
+	STORE_ZEROS_BATCH = 16 << 10,    /* behind batches up to this */
 	STORE_RETRY_MS = 1000,           /* between attempts to use a failed disk again */
 	STORE_MEMBERS_MAX = 1 << 20,     /* bytes of the list of members */
 	STORE_MARK_MS = 1000,            /* zkd.mark is at most this old while txns come */
