@@ -48,8 +48,11 @@ def table(rows, figures):
     head = ["", "throughput", "goal", "per CPU second", "p50", "p99", "share of ceiling", "own CPU"]
     if figures:
         head[1:1] = ["zkd, per s", "ZooKeeper, per s", "zkd p50, us", "ZooKeeper p50, us", "ceiling p50, us"]
-    lines = [head, ["---"] * len(head), *(cells(row, figures) for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    body = [cells(row, figures) for row in rows]
+    # a column that nobody has anything to say in is left out
+    told = [i for i in range(len(head)) if any(line[i] != "-" for line in body)]
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join("| " + " | ".join(line[i] for i in told) + " |" for line in lines)
 
 
 if __name__ == "__main__":
