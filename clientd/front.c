@@ -15,7 +15,7 @@ enum {
 	MEMBERS_MAX = 1 << 20, /* what is told of members is far shorter */
 	TRACE_MASK = 306,      /* ZooKeeper's, before anybody sets another */
 	LATE_MS = 100,         /* an event so long after the deadline: the loop stood still */
-	LOOK_MS = 250, /* between deadlines while there are sessions: only they tell of a standstill */
+	LOOK_MS = 250, /* between deadlines while somebody is connected: only they tell of a standstill */
 };
 
 /* ---- Actions ---- */

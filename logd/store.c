@@ -267,7 +267,7 @@ begin_log(struct store *s)
 /*
  * Space that is only allocated costs each sync a change of the file's map besides, and most file systems a commit of
  * their journal: half of the sync's time, and more. So when small batches come to it zeros go behind them, once for
- * many, and never behind the end of the file: what a reader sees of it stays the same. A large batch would gain nothing.
+ * many, and never behind the end of the file: what a reader sees of it stays the same. A large batch would gain little.
  */
 static int
 write_zeros(struct store *s, uint64_t at)
