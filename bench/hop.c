@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "bench/echo.h"
+#include "bench/number.h"
 
 enum { FRAMES_DEFAULT = 100000, FRAMES_MAX = 10000000, TXN_BYTES = 200, PAUSE_US = 200, PAUSED_SHARE = 10 };
 
@@ -94,7 +95,8 @@ main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
 		case 'n':
-			frames = strtol(optarg, NULL, 10);
+			if (!number_take("hop", "frames", optarg, FRAMES_MAX, &frames))
+				return 2;
 			break;
 		case 'j':
 			json = true;
@@ -106,8 +108,8 @@ main(int argc, char **argv)
 			return 2;
 		}
 	}
-	if (optind < argc || frames < 1 || frames > FRAMES_MAX) {
-		fprintf(stderr, "hop: --frames takes 1 to %d; --help tells more\n", FRAMES_MAX);
+	if (optind < argc) {
+		fprintf(stderr, "hop: takes no '%s'; --help tells more\n", argv[optind]);
 		return 2;
 	}
 	return measure_all((size_t)frames, json);

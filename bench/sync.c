@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 
 #include "bench/append.h"
+#include "bench/number.h"
 #include "bench/samples.h"
 #include "io/clock.h"
 
@@ -124,7 +125,8 @@ parse(int argc, char **argv, struct arguments *a)
 			a->folder = optarg;
 			break;
 		case 'n':
-			a->syncs = strtol(optarg, NULL, 10);
+			if (!number_take("sync", "syncs", optarg, SYNCS_MAX, &a->syncs))
+				return 2;
 			break;
 		case 'j':
 			a->json = true;
@@ -136,9 +138,9 @@ parse(int argc, char **argv, struct arguments *a)
 			return 2;
 		}
 	}
-	if (optind == argc && a->folder != NULL && a->syncs > 0 && a->syncs <= SYNCS_MAX)
+	if (optind == argc && a->folder != NULL)
 		return -1;
-	fprintf(stderr, "sync: --folder is needed, --syncs takes 1 to %d; --help tells more\n", SYNCS_MAX);
+	fprintf(stderr, "sync: takes options only, --folder is needed; --help tells more\n");
 	return 2;
 }
 

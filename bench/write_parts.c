@@ -17,6 +17,7 @@
 #include "bench/append.h"
 #include "bench/client.h"
 #include "bench/echo.h"
+#include "bench/number.h"
 #include "bench/samples.h"
 #include "io/clock.h"
 #include "jute/zk_error.h"
@@ -24,6 +25,7 @@
 enum {
 	WRITES_DEFAULT = 2000,
 	WRITES_MAX = 1000000,
+	PORT_MAX = 65535,
 	HOPS = 4, /* clientd, syncd, logd, syncd, clientd */
 	DATA_BYTES = 100,
 	TXN_BYTES = 200, /* of such a setData in the log, about */
@@ -176,13 +178,15 @@ parse(int argc, char **argv, struct arguments *a)
 			a->host = optarg;
 			break;
 		case 'p':
-			a->port = strtol(optarg, NULL, 10);
+			if (!number_take("write-parts", "port", optarg, PORT_MAX, &a->port))
+				return 2;
 			break;
 		case 'd':
 			a->folder = optarg;
 			break;
 		case 'n':
-			a->writes = strtol(optarg, NULL, 10);
+			if (!number_take("write-parts", "writes", optarg, WRITES_MAX, &a->writes))
+				return 2;
 			break;
 		case 'j':
 			a->json = true;
@@ -194,11 +198,9 @@ parse(int argc, char **argv, struct arguments *a)
 			return 2;
 		}
 	}
-	if (optind == argc && a->folder != NULL && a->port > 0 && a->port < 65536 && a->writes > 0 &&
-	    a->writes <= WRITES_MAX)
+	if (optind == argc && a->folder != NULL)
 		return -1;
-	fprintf(stderr, "write-parts: --folder is needed, --writes takes 1 to %d; --help tells more\n",
-		WRITES_MAX);
+	fprintf(stderr, "write-parts: takes options only, --folder is needed; --help tells more\n");
 	return 2;
 }
 

@@ -74,11 +74,17 @@ def test_nobody_serves():
     assert "Connection refused" in r.stderr
 
 
-@pytest.mark.parametrize("program", [HOP, WRITE_PARTS])
-def test_invocations(program):
+@pytest.mark.parametrize(
+    "program, number", [(HOP, "--frames"), (SYNC, "--syncs"), (WRITE_PARTS, "--writes"), (WRITE_PARTS, "--port")]
+)
+def test_invocations(program, number):
     assert run(program, "--help").stdout.startswith("usage: bench/")
     assert run(program, "--nonsense").returncode == 2
     assert run(program, "more").returncode == 2
+    for wrong in ("0", "12x", "", "99999999999"):
+        r = run(program, number, wrong)
+        assert r.returncode == 2
+        assert f"{number} takes 1 to" in r.stderr and f"not '{wrong}'" in r.stderr
 
 
 # zkbench
