@@ -1,5 +1,5 @@
 """The real logd in a real node: files that Apache ZooKeeper reads and writes, folders that are in use or another's,
-damage, a helper that dies, a disk that is full. The store itself is tested call by call in tests/unit/test_store.c."""
+damage, a helper that dies, a disk that is full. The store itself is tested call by call in tests/unit/test_store*.c."""
 
 import contextlib
 import os

@@ -77,6 +77,15 @@ live_and_write(struct fake_disk *f, uint64_t first, uint64_t last)
 	store_close(s);
 }
 
+void
+do_chores(struct fake_disk *f, struct store *s)
+{
+	struct store_chore c;
+
+	while ((c = store_next_chore(s)).kind != STORE_NO_CHORE)
+		store_chore_done(s, &c, store_do_chore(&f->disk, &c) == 0);
+}
+
 /* Loads */
 
 static void

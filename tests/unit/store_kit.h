@@ -29,6 +29,8 @@ struct store *must_open(struct fake_disk *f);
 void append_range(struct store *s, uint64_t first, uint64_t last, uint64_t n);
 /* A life: opens, appends first..last one by one, closes. */
 void live_and_write(struct fake_disk *f, uint64_t first, uint64_t last);
+/* What the helper does, until nothing more is asked of it. */
+void do_chores(struct fake_disk *f, struct store *s);
 
 /* What a load brought. */
 struct loaded {

@@ -1,6 +1,7 @@
 /*
  * The store at odd moments: files that vanish, are replaced or are no files while somebody reads them; histories with
- * odd ends; errors of single calls. The rows that the loops over all calls of test_store do not reach.
+ * odd ends; errors of single calls. The rows that the loops over all calls (test_store_faults, test_store_history) do
+ * not reach.
  */
 #include <check.h>
 #include <errno.h>
@@ -166,7 +167,7 @@ END_TEST
 
 /*
  * A txn longer than a batch, whose sync fails, and then the process dies: all of it is written again, not only its end
- * (test_store: failed_sync_then_death_then_power_loss).
+ * (test_store_faults: failed_sync_then_death_then_power_loss).
  */
 START_TEST(a_long_txn_is_written_again_from_its_beginning)
 {
