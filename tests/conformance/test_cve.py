@@ -85,19 +85,21 @@ def test_cve_2017_5637_words_that_cost_much(make_node):
         for word in ("wchp", "wchc", "wchs", "dump", "cons", "stat", "mntr"):
             assert closed.word(word) == f"{word} is not executed because it is not in the whitelist.\n"
     with make_node(maxClientCnxns=0) as n, z.Wire(n.port) as w, z.Wire(n.port) as other:
-        w.connect()
-        other.connect()
+        w.connect(timeout_ms=40000)
+        other.connect(timeout_ms=40000)
         other.call(z.CREATE, z.create("/a"))
         for k in range(20):
             paths = [f"/{'p' * 60}{k}/{i}" for i in range(5000)]
             assert w.call(z.SET_WATCHES, z.set_watches(0, [], paths, []), z.XID_SET_WATCHES)[1].err == 0
         assert n.word("wchs").endswith("Total watches:100000\n")
+        # What others take from the two of them is no fault of clientd's.
+        both = n.pid("clientd"), os.getpid()
         answers, worst, end = 0, 0.0, time.monotonic() + 2
         while time.monotonic() < end:
             answers += len(n.word("wchp", 20)) + len(n.word("wchc", 20))
-            begin = time.monotonic()
+            begin = time.monotonic() - sum(map(zkd_node.waited, both))
             assert other.call(z.GET_DATA, z.path_watch("/a"))[1].err == 0
-            worst = max(worst, time.monotonic() - begin)
+            worst = max(worst, time.monotonic() - sum(map(zkd_node.waited, both)) - begin)
         # 16 MiB in a second, begun three times in two seconds; unbounded it would be far more
         assert 1 << 20 < answers < 60 << 20
         assert worst < 1.0

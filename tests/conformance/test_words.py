@@ -246,38 +246,44 @@ def test_srvr_is_on_every_whitelist(make_node):
 
 # CVE-2017-5637: wchp and wchc cost what all watches cost, and anybody may ask, again and again.
 
-WATCHES, ASKERS, SECONDS = 100_000, 3, 3
+WATCHES = 100_000
+SECONDS = 3  # at least
 SECOND_BYTES = 16 << 20  # what zkd gives to all lists of a second
 
 
-def hammer(port, until, word, said):
-    while time.monotonic() < until:
+def hammer(port, enough, word, said):
+    while not enough.is_set():
         said.put(len(zkd_node.four_letter(port, word)))
 
 
 def test_lists_leave_time_for_others(make_node):
-    with make_node(**{"4lw.commands.whitelist": "srvr, wchp, wchc, wchs, dump"}) as node, z.Wire(node.port) as w:
-        w.connect(timeout_ms=30000)
+    words = ["wchp", "wchc", "dump"]
+    whitelist = ", ".join(["srvr", "wchs", *words])
+    with make_node(**{"4lw.commands.whitelist": whitelist}) as node, z.Wire(node.port, timeout=30.0) as w:
+        w.connect(timeout_ms=40000)
         for i in range(0, WATCHES, 10_000):
             paths = [f"/watched/{n:08}" for n in range(i, i + 10_000)]
             w.call(z.SET_WATCHES, z.set_watches(1 << 60, [], paths, []), xid=z.XID_SET_WATCHES)
         assert f"Total watches:{WATCHES}\n" in node.word("wchs")
 
-        said = multiprocessing.Queue()
+        said, enough = multiprocessing.Queue(), multiprocessing.Event()
         start = time.monotonic()
-        until = start + SECONDS
-        words = ["wchp", "wchc", "dump"]
-        askers = [multiprocessing.Process(target=hammer, args=(node.port, until, words[i], said)) for i in range(ASKERS)]
+        askers = [multiprocessing.Process(target=hammer, args=(node.port, enough, word, said)) for word in words]
+        # What others take from the two of them is no fault of clientd's.
+        both = node.pid("clientd"), os.getpid()
         for p in askers:
             p.start()
         slowest = pings = asked = size = 0
         while any(p.is_alive() for p in askers) or not said.empty():
-            begun = time.monotonic()
+            begun = time.monotonic() - sum(map(zkd_node.waited, both))
             w.call(z.PING, xid=z.XID_PING)
-            slowest = max(slowest, time.monotonic() - begun)
+            slowest = max(slowest, time.monotonic() - sum(map(zkd_node.waited, both)) - begun)
             pings += 1
             while not said.empty():
                 asked, size = asked + 1, size + said.get()
+            took = time.monotonic() - start
+            if took > SECONDS and (asked > 20 and pings > 100 or took > 60):
+                enough.set()
         took = time.monotonic() - start
         for p in askers:
             p.join()

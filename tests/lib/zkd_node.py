@@ -95,6 +95,12 @@ def alive(pid):
         return False
 
 
+def waited(pid):
+    """How many seconds it has been ready to run while others ran."""
+    with open(f"/proc/{pid}/schedstat") as f:
+        return int(f.read().split()[1]) / 1e9
+
+
 class Node:
     def __init__(self, port=None, folder=None, keys=None, build=BUILD, start=False, host="127.0.0.1", wrap=None):
         """
