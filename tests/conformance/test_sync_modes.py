@@ -4,12 +4,12 @@ Apache counts every transaction after which its tree is not the one that the lea
 """
 
 import contextlib
+import glob
 import os
 import re
 import shutil
 import signal
 import threading
-import time
 
 import apache_node
 import loopback
@@ -23,7 +23,8 @@ SECONDS = 90  # two servers of Apache alone may need most of a minute: they say 
 LEARNER = 3
 KEYS = {
     "tickTime": 500,
-    "syncLimit": 10,
+    "syncLimit": 40,  # a leader has to put up with a learner that stands still
+    "maxSessionTimeout": 600000,
     "commitLogCount": 500,  # txns in memory; fewer are not allowed
     "preAllocSize": 64,  # what a log takes counts, also where nothing is written yet
     "snapCount": 400,
@@ -165,6 +166,13 @@ class Sync:
         for n in (LEARNER, 1, 2):
             self.e.nodes[n].stop()
 
+    def logged(self, n, text):
+        for path in glob.glob(os.path.join(self.e.nodes[n].data, "version-2", "log.*")):
+            with open(path, "rb") as f:
+                if text.encode() in f.read():
+                    return True
+        return False
+
     def diverge(self):
         """The learner leads, and logs what nobody else ever sees."""
         self.all_down()
@@ -175,12 +183,14 @@ class Sync:
         wait_until(lambda: loopback.mode(self.e.nodes[LEARNER]) == "leader", SECONDS, "it leads")
         self.start(2)
         self.wait(1, 2, LEARNER)
-        zk = self.e.nodes[LEARNER].client()
+        # A session that ended later would give one of the others a transaction more, in the next divergence too.
+        zk = self.e.nodes[LEARNER].client(timeout=300)
         self.freeze(2)  # what is sent to it lies in its sockets, and goes with them
         self.kill(1)
-        for i in range(5):
-            zk.create_async(f"/never{i}", b"")
-        time.sleep(0.3)
+        names = [f"/never{self.count}-{i}" for i in range(5)]
+        for name in names:
+            zk.create_async(name, b"")
+        wait_until(lambda: self.logged(LEARNER, names[-1]), 30, "it has logged them")
         self.kill(2)
         self.kill(LEARNER)
         zk.stop()
