@@ -13,8 +13,9 @@ import pytest
 from electing import ROLE_FOLLOWER, ROLE_LEADER, ROLE_OBSERVER, Electiond
 from zkd_node import wait_until
 
-SECONDS = 60
+SECONDS = 120
 FOLLOWERINFO = 11
+KEYS = {"initLimit": 60, "syncLimit": 20, "tickTime": 500}
 
 pytestmark = [
     pytest.mark.skipif(not apache_node.installed(), reason="Apache ZooKeeper is not installed"),
@@ -30,22 +31,23 @@ class Mixed:
         self.ours = ours
         self.observer = observer
         self.java = {}
-        keys = {"initLimit": 5, "syncLimit": 2, "tickTime": 500}
         for sid in self.servers:
             if sid == ours:
                 continue
             lines = {f"server.{s}": line for s, line in self.servers.items()}
-            node = apache_node.ApacheNode(port=electing.take_ports(1)[0], keys={**keys, **lines})
+            node = apache_node.ApacheNode(port=electing.take_ports(1)[0], keys={**KEYS, **lines})
             with open(os.path.join(node.data, "myid"), "w") as f:
                 f.write(f"{sid}\n")
             self.java[sid] = node
-        self.electiond = Electiond(ours, self.servers, keys=keys)
+        self.electiond = Electiond(ours, self.servers, keys=KEYS)
 
     def __enter__(self):
-        for node in self.java.values():
-            node.launch()
         self.electiond.start()
         return self
+
+    def launch(self):
+        for node in self.java.values():
+            node.launch()
 
     def __exit__(self, kind, *rest):
         if kind is not None:
@@ -56,11 +58,17 @@ class Mixed:
         for node in self.java.values():
             node.close()
 
-    def wait_listening(self):
-        """Until the Java servers can be dialled: one that refuses is taken for dead, and not waited for."""
+    def wait_voting(self):
+        """
+        Until the Java servers can be dialled: one that refuses is taken for dead, and not waited for. And until the
+        better one has voted: a quorum without it waits for better votes no longer than 200 ms.
+        """
         for sid in self.java:
             port = int(self.servers[sid].split(":")[2])
             wait_until(lambda port=port: dials(port), SECONDS, "the Java server listens")
+        worse, better = sorted(self.java)
+        voted = f"n.sid:{better}, n.state:LOOKING"
+        wait_until(lambda: voted in self.java[worse].log_end(), SECONDS, "one Java server hears the other vote")
 
     def mode(self, sid):
         """leader, follower, observer, or "" while it does not serve."""
@@ -72,35 +80,47 @@ class Mixed:
 
     def wait_java(self):
         """Until the Java servers serve: the sid of their leader."""
-        wait_until(lambda: all(self.mode(sid) for sid in self.java), SECONDS, "the Java servers serve")
-        return next(sid for sid in self.java if self.mode(sid) == "leader")
+
+        def settled():
+            modes = {sid: self.mode(sid) for sid in self.java}
+            return modes if all(modes.values()) and list(modes.values()).count("leader") == 1 else None
+
+        modes = wait_until(settled, SECONDS, "the Java servers serve")
+        return next(sid for sid in modes if modes[sid] == "leader")
 
 
-def followers(servers, sid, n):
-    """The sids of n servers that come to the quorum port of a server to follow it; then nobody listens there."""
+def quorum_port(servers, sid):
+    """Who comes there to follow that server goes on following it until this is closed, or for initLimit."""
+    return socket.create_server(("127.0.0.1", int(servers[sid].split(":")[1])))
+
+
+def followers(listener, n):
+    """The sids of n servers that come to a quorum port; then nobody listens there."""
     came = set()
-    with socket.create_server(("127.0.0.1", int(servers[sid].split(":")[1]))) as listener:
-        listener.settimeout(SECONDS)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(listener).settimeout(SECONDS)
         while len(came) < n:
-            with listener.accept()[0] as s:
-                s.settimeout(SECONDS)
-                data = b""
-                while len(data) < 24:
-                    data += s.recv(4096)
-                kind, _, _, theirs = struct.unpack(">iqiq", data[:24])
-                assert kind == FOLLOWERINFO
-                came.add(theirs)
+            s = stack.enter_context(listener.accept()[0])
+            s.settimeout(SECONDS)
+            data = b""
+            while len(data) < 24 and (chunk := s.recv(4096)):
+                data += chunk
+            if len(data) < 24:
+                continue
+            kind, _, _, theirs = struct.unpack(">iqiq", data[:24])
+            assert kind == FOLLOWERINFO
+            came.add(theirs)
     return came
 
 
 def test_our_server_is_the_best(tmp_path):
     """Larger sid, newest data: both Java servers follow it, as far as an election goes."""
-    with Mixed(3) as m:
-        m.wait_listening()
-        m.electiond.look(zxid=0x100000005, epoch=1)
+    with Mixed(3) as m, quorum_port(m.servers, 3) as listener:
+        m.electiond.look(zxid=0x100000005, epoch=1)  # before them: with each other they are a quorum, too
+        m.launch()
         result = m.electiond.result(SECONDS)
         assert (result.leader, result.state, result.zxid, result.epoch) == (3, ROLE_LEADER, 0x100000005, 1)
-        assert followers(m.servers, 3, 2) == {1, 2}
+        assert followers(listener, 2) == {1, 2}
         # nobody leads them there; without it they elect one of theirs
         m.electiond.leave()
         leader = m.wait_java()
@@ -114,7 +134,8 @@ def test_our_server_is_the_best(tmp_path):
 def test_our_server_is_the_smallest(tmp_path):
     """It is dialled by all, and is told of everything; its electiond dies in between."""
     with Mixed(1) as m:
-        m.wait_listening()
+        m.launch()
+        m.wait_voting()
         m.electiond.look()
         result = m.electiond.result(SECONDS)
         assert (result.leader, result.state) == (3, ROLE_FOLLOWER)
@@ -145,7 +166,8 @@ def test_our_server_is_the_smallest(tmp_path):
 def test_our_server_in_the_middle(tmp_path):
     """It dials the one and is dialled by the other; restarted in the middle of the election."""
     with Mixed(2) as m:
-        m.wait_listening()
+        m.launch()
+        m.wait_voting()
         m.electiond.look()
         m.electiond.wait_fact("connected", lambda v: int(v or 0) >= 1)
         m.electiond.kill()
@@ -163,6 +185,7 @@ def test_our_server_in_the_middle(tmp_path):
 def test_our_server_observes(tmp_path):
     """The voters elect without it; it follows, and what it says is not counted."""
     with Mixed(3, observer=True) as m:
+        m.launch()
         m.electiond.look(zxid=0x900000000, epoch=9, observer=True)
         result = m.electiond.result(SECONDS)
         assert (result.leader, result.state) == (2, ROLE_OBSERVER)
@@ -184,12 +207,13 @@ def test_a_java_server_joins_ours(tmp_path):
         for sid, e in ours.items():
             e.role(results[sid]._replace(epoch=1))
         lines = {f"server.{s}": line for s, line in servers.items()}
-        java = apache_node.ApacheNode(port=electing.take_ports(1)[0], keys={"initLimit": 5, "syncLimit": 2, "tickTime": 500, **lines})
+        java = apache_node.ApacheNode(port=electing.take_ports(1)[0], keys={**KEYS, **lines})
         with open(os.path.join(java.data, "myid"), "w") as f:
             f.write("3\n")
         stack.callback(java.close)
+        listener = stack.enter_context(quorum_port(servers, 2))
         java.launch()
-        assert followers(servers, 2, 1) == {3}
+        assert followers(listener, 1) == {3}
 
 
 def test_the_configuration_as_text(tmp_path):
@@ -201,17 +225,18 @@ def test_the_configuration_as_text(tmp_path):
     groups = {"group.1": "1:2", "group.2": "3", "weight.3": "2"}
     for extra in ({}, groups):
         lines = {**{f"server.{s}": line for s, line in servers.items()}, **extra}
-        java = apache_node.ApacheNode(port=electing.take_ports(1)[0], keys={"initLimit": 5, "syncLimit": 2, "tickTime": 500, **lines})
+        java = apache_node.ApacheNode(port=electing.take_ports(1)[0], keys={**KEYS, **lines})
         with open(os.path.join(java.data, "myid"), "w") as f:
             f.write("1\n")
         with contextlib.ExitStack() as stack:
-            e = stack.enter_context(Electiond(3, servers, keys=extra))
             stack.callback(java.close)
             java.launch()
             port = int(servers[1].split(":")[2])
             wait_until(lambda port=port: dials(port), SECONDS, "the Java server listens")
-            with electing.Peer.dial(port, 3, addresses=[f"127.0.0.1:{e.election_port}"]) as p:
-                theirs = p.receive().config
+            # Ours comes later: two connections of server 3 would push each other out.
+            with electing.Peer.dial(port, 3, addresses=["127.0.0.1:" + servers[3].split(":")[2]]) as p:
+                theirs = p.receive(SECONDS).config
+            e = stack.enter_context(Electiond(3, servers, keys=extra))
             e.look()
             with electing.Peer.dial(e.election_port, 4, addresses=["127.0.0.1:1"]) as p:
                 p.send(electing.notification(electing.LOOKING, 4, 0, 1, 0))
