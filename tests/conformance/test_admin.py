@@ -23,7 +23,7 @@ NOT_OURS = {
 
 @pytest.fixture(scope="module")
 def pair():
-    keys = {"admin.enableServer": "true", "admin.serverAddress": "127.0.0.1"}
+    keys = {"admin.enableServer": "true", "admin.serverAddress": "127.0.0.1", "maxSessionTimeout": 600000}
     left, right = zkd_node.free_port(), zkd_node.free_port()
     while right == left:
         right = zkd_node.free_port()
@@ -33,7 +33,7 @@ def pair():
     ):
         with z.Wire(ours.port) as a, z.Wire(theirs.port) as b:
             for w in (a, b):
-                w.connect(timeout_ms=20000)
+                w.connect(timeout_ms=600000)
                 w.call(z.CREATE, z.create("/admin", b"x", flags=1))
                 w.call(z.GET_DATA, z.path_watch("/admin", True))
             yield left, right

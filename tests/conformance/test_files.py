@@ -12,7 +12,7 @@ import zkwire as z
 
 pytestmark = pytest.mark.skipif(not apache_node.installed(), reason="Apache ZooKeeper is not installed")
 
-KEYS = {"snapCount": 100, "extendedTypesEnabled": "true", "tickTime": 2000}
+KEYS = {"snapCount": 100, "extendedTypesEnabled": "true", "tickTime": 2000, "maxSessionTimeout": 600000}
 
 
 def zkd(folder):
@@ -27,7 +27,7 @@ def dump(node):
     """{path: (data, ACL and stat as bytes)} of all that is in the tree, and the zxid that a session's opening has."""
     tree = {}
     with z.Wire(node.port) as w:
-        w.connect(timeout_ms=5000)
+        w.connect(timeout_ms=30000)
         todo = ["/"]
         while todo:
             path = todo.pop()
@@ -57,7 +57,7 @@ def fill(node, seed, steps):
     """Writes of every kind. Returns a session left open, with an ephemeral: (id, password)."""
     rng = random.Random(seed)
     w = z.Wire(node.port)
-    w.connect(timeout_ms=30000)
+    w.connect(timeout_ms=600000)
     w.call(z.AUTH, z.auth("digest", b"bob:secret"), z.XID_AUTH)
     root = f"/s{seed}"
     w.call(z.CREATE, z.create(root, b"root"))
@@ -95,7 +95,7 @@ def fill(node, seed, steps):
 def check_session(node, session, path):
     """The session of before lives, and owns its ephemeral; closing it takes that away."""
     with z.Wire(node.port) as w:
-        w.connect(session=session[0], passwd=session[1], timeout_ms=30000)
+        w.connect(session=session[0], passwd=session[1], timeout_ms=600000)
         assert w.session == session[0]
         stat = w.call(z.EXISTS, z.path_watch(path))[1].body().stat()
         assert stat["ephemeralOwner"] == session[0]

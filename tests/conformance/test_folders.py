@@ -31,6 +31,7 @@ class Folder:
 
     def keys(self):
         keys = {"extendedTypesEnabled": "true", "preAllocSize": 64, "autopurge.purgeInterval": 0, "snapCount": 150}
+        keys["maxSessionTimeout"] = 600000
         if self.apart:
             keys["dataLogDir"] = os.path.join(self.path, "logs")
         return keys
@@ -67,7 +68,7 @@ class Writer(threading.Thread):
         self.root, self.count, self.value, self.error = f"/{name}", 0, 0, None
         self.sequence, self.gone = [], set()
         self.wire = z.Wire(port)
-        self.wire.connect(timeout_ms=30000)
+        self.wire.connect(timeout_ms=600000)
         self.session, self.passwd = self.wire.session, self.wire.passwd
 
     def call(self, op, body):
@@ -168,7 +169,7 @@ def read(node, writers):
         assert digest_mismatches(node) == ""
         for w in writers[:2]:  # sessions live on
             with z.Wire(node.port) as wire:
-                wire.connect(session=w.session, passwd=w.passwd, timeout_ms=30000)
+                wire.connect(session=w.session, passwd=w.passwd, timeout_ms=600000)
                 assert wire.session == w.session
         node.stop()
     finally:

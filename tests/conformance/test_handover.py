@@ -55,7 +55,7 @@ def test_empty(tmp_path, first):
 def next_name(node):
     """Of a sequential znode, and whether it is the same tree behind it."""
     with z.Wire(node.port) as w:
-        w.connect(timeout_ms=5000)
+        w.connect(timeout_ms=30000)
         reply = w.call(z.CREATE, z.create("/w/q-", b"", flags=2))[1]
         w.call(z.CLOSE_SESSION)
         return reply.body().buffer()

@@ -13,7 +13,7 @@ from zkd_node import wait_until
 
 pytestmark = pytest.mark.skipif(not apache_node.installed(), reason="Apache ZooKeeper is not installed")
 
-SECONDS = 20
+SECONDS = 40
 KEYS = {"tickTime": 500, "initLimit": 20, "syncLimit": 10}
 MIXTURES = {
     "zaz": (["zkd", "apache", "zkd"], ()),
@@ -82,7 +82,7 @@ def test_a_session_expires_everywhere(mixture):
     found = []
     for n, node in nodes.items():
         with z.Wire(node.port) as w:
-            w.connect(1500)
+            w.connect(2500)
             found.append((w.session, w.passwd))
             assert call(w, z.CREATE, z.create(f"/e{n}", flags=EPHEMERAL)) == OK
     for n in nodes:
