@@ -32,16 +32,17 @@ def answers(e):
 @pytest.fixture(scope="module")
 def lonely():
     """Server 1 of three, of either kind, whose two peers do not run."""
-    admin = {"tickTime": 500, "admin.enableServer": "true", "admin.serverAddress": "127.0.0.1"}
+    admin = {"admin.enableServer": "true", "admin.serverAddress": "127.0.0.1"}
     made = []
     try:
         for kind in ("zkd", "apache"):
-            e = loopback.Ensemble([kind, "zkd", "zkd"], each={1: {**admin, "admin.serverPort": zkd_node.free_port()}})
+            each = {1: {**admin, "admin.serverPort": zkd_node.free_port()}}
+            e = loopback.Ensemble([kind, "zkd", "zkd"], keys={"tickTime": 500, "syncLimit": 20}, each=each)
             if kind == "apache":
                 e.nodes[1].jars.append("servlet-api")
             made.append(e)
             e.launch(1)
-            wait_until(lambda e=e: e.nodes[1].word("srvr") and answers(e), 60, "it answers")
+            wait_until(lambda e=e: e.nodes[1].word("srvr") and answers(e), 180, "it answers")
         yield made
     finally:
         for e in made:
