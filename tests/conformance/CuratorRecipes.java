@@ -28,7 +28,7 @@ import org.apache.curator.framework.recipes.shared.VersionedValue;
 import org.apache.curator.retry.RetryNTimes;
 
 public class CuratorRecipes {
-    private static final int WAIT_MS = 20000, TTL_MS = 3000;
+    private static final int WAIT_MS = 60000, TTL_MS = 3000;
     private static int failed;
 
     private static void check(boolean holds, String what) {
@@ -48,7 +48,7 @@ public class CuratorRecipes {
     private static CuratorFramework client(String hosts) throws Exception {
         CuratorFramework c = CuratorFrameworkFactory.newClient(hosts, 30000, 10000, new RetryNTimes(100, 100));
         c.start();
-        check(c.blockUntilConnected(10, TimeUnit.SECONDS), "connected");
+        check(c.blockUntilConnected(60, TimeUnit.SECONDS), "connected");
         return c;
     }
 
@@ -165,7 +165,7 @@ public class CuratorRecipes {
 
         PersistentTtlNode kept = new PersistentTtlNode(one, "/kept", TTL_MS, bytes("k"));
         kept.start();
-        check(kept.waitForInitialCreate(10, TimeUnit.SECONDS), "ttl: created");
+        check(kept.waitForInitialCreate(60, TimeUnit.SECONDS), "ttl: created");
         check(one.checkExists().forPath("/kept") != null, "ttl: there");
 
         SharedCount mine = new SharedCount(one, "/count", 7), yours = new SharedCount(two, "/count", 0);
@@ -185,7 +185,7 @@ public class CuratorRecipes {
         check(!new InterProcessMutex(two, "/held").acquire(300, TimeUnit.MILLISECONDS), "restart: the mutex is held");
         held.release();
         InterProcessMutex taken = new InterProcessMutex(two, "/held");
-        check(taken.acquire(10, TimeUnit.SECONDS), "restart: the mutex can be taken");
+        check(taken.acquire(60, TimeUnit.SECONDS), "restart: the mutex can be taken");
         taken.release();
         one.create().forPath("/cached/after", bytes("4"));
         eventually("restart: the cache is told", () -> seen.events.contains("NODE_CREATED /cached/after"));

@@ -10,7 +10,7 @@
 
 #include <zookeeper/zookeeper.h>
 
-enum { WAIT_MS = 10000, PIPELINE = 1000 };
+enum { SESSION_MS = 10000, WAIT_MS = 60000, PIPELINE = 1000 };
 
 static int failed;
 static volatile int connected, watch_type, done, bad;
@@ -135,7 +135,7 @@ check_session(zhandle_t *zh, const char *host)
 
 	/* a second handle with the same session takes it over; the first notices and comes back */
 	connected = 0;
-	zhandle_t *again = zookeeper_init(host, on_session, WAIT_MS, &id, NULL, 0);
+	zhandle_t *again = zookeeper_init(host, on_session, SESSION_MS, &id, NULL, 0);
 	check(again != NULL && wait_for(&connected, 1), "session taken over");
 	check(zoo_client_id(again)->client_id == id.client_id, "same session");
 	check(exists_at_last(again, "/c/s-0000000000", &stat) == ZOK && stat.ephemeralOwner == id.client_id,
@@ -149,7 +149,7 @@ main(int argc, char **argv)
 	zoo_set_debug_level(ZOO_LOG_LEVEL_ERROR);
 	if (argc != 2)
 		return 2;
-	zhandle_t *zh = zookeeper_init(argv[1], on_session, WAIT_MS, NULL, NULL, 0);
+	zhandle_t *zh = zookeeper_init(argv[1], on_session, SESSION_MS, NULL, NULL, 0);
 	check(zh != NULL && wait_for(&connected, 1), "connected");
 	if (failed > 0)
 		return 1;

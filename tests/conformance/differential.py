@@ -198,7 +198,7 @@ class Session:
         self.wire.send_frame(payload)
         return self
 
-    def expect(self, op=None, timeout=3.0):
+    def expect(self, op=None, timeout=20.0):
         """Writes down the next frame, whatever it is; "nothing" when none comes."""
         try:
             return self.take(self.wire.receive(timeout), op)

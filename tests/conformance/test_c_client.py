@@ -18,6 +18,6 @@ def test_c_client(node, tmp_path):
         ["cc", "-std=gnu17", "-DTHREADED", "-Wall", "-Wextra", "-o", program, f"{HERE}/c_client.c", "-lzookeeper_mt"],
         check=True,
     )
-    r = subprocess.run([program, node.hosts], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+    r = subprocess.run([program, node.hosts], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
     assert r.returncode == 0, r.stdout
     assert "FAIL" not in r.stdout and r.stdout.count("ok ") > 20

@@ -124,7 +124,8 @@ def test_log_cut_meanwhile(tmp_path):
     try:
         for n in (1, 2):
             servers[n].launch()
-        zkd_node.wait_until(lambda: all("Mode: " in servers[n].word("srvr", 1.0) for n in (1, 2)), 60, "two servers serve")
+        two = servers[1], servers[2]
+        zkd_node.wait_until(lambda: all("Mode: " in s.word("srvr", 1.0) for s in two), 180, "two servers serve")
         servers[3].start()
         servers[3].stop()
         back.start()

@@ -17,13 +17,13 @@ pytestmark = pytest.mark.skipif(not apache_node.installed(), reason="Apache ZooK
 
 SEED = int(os.environ.get("ZKD_SEED", "1"))
 STEPS = 60  # requests between two deaths
-REATTACH_SECONDS = 10
+REATTACH_SECONDS = 25
 
 
 def kill_daemon(name):
     def kill(node):
         old = node.signal(name, signal.SIGKILL)
-        node.wait_restarted(name, old)
+        node.wait_restarted(name, old, 30)
 
     kill.__name__ = f"kill_{name}"
     return kill
@@ -32,7 +32,7 @@ def kill_daemon(name):
 def hang_daemon(name):
     def hang(node):
         old = node.signal(name, signal.SIGSTOP)
-        node.wait_restarted(name, old)
+        node.wait_restarted(name, old, 30)
 
     hang.__name__ = f"hang_{name}"
     return hang

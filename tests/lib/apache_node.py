@@ -11,7 +11,7 @@ from zkd_node import NodeError, four_letter, free_port, wait_until
 
 JAVA = shutil.which("java")
 JARS = "/usr/share/java"
-START_SECONDS = 60
+START_SECONDS = 180
 
 
 def installed():

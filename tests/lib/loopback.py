@@ -82,7 +82,7 @@ class Ensemble:
     def modes(self):
         return {n: mode(node) for n, node in self.nodes.items() if node.process is not None}
 
-    def wait_serving(self, seconds=60):
+    def wait_serving(self, seconds=180):
         def all_serve():
             modes = self.modes()
             return all(modes.values()) and list(modes.values()).count("leader") == 1

@@ -29,7 +29,7 @@ DAEMONS = ("electiond", "syncd", "clientd", "logd")
 
 # What the contract for scripts promises for a stop by SIGTERM, and what a start may take on a busy machine.
 STOP_SECONDS = 5
-START_SECONDS = 20
+START_SECONDS = 60
 
 
 class NodeError(Exception):
