@@ -136,11 +136,15 @@ def shrink(pair, plan, found, seconds=SHRINK_SECONDS):
     return plan, text
 
 
-def compare(pair, seed, operations, seconds=None, first=0, report=None):
-    """Plays plans until so many operations are done, or the time is over. (operations done, None or a text)."""
+def compare(pair, seed, operations, seconds=None, first=0, report=None, least=0):
+    """
+    Plays plans until so many operations are done, or the time is over and at least so many plans are played.
+    (operations done, None or a text).
+    """
     begin, done = time.monotonic(), 0
     for number in itertools.count(first):
-        if done >= operations or (seconds is not None and time.monotonic() - begin >= seconds):
+        over = seconds is not None and time.monotonic() - begin >= seconds and number - first >= least
+        if done >= operations or over:
             return done, None
         plan = random_plan.draw_plan(f"{seed}.{number}", min(PLAN_OPERATIONS, operations - done))
         found = pair.difference(plan)
