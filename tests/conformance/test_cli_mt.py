@@ -62,7 +62,7 @@ def test_cli_mt(node, shell):
     shell.ask("create +s /cmt/s-", r"^\[/cmt/s-\]: rc = 0\n\tname = /cmt/s-0000000001$")
     shell.ask("create2 +c /cmt/c", r"^\[/cmt/c\]: rc = 0\n\tname = /cmt/c\n(.*\n)*?\tversion=0\taversion=0\n\tephemeralOwner = 0$")
     shell.ask("create +t=100000 /cmt/t", r"^\[/cmt/t\]: rc = 0\n\tname = /cmt/t$")
-    names = shell.ask("ls /cmt", r"^/cmt: rc = 0\n((?:\t.*\n)+)").group(1).split()
+    names = shell.ask("ls /cmt", r"^/cmt: rc = 0\n((?:\t.*\n)+)time = ").group(1).split()
     assert sorted(names) == ["c", "e", "s-0000000001", "t"]
     shell.ask("wexists /cmt/w", r"^/cmt/w: rc = -101|^Error -101 for /cmt/w")
     shell.ask("create /cmt/w", r"^Watcher CREATED_EVENT state = CONNECTED_STATE for path /cmt/w$")
