@@ -39,7 +39,7 @@ def test_recipes(make_node, tmp_path):
                     node.stop()
                     node.start()
                     print("go on", file=program.stdin, flush=True)
-            status = program.wait(10)
+            status = program.wait(60)
         finally:
             program.kill()
             program.wait()
