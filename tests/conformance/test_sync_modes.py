@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import threading
 
 import apache_node
@@ -31,6 +32,12 @@ KEYS = {
     "snapshotSizeFactor": 0.33,
 }
 SMALL, LARGE = b"s" * 20, b"l" * 8000
+
+
+def listens(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 5):
+        return True
+    return False
 
 
 class Sync:
@@ -177,8 +184,8 @@ class Sync:
         """The learner leads, and logs what nobody else ever sees."""
         self.all_down()
         self.start(LEARNER)
-        election = self.e.nodes[LEARNER].keys[f"server.{LEARNER}"].split(":")[2]
-        wait_until(lambda: zkd_node.four_letter(int(election), "") is not None, SECONDS, "it hears")
+        election = int(self.e.nodes[LEARNER].keys[f"server.{LEARNER}"].split(":")[2])
+        wait_until(lambda: listens(election), SECONDS, "it hears")
         self.start(1)
         wait_until(lambda: loopback.mode(self.e.nodes[LEARNER]) == "leader", SECONDS, "it leads")
         self.start(2)
