@@ -15,7 +15,7 @@ import zkd_node
 from kazoo.exceptions import KazooException, NoNodeError
 from zkd_node import wait_until
 
-TICK_MS, SYNC_LIMIT = 200, 5
+TICK_MS, SYNC_LIMIT = 400, 5
 SYNC_SECONDS = TICK_MS * SYNC_LIMIT / 1000
 CONFIG_H = os.path.join(zkd_node.BUILD, "config.h")
 DEBUG = os.path.exists(CONFIG_H) and "ZKD_DEBUG 1" in open(CONFIG_H).read()
@@ -25,7 +25,9 @@ pytestmark = pytest.mark.skipif(not DEBUG, reason="not built with --enable-debug
 
 @pytest.fixture(scope="module")
 def ensemble():
-    with loopback.Ensemble(["zkd"] * 3, keys={"tickTime": TICK_MS, "syncLimit": SYNC_LIMIT}) as e:
+    # a writer's session outlives an election and what its client waits before it dials again
+    keys = {"tickTime": TICK_MS, "syncLimit": SYNC_LIMIT, "maxSessionTimeout": 20000}
+    with loopback.Ensemble(["zkd"] * 3, keys=keys) as e:
         yield e
 
 
