@@ -282,7 +282,7 @@ def test_a_lost_connection_is_made_again(ours):
 def test_watch(zk):
     zk("create", "/w")
     with zk.start("watch", "-R", "-n", "4", "/w") as p:
-        time.sleep(0.5)
+        zkd_node.wait_until(lambda: "/w\n" in zk.node.word("wchp"), 20, "it watches")
         zk("create", "/w/a b")
         zk("set", "/w/a b", "x")
         zk("rm", "/w/a b")
