@@ -251,6 +251,27 @@ class Writer(threading.Thread):
         self.wire.close()
 
 
+def is_at_rest(node):
+    """
+    No snapshot is being written, and for a second nothing has changed: of a call that SIGKILL cuts off strace writes no
+    result, though it may have had its effect.
+    """
+
+    def seen():
+        folder = os.path.join(node.data, "version-2")
+        with contextlib.suppress(FileNotFoundError):
+            stats = [(n, os.stat(os.path.join(folder, n))) for n in sorted(os.listdir(folder))]
+            return [(n, st.st_size, st.st_mtime_ns) for n, st in stats]
+        return None
+
+    log = node.log_end(1000)
+    if log.count("snapshot begun") != len(re.findall(r"logd\[\d+\] notice: snapshot zxid", log)):
+        return False
+    before = seen()
+    time.sleep(1)
+    return before is not None and seen() == before
+
+
 def work(folder, trace):
     """A node at work under strace, then killed. Its writers."""
     command = ["strace", "-D", "-f", "-y", "-xx", "-ttt", "-T", "-s", "10000000", "--seccomp-bpf", "-e", f"trace={CALLS}", "-o", trace]
@@ -264,7 +285,7 @@ def work(folder, trace):
             w.start()
         for w in writers:
             w.join()
-        time.sleep(0.3)
+        zkd_node.wait_until(lambda: is_at_rest(node), 60, "the node is at rest")
         node.kill()
     finally:
         node.close()
