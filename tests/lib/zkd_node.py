@@ -30,6 +30,7 @@ DAEMONS = ("electiond", "syncd", "clientd", "logd")
 # What the contract for scripts promises for a stop by SIGTERM, and what a start may take on a busy machine.
 STOP_SECONDS = 5
 START_SECONDS = 60
+SLACK_SECONDS = 1  # of a busy machine, beyond what is promised
 
 
 class NodeError(Exception):
@@ -197,7 +198,7 @@ class Node:
         pids = self.all_pids()
         self.process.send_signal(signal.SIGTERM)
         try:
-            status = self.process.wait(STOP_SECONDS)
+            status = self.process.wait(STOP_SECONDS + SLACK_SECONDS)
         except subprocess.TimeoutExpired:
             raise NodeError(f"zkd did not stop within {STOP_SECONDS} s\n{self.log_end()}") from None
         self.process = None
