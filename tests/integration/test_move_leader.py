@@ -148,8 +148,14 @@ def test_to_whom_it_may_go(ensemble):
 def test_a_follower_that_is_away(ensemble):
     e = ensemble
     away = e.followers()[0]
+    leader = e.nodes[e.leader()]
     e.nodes[away].kill()
-    r = zkctl(e.nodes[e.leader()], "move-leader", str(away))
+
+    def knows():
+        return json.loads(zkctl(leader, "status", "--json").stdout)["ensemble"]["voters_in_sync"] == 2
+
+    wait_until(knows, 20, "the leader knows that it is away")
+    r = zkctl(leader, "move-leader", str(away))
     assert r.returncode == UNWELL and "that server is not in sync" in r.stderr
     # The one that is left can have it; the old leader is the other half of the quorum.
     answer = move(e)
