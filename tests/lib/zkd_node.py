@@ -11,6 +11,7 @@ $ZKD_TEST_PORTS ("20000-29999" if that is not set). The node's own output is in 
 stop shows its end.
 """
 
+import collections
 import contextlib
 import json
 import os
@@ -49,18 +50,24 @@ def debug_build():
     return False
 
 
+given_out = collections.deque(maxlen=200)  # ports on which nobody may listen yet
+
+
 def free_port():
     """
-    A loopback port that nobody listens on now. It is below those that the kernel gives away by itself: a client that
-    dials such a port before its server listens can be connected with itself.
+    A loopback port that nobody listens on now, and that was not given out lately. It is below those that the kernel
+    gives away by itself: a client that dials such a port before its server listens can be connected with itself.
     """
     first, last = (int(p) for p in os.environ.get("ZKD_TEST_PORTS", "20000-29999").split("-"))
     start = random.randint(first, last)
     for port in [*range(start, last + 1), *range(first, start)]:
+        if port in given_out:
+            continue
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):
                 s.bind(("127.0.0.1", port))
+                given_out.append(port)
                 return port
     raise NodeError(f"no free port in {first}-{last}")
 
