@@ -167,7 +167,7 @@ def test_reader_that_never_reads(node, witness):
         # a hundred thousand reads of half a megabyte each were asked for
         assert memory(pid) - before < 16 << 20
         # it does not even send pings that count: its session ends, and with it the connection
-        zkd_node.wait_until(lambda: closed(s), 15, "the connection is closed")
+        zkd_node.wait_until(lambda: closed(s), 30, "the connection is closed")
     assert "does not read its replies" in wait_line(node, port)
     witness.delete("/big")
 

@@ -148,7 +148,7 @@ def test_ten_thousand_watchers(make_node):
             w.receive(0.01)
     for w in crowd:
         w.close()
-    zkd_node.wait_until(lambda: mntr(node, "watch_count") == 0, 10, "the watches are gone")
+    zkd_node.wait_until(lambda: mntr(node, "watch_count") == 0, 60, "the watches are gone")
     writer.close()
 
 

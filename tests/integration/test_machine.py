@@ -89,7 +89,7 @@ def run_chaos(folder):
         new = set(os.listdir(folder)) - before
         return new if any(len(glob.glob(f"{folder}/{name}/*/run/zkd.control")) == 3 for name in new) else None
 
-    return chaos, zkd_node.wait_until(up, 30, "three servers").pop()
+    return chaos, zkd_node.wait_until(up, 60, "three servers").pop()
 
 
 def processes_of(folder):
@@ -107,7 +107,7 @@ def test_nothing_is_left_of_a_test_that_is_killed_or_interrupted(tmp_path):
     chaos, folder = run_chaos(tmp_path)
     chaos.kill()
     chaos.communicate(timeout=10)
-    zkd_node.wait_until(lambda: not processes_of(tmp_path), 5, "its servers are gone")
+    zkd_node.wait_until(lambda: not processes_of(tmp_path), 20, "its servers are gone")
     chaos, other = run_chaos(tmp_path)
     assert os.listdir(tmp_path) == [other] != [folder], "the next run has removed its files"
     time.sleep(1)
