@@ -65,8 +65,8 @@ class Reader(threading.Thread):
         zk.start_async()
         while not self.ended.wait(0.005):
             try:
-                names = sorted(zk.get_children(self.path))
                 value = int(zk.get(self.path)[0] or b"-1")
+                names = sorted(zk.get_children(self.path))
             except (KazooException, NoNodeError):
                 continue
             self.reads += 1
