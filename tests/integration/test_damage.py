@@ -420,12 +420,15 @@ def test_mark(base, how):
     check(base, "zkd.mark", fields, how, lambda what: ("whole",))
 
 
-ALONE = {f"server.{n}": f"127.0.0.1:{p}:{p + 1}" for n, p in ((1, 21460), (2, 21470), (3, 21480))} | {"initLimit": 10, "syncLimit": 5}
-
-
 def member_outcome(base):
     """What becomes of a member of an ensemble whose others are not there: its status and log, or None and the log."""
-    node = base.node(ALONE)
+    ports = set()
+    while len(ports) < 7:
+        ports.add(zkd_node.free_port())
+    node = base.node({
+        **{f"server.{n}": f"127.0.0.1:{ports.pop()}:{ports.pop()}" for n in (1, 2, 3)},
+        "clientPort": ports.pop(), "initLimit": 10, "syncLimit": 5,
+    })
     with contextlib.suppress(FileNotFoundError):
         os.remove(node.log_path)
     try:

@@ -22,21 +22,25 @@ OK, UNWELL, USAGE = 0, 1, 2
 CONFIG_H = os.path.join(zkd_node.BUILD, "config.h")
 DEBUG = os.path.exists(CONFIG_H) and "ZKD_DEBUG 1" in open(CONFIG_H).read()
 TICK_MS = 500
+STALL_MS = 1400  # what a follower must not make others wait for
 
 
 def zkctl(node, *args):
     return subprocess.run([ZKCTL, "--runtime", node.runtime, *args], capture_output=True, text=True, timeout=30)
 
 
-def move(e, target=None, again=2):
+def move(e, target=None, again=5):
     """
     From whoever leads; the answer as JSON. Where the machine is so busy that the old leader's vote comes too late
-    (200 ms) another one is elected, and that must be said.
+    (200 ms) another one is elected, or that the target needs more than a tick it is given up, and that must be said.
     """
     r = zkctl(e.nodes[e.leader()], "move-leader", *([str(target)] if target else []), "--json")
     if r.returncode == UNWELL and again > 0:
-        answer = json.loads(r.stdout)
-        assert f"server {answer['asked']} was to lead, but server {answer['leader']} was elected" in r.stderr
+        if r.stdout:
+            answer = json.loads(r.stdout)
+            assert f"server {answer['asked']} was to lead, but server {answer['leader']} was elected" in r.stderr
+        else:
+            assert "leads on: that server did not catch up within a tick" in r.stderr
         e.wait_serving()
         return move(e, target, again - 1)
     assert r.returncode == OK, (r.stdout, r.stderr)
@@ -188,7 +192,7 @@ def test_writes_that_wait_go_on_where_it_is_given_up(ensemble):
     other = e.nodes[e.followers()[1]]
     writers = [Writer(e.nodes[leader].hosts, "/waits-0"), Writer(other.hosts, "/waits-1")]
     wait_until(lambda: all(len(w.acked) > 20 for w in writers), 20, "they write")
-    assert zkctl(e.nodes[slow], "debug", "stall", "syncd", "--ms", "1400").returncode == OK
+    assert zkctl(e.nodes[slow], "debug", "stall", "syncd", "--ms", str(STALL_MS)).returncode == OK
     time.sleep(0.05)
     r = zkctl(e.nodes[leader], "move-leader", str(slow))
     assert r.returncode == UNWELL and "did not catch up within a tick" in r.stderr, r.stderr
@@ -197,7 +201,7 @@ def test_writes_that_wait_go_on_where_it_is_given_up(ensemble):
     for w in writers:
         w.end()
         assert KazooState.SUSPENDED not in w.states  # nobody noticed but by waiting
-        assert max(w.pauses()) < 2 * TICK_MS / 1000
+        assert max(w.pauses()) < STALL_MS / 1000
     e.wait_serving()
     assert e.leader() == leader
     for w in writers:

@@ -123,12 +123,12 @@ def test_ps_tells_what_waits_and_how_long_turns_take(node, ask):
 
 
 def test_the_first_answer_is_there_within_20_ms(ask):
-    took = []
-    for _ in range(20):
+    def took():
         begin = time.monotonic()
         assert ask("ps", "--json").returncode == OK
-        took.append(time.monotonic() - begin)
-    assert min(took) < 0.020, took
+        return time.monotonic() - begin
+
+    zkd_node.wait_until(lambda: took() < 0.020, 30, "one that no other process delays")
 
 
 def test_an_answer_that_cannot_be_written_is_an_error(node):

@@ -559,12 +559,13 @@ def test_names_that_would_spoil_a_terminal_are_escaped(ours):
 
 def test_the_first_answer_is_there_within_20_ms(ours):
     ours("create", "-p", "/fast", "x")
-    took = []
-    for _ in range(20):
+
+    def took():
         begin = time.monotonic()
         assert ours("get", "/fast") == "x"
-        took.append(time.monotonic() - begin)
-    assert min(took) < 0.020, took
+        return time.monotonic() - begin
+
+    zkd_node.wait_until(lambda: took() < 0.020, 30, "one that no other process delays")
 
 
 # which server

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pty
+import re
 import select
 import shutil
 import subprocess
@@ -76,17 +77,26 @@ def test_examples_of_ensembles():
     """In order, each on whoever leads; that is server 3 at first, for all have the same data."""
     with loopback.Ensemble(["zkd"] * 3, keys={"tickTime": 500}) as e:
         lines = [line for line in examples() if "move-leader" in line]
+
+        def run(line):
+            """Again, five times at most, where a busy machine was too slow for a move (it may have come true late)."""
+            for _ in range(6):
+                e.wait_serving()
+                if e.leader() == 2 and "move-leader 3" not in line:
+                    run("zkctl -c zoo.cfg move-leader 3")
+                    e.wait_serving()
+                r = shell(e.nodes[e.leader()], line)
+                if r.returncode == 0 or not re.search("was elected|did not catch up within a tick", r.stderr):
+                    break
+            assert r.returncode == 0, (line, r.stdout, r.stderr)
+            return r.stdout
+
         for line in lines + list(examples(ENSEMBLE_PAGE)):
             if " debug " in line and not debug_build():
                 continue
-            e.wait_serving()
-            if e.leader() == 2:
-                assert shell(e.nodes[2], "zkctl -c zoo.cfg move-leader 3").returncode == 0
-                e.wait_serving()
-            r = shell(e.nodes[e.leader()], line)
-            assert r.returncode == 0, (line, r.stdout, r.stderr)
+            said = run(line)
             if "move-leader" in line:
-                assert "Server 2 leads now" in r.stdout
+                assert "Server 2 leads now" in said
         assert len(lines) == 1 and len(list(examples(ENSEMBLE_PAGE))) > 8
 
 

@@ -94,6 +94,11 @@ def wait_until(check, seconds, what):
         time.sleep(0.01)
 
 
+def busy():
+    """How much longer than on a quiet machine this one may take for what needs a processor: 1 or more."""
+    return max(1.0, os.getloadavg()[0] / os.cpu_count())
+
+
 def alive(pid):
     """Whether a process exists and is more than a zombie."""
     try:
