@@ -333,6 +333,7 @@ on_beat(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)loop;
 	(void)revents;
 	notify_beat(&z->up);
+	notify_again(&z->up, z->told_up);
 }
 
 /* ---- reload ---- */

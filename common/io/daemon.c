@@ -367,8 +367,7 @@ on_beat(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)revents;
 	if (d->spec->healthy == NULL || d->stopping || d->spec->healthy(d))
 		notify_beat(&d->notify);
-	if (d->ready_unheard)
-		d->ready_unheard = notify_ready(&d->notify) == -EAGAIN;
+	notify_again(&d->notify, d->status_line);
 }
 
 static void
@@ -529,7 +528,7 @@ daemon_ready(struct daemon *d)
 	if (d->ready)
 		return;
 	d->ready = true;
-	d->ready_unheard = notify_ready(&d->notify) == -EAGAIN;
+	notify_ready(&d->notify);
 }
 
 void

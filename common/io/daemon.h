@@ -100,7 +100,6 @@ struct daemon {
 	int exit_status;
 	bool ready, stopping;
 	bool stopped;          /* the orderly stop is complete: the room is not called any more */
-	bool ready_unheard;    /* the socket was full: READY=1 is said again with the next beat */
 	char status_line[200]; /* the last daemon_status */
 };
 

@@ -75,9 +75,12 @@ notify_send(const struct notify *n, const char *text)
 }
 
 int
-notify_ready(const struct notify *n)
+notify_ready(struct notify *n)
 {
-	return notify_send(n, "READY=1\n");
+	int r = notify_send(n, "READY=1\n");
+
+	n->ready_owed = r == -EAGAIN;
+	return r;
 }
 
 int
@@ -93,10 +96,10 @@ notify_stopping(const struct notify *n)
 }
 
 int
-notify_status(const struct notify *n, const char *text)
+notify_status(struct notify *n, const char *text)
 {
 	char line[NOTIFY_TEXT_BYTES];
-	int len = snprintf(line, sizeof line - 1, "STATUS=%s", text);
+	int len = snprintf(line, sizeof line - 1, "STATUS=%s", text), r;
 
 	if (len >= (int)sizeof line - 1)
 		len = sizeof line - 2;
@@ -106,7 +109,18 @@ notify_status(const struct notify *n, const char *text)
 	}
 	line[len] = '\n';
 	line[len + 1] = '\0';
-	return notify_send(n, line);
+	r = notify_send(n, line);
+	n->status_owed = r == -EAGAIN;
+	return r;
+}
+
+void
+notify_again(struct notify *n, const char *status)
+{
+	if (n->ready_owed)
+		notify_ready(n);
+	if (n->status_owed)
+		notify_status(n, status);
 }
 
 int

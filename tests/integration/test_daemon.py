@@ -54,7 +54,8 @@ def receive(s):
 class Daemon:
     """electiond as zkd or systemd would start it; listeners and life signs are the test's."""
 
-    def __init__(self, folder, *args, names="link:control", environment=None, config=None, parent=None):
+    def __init__(self, folder, *args, names="link:control", environment=None, config=None, parent=None, full=False):
+        """full: no life sign fits into the test's socket until the test reads."""
         self.folder = folder
         self.listeners = [self.listen(n) for n in names.split(":") if n in ("link", "control")]
         if config is not None:
@@ -62,6 +63,8 @@ class Daemon:
             names += ":config"
         self.signs = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.signs.bind("\0" + folder)
+        if full:
+            self.fill()
         self.signs.settimeout(WAIT_SECONDS)
         self.log = open(os.path.join(folder, "log"), "w+")
         env = {"LISTEN_FDS": str(len(self.listeners)), "LISTEN_FDNAMES": names, "NOTIFY_SOCKET": "@" + folder}
@@ -106,10 +109,17 @@ class Daemon:
             assert answer is None or answer[:2] == (kind, 77)
             return None if answer is None else answer[2]
 
+    def fill(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s, contextlib.suppress(BlockingIOError):
+            s.connect("\0" + self.folder)
+            s.setblocking(False)
+            while True:
+                s.send(b"X_FILL=1")
+
     def wait_sign(self, wanted):
-        while True:
-            if wanted in self.signs.recv(4096).decode().splitlines():
-                return
+        deadline = time.monotonic() + WAIT_SECONDS
+        while wanted not in self.signs.recv(4096).decode().splitlines():
+            assert time.monotonic() < deadline, f"it does not say {wanted}"
 
     def wait_exit(self):
         deadline = time.monotonic() + WAIT_SECONDS
@@ -171,6 +181,14 @@ def test_life(start):
     os.kill(d.pid, signal.SIGTERM)
     d.wait_sign("STOPPING=1")
     assert d.wait_exit() == 0
+
+
+def test_what_was_not_heard_is_said_again(start):
+    """zkd may be too busy to read for a while, and its socket takes ten signs."""
+    d = start(environment={"WATCHDOG_USEC": "300000"}, full=True)
+    assert b"waiting for syncd" in d.ask(STATUS)  # it has said all that it has to say
+    d.wait_sign("READY=1")
+    d.wait_sign("STATUS=standalone: no peers to vote with, waiting for syncd")
 
 
 def test_no_beats_for_nobody(start):

@@ -210,6 +210,15 @@ heard(int fd, const char *expected)
 	ck_assert_str_eq(got, expected);
 }
 
+static void
+drain(int fd)
+{
+	char got[1024];
+
+	while (recv(fd, got, sizeof got, MSG_DONTWAIT) > 0)
+		;
+}
+
 START_TEST(life_signs)
 {
 	char path[64], pid[16], name[64];
@@ -241,6 +250,16 @@ START_TEST(life_signs)
 	for (int i = 0; i < 10000; i++)
 		notify_beat(&n);
 	ck_assert_int_eq(notify_beat(&n), -EAGAIN);
+	/* What it did not hear is said again, in the words of then. */
+	ck_assert_int_eq(notify_ready(&n), -EAGAIN);
+	ck_assert_int_eq(notify_status(&n, "loading"), -EAGAIN);
+	notify_again(&n, "serving");
+	drain(fd);
+	notify_again(&n, "serving");
+	heard(fd, "READY=1\n");
+	heard(fd, "STATUS=serving\n");
+	notify_again(&n, "serving");
+	ck_assert_int_eq(recv(fd, name, sizeof name, MSG_DONTWAIT), -1);
 	notify_close(&n);
 	close(fd);
 }
