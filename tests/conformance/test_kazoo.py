@@ -355,6 +355,7 @@ def test_expired_client_is_told(node, root):
     zk.add_listener(states.append)
     zk.start(timeout=10)
     old = zk.client_id
+
     def closed():
         """False when the client has taken its session back before it was closed."""
         with contextlib.suppress(OSError), z.Wire(node.port) as w:
