@@ -269,6 +269,9 @@ zab_lead_ackepoch(struct zab *z, struct zab_peer *p, const struct packet *k)
 const char *
 zab_lead_ack_newleader(struct zab *z, struct zab_peer *p, const struct packet *k)
 {
+	/* ZooKeeper's learner logs what a DIFF brought in another thread, whose ACKs may come first; this one covers them. */
+	if ((uint32_t)k->zxid != 0 && k->zxid <= p->settled)
+		return NULL;
 	if (k->zxid != epoch_start(z->epoch))
 		return "an ACK of another leader's epoch";
 	p->state = PEER_SYNCED;

@@ -49,9 +49,12 @@ class Sync:
         observers = {LEARNER} if observer else ()
         self.e = loopback.Ensemble(list(self.kinds.values()), keys=KEYS, observers=observers)
         self.count = 0
+        self.begun = {}  # where the log of each one's present life begins
 
     def start(self, *numbers):
         for n in numbers:
+            path = self.e.nodes[n].log_path
+            self.begun[n] = os.path.getsize(path) if os.path.exists(path) else 0
             self.e.launch(n)
 
     def wait(self, *numbers):
@@ -116,17 +119,19 @@ class Sync:
         for n, kind in self.kinds.items():
             if kind == "apache":
                 assert "zk_digest_mismatches_count\t0\n" in self.e.nodes[n].word("mntr"), f"server {n}"
+                # It lost its leader in the middle of a sync, and logs twice. One that is stopped may say the former, too.
                 with open(self.e.nodes[n].log_path) as f:
+                    f.seek(self.begun[n])
                     bad = re.findall(r"^.*(?:NullPointerException|Current zxid).*$", f.read(), re.M)
-                assert not bad, f"server {n} says {bad[:3]}"  # it lost its leader in the middle of a sync, and logs twice
+                assert not bad, f"server {n} says {bad[:3]}\n{self.e.log_ends()}"
 
     def logs(self):
         zkd = [n for n, kind in self.kinds.items() if kind == "zkd"]
         paths = {n: self.e.nodes[n].log_path for n in zkd}
         return {n: os.path.getsize(path) if os.path.exists(path) else 0 for n, path in paths.items()}
 
-    def how(self, marks):
-        """How the learner was brought up to date since then, by what a zkd on either side says of it."""
+    def ways(self, marks):
+        """How the learner was brought up to date since then, each time, by what a zkd on either side says of it."""
         found = []
         for n, mark in marks.items():
             with open(self.e.nodes[n].log_path, errors="replace") as f:
@@ -136,13 +141,13 @@ class Sync:
                 found += re.findall(r"zab: (diff|truncate|install)\b", text)
             else:
                 found += re.findall(rf"zab: synchronise sid={LEARNER} how=(\w+)", text)
-        return {"diff": "DIFF", "truncate": "TRUNC", "install": "SNAP"}.get(found[-1], found[-1]) if found else ""
+        return [{"diff": "DIFF", "truncate": "TRUNC", "install": "SNAP"}.get(way, way) for way in found]
 
     def rejoin(self, wanted):
         marks = self.logs()
         self.start(LEARNER)
         self.wait(1, 2, LEARNER)
-        assert self.how(marks) == wanted, self.e.log_ends()
+        assert self.ways(marks)[-1:] == [wanted], self.e.log_ends()
         self.check_same()
 
     def join_under_writes(self):
@@ -161,7 +166,8 @@ class Sync:
         finally:
             stop.set()
             writer.join()
-        assert self.how(marks) == "SNAP", self.e.log_ends()
+        # A server of Apache may send once more what its snapshot has; zkd takes that for a gap, and asks for a DIFF.
+        assert self.ways(marks)[:1] == ["SNAP"], self.e.log_ends()
         self.check_same()
 
     def zxid(self, n):

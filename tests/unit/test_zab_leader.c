@@ -234,6 +234,23 @@ START_TEST(acks_that_make_no_sense)
 }
 END_TEST
 
+/* ZooKeeper's learner logs what a DIFF brought in a thread of its own, and acks each. */
+START_TEST(acks_of_a_diff_before_that_of_newleader)
+{
+	net_fill(1, 1, 1, 5);
+	elect(1);
+	peer = net_connect(1);
+	say_info(PACKET_FOLLOWERINFO, 2, 1, 0);
+	say_ackepoch(1, ZXID(1, 3));
+	net_heard();
+	say(PACKET_ACK, ZXID(1, 4));
+	say(PACKET_ACK, ZXID(1, 5));
+	expect("");
+	say(PACKET_ACK, ZXID(2, 0));
+	expect("UPTODATE ffffffffffffffff");
+}
+END_TEST
+
 /* Its ack before it went counts no more: what it has is said anew. */
 START_TEST(acks_end_with_their_connection)
 {
@@ -1936,6 +1953,7 @@ make_suite(void)
 	tcase_add_test(c, uninitialised_learner_gets_a_snapshot);
 	tcase_add_test(c, a_later_epoch_was_promised);
 	tcase_add_test(c, acks_that_make_no_sense);
+	tcase_add_test(c, acks_of_a_diff_before_that_of_newleader);
 	tcase_add_test(c, acks_end_with_their_connection);
 	tcase_add_test(c, proposals_come_behind_newleader);
 	tcase_add_test(c, observers_get_informs);
