@@ -1,3 +1,4 @@
+/* See number.h. */
 #include "bench/number.h"
 
 #include <stdio.h>
@@ -10,8 +11,8 @@ number_take(const char *program, const char *option, const char *text, long max,
 	long v = strtol(text, &end, 10);
 
 	if (end == text || *end != '\0' || v < 1 || v > max) {
-		fprintf(stderr, "%s: --%s takes 1 to %ld, not '%s'; --help tells more\n", program, option, max,
-			text);
+		fprintf(stderr, "%s: --%s takes 1 to %ld, not '%s'; --help tells more\n", program, option,
+			max, text);
 		return false;
 	}
 	*n = v;

@@ -72,8 +72,8 @@ enum {
 	/* logd may be away for so long before it is worth a warning; a leader then gives up. */
 	ZAB_LOGD_ABSENT_MS = 2000,
 	ZAB_PEERS_MAX = 512,
-	ZAB_OUT_PAUSE = 1 << 20,  /* bytes waiting for a peer that stop the sources of its synchronisation */
-	ZAB_OUT_MAX = 256 << 20,  /* that close it; more than all that may be proposed and not committed */
+	ZAB_OUT_PAUSE = 1 << 20, /* bytes waiting for a peer that stop the sources of its synchronisation */
+	ZAB_OUT_MAX = 256 << 20, /* that close it; more than all that may be proposed and not committed */
 	/* Of one learner, not consumed by clientd. Its own credit limits writes, not what sessions ask that come all at once. */
 	ZAB_REQUESTS_MAX = 1 << 20,
 	/* The bytes of them, as a factor of the credit: the learner keeps to one, and its last request may go beyond. */
@@ -374,6 +374,7 @@ struct zab_learn {
 	bool wiped;     /* the leader was, or will be, told that we have nothing, for we cannot cut our log */
 	uint32_t epoch; /* the leader's */
 	uint64_t committed;   /* last COMMIT; before UPTODATE nobody else knows of it */
+	uint64_t installed;   /* this sync's snapshot; 0: DIFF or TRUNC */
 	uint64_t newleader;   /* last proposal before NEWLEADER */
 	uint64_t acked;       /* last proposal that needs no ack any more */
 	uint64_t heard_ms;    /* when the leader last sent bytes */

@@ -210,5 +210,5 @@ zab_learn_installed(struct zab *z, bool refused)
 	if (refused)
 		zab_look(z, "the leader's snapshot could not be stored");
 	else
-		zab_learn_settled(z, p);
+		zab_learn_settled(z, p, z->proposed);
 }

@@ -352,8 +352,8 @@ void zab_learn_beat(struct zab *z);
 /* When the leader has been silent for too long; UINT64_MAX: not as things are. */
 uint64_t zab_learn_deadline(const struct zab *z);
 void zab_learn_try_dial(struct zab *z);
-/* The log is where the leader's DIFF, TRUNC or SNAP wanted it. */
-void zab_learn_settled(struct zab *z, struct zab_peer *p);
+/* The log is where the leader's DIFF, TRUNC or SNAP wanted it. installed: the SNAP's zxid, 0 for the others. */
+void zab_learn_settled(struct zab *z, struct zab_peer *p, uint64_t installed);
 /* What COMMITANDACTIVATE and INFORMANDACTIVATE begin with. NULL, or what is wrong. */
 const char *zab_learn_designated(struct zab *z, struct zab_peer *p, struct slice data);
 packet_handler zab_learn_leaderinfo, zab_learn_diff, zab_learn_trunc, zab_learn_newleader, zab_learn_uptodate,

@@ -191,9 +191,10 @@ zab_learn_epochs_stored(struct zab *z)
 /* DIFF and TRUNC */
 
 void
-zab_learn_settled(struct zab *z, struct zab_peer *p)
+zab_learn_settled(struct zab *z, struct zab_peer *p, uint64_t installed)
 {
 	z->learn.committed = z->proposed;
+	z->learn.installed = installed;
 	z->learn.wiped = false;
 	z->learn.heard_ms = z->now_ms;
 	p->state = LEADER_SYNCS;
@@ -206,7 +207,7 @@ zab_learn_diff(struct zab *z, struct zab_peer *p, const struct packet *k)
 	trace(z->config.trace, TRACE_NOTICE, "zab", "diff", "zxid=0x%llx from=0x%llx",
 	      (unsigned long long)k->zxid, (unsigned long long)z->proposed);
 	if (!z->learn.wiped) {
-		zab_learn_settled(z, p);
+		zab_learn_settled(z, p, 0);
 		return NULL;
 	}
 	if (!zab_is_up(z, ZAB_LOGD))
@@ -227,7 +228,7 @@ zab_learn_trunc(struct zab *z, struct zab_peer *p, const struct packet *k)
 		return "the leader lacks what is committed";
 	}
 	if (k->zxid == z->proposed) {
-		zab_learn_settled(z, p);
+		zab_learn_settled(z, p, 0);
 		return NULL;
 	}
 	if (!zab_is_up(z, ZAB_LOGD))
@@ -251,11 +252,21 @@ zab_learn_truncated(struct zab *z, uint64_t zxid, bool refused)
 	} else if (zxid != z->task.zxid) {
 		zab_learn_again(z, "the log does not have the txn to be cut behind");
 	} else {
-		zab_learn_settled(z, p);
+		zab_learn_settled(z, p, 0);
 	}
 }
 
 /* What follows */
+
+/*
+ * A leader of ZooKeeper begins to forward before it looks how far the tree is of which it sends a snapshot: what was
+ * applied in between, PROPOSAL and COMMIT, comes as well (LearnerHandler.syncFollower, then run).
+ */
+static bool
+is_in_snapshot(const struct zab *z, uint64_t zxid)
+{
+	return zxid <= z->learn.installed;
+}
 
 const char *
 zab_learn_sync_proposal(struct zab *z, struct zab_peer *p, const struct packet *k)
@@ -265,6 +276,8 @@ zab_learn_sync_proposal(struct zab *z, struct zab_peer *p, const struct packet *
 	(void)p;
 	if (wrong != NULL)
 		return wrong;
+	if (is_in_snapshot(z, k->zxid))
+		return NULL;
 	if (!zab_follows(z, k->zxid))
 		return "a gap between proposals";
 	zab_accept(z, k->zxid, k->data);
@@ -287,9 +300,11 @@ zab_learn_sync_commit(struct zab *z, struct zab_peer *p, const struct packet *k)
 {
 	size_t next = window_after(&z->window, z->learn.committed);
 
-	if (next >= z->window.count || window_at(&z->window, next)->zxid != k->zxid)
-		return "a gap between commits";
-	z->learn.committed = k->zxid;
+	if (!is_in_snapshot(z, k->zxid)) {
+		if (next >= z->window.count || window_at(&z->window, next)->zxid != k->zxid)
+			return "a gap between commits";
+		z->learn.committed = k->zxid;
+	}
 	return k->type == PACKET_COMMITANDACTIVATE ? zab_learn_designated(z, p, k->data) : NULL;
 }
 

@@ -51,7 +51,7 @@ notify_open(struct notify *n)
 {
 	const char *name = getenv("NOTIFY_SOCKET");
 
-	n->fd = name == NULL ? -1 : connect_to(name);
+	*n = (struct notify){ .fd = name == NULL ? -1 : connect_to(name) };
 	n->watchdog_us = n->fd < 0 ? 0 : read_watchdog();
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("WATCHDOG_USEC");

@@ -608,6 +608,34 @@ START_TEST(snap_with_all_behind_it_in_one_piece)
 }
 END_TEST
 
+/* A leader of ZooKeeper forwards what is under way before it looks how far its tree is: what went in between comes twice. */
+START_TEST(snap_and_some_of_it_once_more)
+{
+	make_stream();
+	discover(2);
+	say(PACKET_SNAP, ZXID(1, 7));
+	say_bytes(buf_head(&stream), buf_len(&stream));
+	say_bytes("\0\0\0\012BenWasHere", 14);
+	say_txn(PACKET_PROPOSAL, ZXID(1, 6));
+	say(PACKET_COMMIT, ZXID(1, 6));
+	say_txn(PACKET_PROPOSAL, ZXID(1, 7));
+	say_txn(PACKET_PROPOSAL, ZXID(1, 8));
+	say(PACKET_COMMIT, ZXID(1, 7));
+	say(PACKET_COMMIT, ZXID(1, 8));
+	say(PACKET_NEWLEADER, ZXID(2, 0));
+	expect("ACK 200000000");
+	ck_assert_uint_eq(NODE->zab.durable, ZXID(1, 8));
+	/* A DIFF has no such excuse. */
+	setup();
+	net_fill(1, 1, 1, 8);
+	discover(2);
+	say(PACKET_DIFF, ZXID(1, 8));
+	say_txn(PACKET_PROPOSAL, ZXID(1, 7));
+	ck_assert_str_eq(NODE->closed, "a gap between proposals");
+	buf_free(&stream);
+}
+END_TEST
+
 START_TEST(snaps_that_are_none)
 {
 	make_stream();
@@ -1418,6 +1446,7 @@ make_suite(void)
 	tcase_add_test(c, trunc_below_the_commit_floor);
 	tcase_add_test(c, snap_in_pieces);
 	tcase_add_test(c, snap_with_all_behind_it_in_one_piece);
+	tcase_add_test(c, snap_and_some_of_it_once_more);
 	tcase_add_test(c, snaps_that_are_none);
 	tcase_add_test(c, snap_is_paused_while_logd_is_slow);
 	tcase_add_test(c, questions_of_clientd_go_to_the_leader);
